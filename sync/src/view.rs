@@ -1,1 +1,407 @@
-//! placeholder
+//! What an interface or a script sees and asks: the types of the local API (docs/api.md), as JSON by serde.
+//!
+//! A [`Command`] is one request, an [`Answer`] its result, an [`Event`] what a subscriber is told unasked. Field names are stable; new
+//! fields may be added. Texts and names in here come from people: whoever shows them on a terminal cleans them first
+//! ([`crate::wire::item`] keeps what was written).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ContactId, MessageId},
+    time::UnixMillis,
+};
+
+/// One request to the engine; in JSON-RPC the variant is the method and its fields are the parameters.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "method", content = "params", rename_all = "snake_case")]
+pub enum Command {
+    /// How the node is doing. Answer: [`Status`].
+    Status {},
+    /// Sets who may carry for whom. Answer: [`Status`].
+    SetMode {
+        /// The mode from now on.
+        mode: Mode,
+    },
+    /// Makes a one-time link. Answer: [`Invitation`].
+    Invite {
+        /// For how many hours it is valid, 1 to 720.
+        hours: u32,
+    },
+    /// Uses a one-time link that somebody gave. Answer: [`Added`].
+    AddContact {
+        /// The link, with or without text around it.
+        link: String,
+        /// What to call the contact here; their own name if absent.
+        #[serde(default)]
+        alias: Option<String>,
+    },
+    /// Lists contacts, by name. Answer: a list of [`Contact`].
+    Contacts {},
+    /// Shows one contact. Answer: [`Contact`].
+    Contact {
+        /// Name or number.
+        contact: String,
+    },
+    /// Notes that the fingerprint was compared. Answer: [`Contact`].
+    VerifyContact {
+        /// Name or number.
+        contact: String,
+        /// The fingerprint the person has compared; refused if it is not this contact's.
+        fingerprint: String,
+    },
+    /// Calls a contact by another name here. Answer: [`Contact`].
+    RenameContact {
+        /// Name or number.
+        contact: String,
+        /// The name from now on.
+        alias: String,
+    },
+    /// Refuses or again takes a contact's messages. Answer: [`Contact`].
+    BlockContact {
+        /// Name or number.
+        contact: String,
+        /// Whether they are refused.
+        blocked: bool,
+    },
+    /// Forgets a contact with keys and messages. Answer: [`Removed`].
+    RemoveContact {
+        /// Name or number.
+        contact: String,
+    },
+    /// Writes a message; answered once it is durable. Answer: [`Sent`].
+    Send {
+        /// Name or number.
+        contact: String,
+        /// What to say.
+        text: String,
+        /// The message's id, so that a retry after a lost answer is harmless.
+        #[serde(default)]
+        id: Option<MessageId>,
+        /// Whether carriers should prefer it.
+        #[serde(default)]
+        urgent: bool,
+    },
+    /// Lists messages, oldest first. Answer: a list of [`Message`].
+    Messages {
+        /// Name or number.
+        contact: String,
+        /// Only those after this one.
+        #[serde(default)]
+        since: Option<MessageId>,
+        /// At most so many, the newest.
+        #[serde(default)]
+        limit: Option<u32>,
+        /// Whether those listed count as read from now on.
+        #[serde(default)]
+        mark_read: bool,
+    },
+    /// Says where a message is. Answer: [`Message`].
+    Explain {
+        /// Its id.
+        id: MessageId,
+    },
+}
+
+/// The result of a [`Command`]; in JSON just its content.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To `status` and `set_mode`.
+    Status(Status),
+    /// To `invite`.
+    Invitation(Invitation),
+    /// To `add_contact`.
+    Added(Added),
+    /// To `contacts`.
+    Contacts(Vec<Contact>),
+    /// To the commands on one contact.
+    Contact(Contact),
+    /// To `remove_contact`.
+    Removed(Removed),
+    /// To `send`.
+    Sent(Sent),
+    /// To `messages`.
+    Messages(Vec<Message>),
+    /// To `explain`.
+    Message(Message),
+}
+
+/// Why a command was not done. Nothing has changed and nothing was lost.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No contact by that name or number: what was asked for.
+    #[error("no contact is called {0:?}")]
+    UnknownContact(String),
+    /// No message with that id.
+    #[error("no message has this id")]
+    UnknownMessage,
+    /// The text is empty or too long: its length and the limit, bytes of UTF-8.
+    #[error("a message has 1 to {limit} bytes, this one {length}")]
+    TextLength {
+        /// Its length.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// This id already names another message.
+    #[error("this id already names another message")]
+    IdTaken,
+    /// A name that can't be used: why.
+    #[error("this name can't be used: {0}")]
+    Name(String),
+    /// The link can't be used: why.
+    #[error("this link can't be used: {0}")]
+    Link(String),
+    /// A number out of its range: what it is, and the range.
+    #[error("{what} must be {range}")]
+    Range {
+        /// What the number means.
+        what: &'static str,
+        /// The range in words.
+        range: &'static str,
+    },
+    /// Too much is open at once: what.
+    #[error("too many {0} at once")]
+    TooMany(&'static str),
+    /// The fingerprint is not this contact's.
+    #[error("the fingerprint does not match: this may be somebody else")]
+    Fingerprint,
+    /// The contact is blocked or removed, or not established yet for what was asked.
+    #[error("this contact is {0}")]
+    ContactState(&'static str),
+}
+
+/// What a subscriber is told, as it happens; one JSON object a line with `event` naming the variant.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A message came, or a message's state changed.
+    Message(Message),
+    /// A contact is new or has changed.
+    Contact(Contact),
+    /// A contact was removed.
+    ContactRemoved {
+        /// Its number.
+        contact: ContactId,
+    },
+    /// A neighbour came within reach.
+    LinkUp(Neighbour),
+    /// A neighbour went out of reach.
+    LinkDown(Neighbour),
+    /// Something a person should know: a link seen by somebody else, a clock that jumped, …
+    Notice {
+        /// A stable word for scripts, such as `link_reused`.
+        kind: &'static str,
+        /// In words.
+        text: String,
+        /// The contact it is about, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        contact: Option<ContactId>,
+    },
+}
+
+/// Who may carry for whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Strangers may carry for us and we for them.
+    Mesh,
+    /// Only contacts; towards strangers this node looks empty.
+    Contacts,
+}
+
+/// How the node is doing.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Status {
+    /// The profile's name.
+    pub name: String,
+    /// The device's fingerprint, for comparing.
+    pub fingerprint: String,
+    /// Who may carry for whom.
+    pub mode: Mode,
+    /// The neighbours in reach.
+    pub neighbours: Vec<Neighbour>,
+    /// How many contacts are established.
+    pub contacts: usize,
+    /// How many contacts wait for an answer.
+    pub pending: usize,
+    /// Messages not delivered yet.
+    pub undelivered: usize,
+    /// Bundles held.
+    pub bundles: usize,
+    /// Their size in bytes.
+    pub bundle_bytes: u64,
+    /// What the node knows of the time.
+    pub clock: Clock,
+}
+
+/// What the node knows of the time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Clock {
+    /// Mesh time in whole hours since 1970; absent if unknown.
+    pub hour: Option<u32>,
+    /// Where it comes from.
+    pub source: ClockSource,
+}
+
+/// Where mesh time comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockSource {
+    /// This machine's clock, plausible and not contradicted.
+    System,
+    /// The median of recognised contacts.
+    Contacts,
+    /// The median of strangers.
+    Strangers,
+    /// Nothing plausible yet.
+    Unknown,
+}
+
+/// A device in reach.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Neighbour {
+    /// Names this link while it lives.
+    pub link: u64,
+    /// The technology: `lan`, …
+    pub transport: &'static str,
+    /// Which contact it is; absent for strangers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactId>,
+    /// The contact's name here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether we dialled.
+    pub outbound: bool,
+}
+
+/// A one-time link, as made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Invitation {
+    /// The contact it will become.
+    pub contact: ContactId,
+    /// The link in lower case.
+    pub link: String,
+    /// The last hour in which it is valid, milliseconds since 1970.
+    pub expires: UnixMillis,
+}
+
+/// A contact whose link was taken up.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Added {
+    /// Its number.
+    pub contact: ContactId,
+    /// `pending` until the answer comes.
+    pub state: ContactState,
+}
+
+/// A contact that is gone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Removed {
+    /// Its number; never used again.
+    pub contact: ContactId,
+}
+
+/// How far a contact has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactState {
+    /// We made a link and wait for who has it.
+    Invited,
+    /// We took up a link and wait for the answer.
+    Pending,
+    /// Both can write.
+    Established,
+    /// Messages are refused.
+    Blocked,
+    /// The link ran out, or somebody else had used it.
+    Failed,
+}
+
+/// Somebody to write to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Contact {
+    /// Its number in this profile.
+    pub contact: ContactId,
+    /// What it is called here; absent while pending without an alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_name: Option<String>,
+    /// How far it has come.
+    pub state: ContactState,
+    /// Whether the fingerprint was compared.
+    pub verified: bool,
+    /// The fingerprint to compare; absent while pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Messages not read yet.
+    pub unread: u64,
+    /// Whether a link to it is open.
+    pub in_reach: bool,
+    /// When it was last recognised on a link; absent if never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<UnixMillis>,
+    /// Why it failed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A message as accepted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Sent {
+    /// Its id.
+    pub id: MessageId,
+    /// `queued`, or further if this was a retry.
+    pub state: MessageState,
+}
+
+/// How far a message has come. For incoming ones: `delivered`, `read` once marked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// Durable here and nowhere else.
+    Queued,
+    /// At least one other device says that it holds it.
+    Carried,
+    /// The reader's device has it.
+    Delivered,
+    /// The reader has read it.
+    Read,
+    /// Its time ran out without a receipt.
+    Expired,
+    /// It can't be sent; `why` says it.
+    Failed,
+}
+
+/// One message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Message {
+    /// Its id, the same on both sides.
+    pub id: MessageId,
+    /// With whom.
+    pub contact: ContactId,
+    /// Who wrote it: the contact's name here, or `me`.
+    pub from: String,
+    /// Whether this side wrote it.
+    pub outgoing: bool,
+    /// What was written.
+    pub text: String,
+    /// When, by the writer's clock.
+    pub sent: UnixMillis,
+    /// When it was stored here.
+    pub stored: UnixMillis,
+    /// How far it has come.
+    pub state: MessageState,
+    /// How many contacts say they hold it.
+    pub handed_contacts: u32,
+    /// How many strangers claim to hold it.
+    pub handed_strangers: u32,
+    /// Until when carriers keep it; absent before it is sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<UnixMillis>,
+    /// Why it failed or waits, if there is something to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
