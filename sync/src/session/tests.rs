@@ -175,6 +175,13 @@ fn record_in_flight_right_behind_the_confirmation_is_read_after_the_rekey() {
 }
 
 #[test]
+fn direction_of_the_link_decides_the_role() {
+    assert_eq!(Role::from(Direction::Outbound), Role::Initiator);
+    assert_eq!(Role::from(Direction::Inbound), Role::Responder);
+    assert_eq!((Role::Initiator.byte(), Role::Responder.byte()), (1, 2));
+}
+
+#[test]
 fn nonces_go_on_counting_over_the_rekey() {
     let (a, _) = opened(contacts());
     let State::Open(noise) = &a.session.state else { panic!("open") };
