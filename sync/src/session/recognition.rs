@@ -42,6 +42,14 @@ impl RecognitionKeys {
         entry(&self.other, info.role.other(), info.version, &info.hash)
     }
 
+    /// The initiator's entry, which orders several pending links that match (docs/protocol.md, section 3.1).
+    pub fn initiator_entry(&self, info: &SessionInfo) -> [u8; ENTRY_LEN] {
+        match info.role {
+            Role::Initiator => self.own_entry(info),
+            Role::Responder => self.other_entry(info),
+        }
+    }
+
     /// The confirmation that this node sends.
     pub fn own_confirmation(&self, info: &SessionInfo) -> Secret<32> {
         Secret::new(confirmation(&self.own, info.role, info.version, &info.hash))
@@ -279,6 +287,7 @@ mod tests {
         let at_b = SessionInfo { role: Role::Responder, ..at_a.clone() };
         assert_eq!(a.own_entry(&at_a), b.other_entry(&at_b));
         assert_eq!(b.own_entry(&at_b), a.other_entry(&at_a));
+        assert_eq!(a.initiator_entry(&at_a), b.initiator_entry(&at_b));
         assert!(a.own_confirmation(&at_a).matches(b.other_confirmation(&at_b).expose()));
         assert!(b.other_upgrade(&at_b).matches(&a.own_upgrade(&at_a)));
         assert_ne!(a.own_entry(&at_a), a.other_entry(&at_a));
