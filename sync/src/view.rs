@@ -17,11 +17,6 @@ use crate::{
 pub enum Command {
     /// How the node is doing. Answer: [`Status`].
     Status {},
-    /// Sets who may carry for whom. Answer: [`Status`].
-    SetMode {
-        /// The mode from now on.
-        mode: Mode,
-    },
     /// Makes a one-time link. Answer: [`Invitation`].
     Invite {
         /// For how many hours it is valid, 1 to 720.
@@ -106,7 +101,7 @@ pub enum Command {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
-    /// To `status` and `set_mode`.
+    /// To `status`.
     Status(Status),
     /// To `invite`.
     Invitation(Invitation),
@@ -200,16 +195,6 @@ pub enum Event {
     },
 }
 
-/// Who may carry for whom.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Strangers may carry for us and we for them.
-    Mesh,
-    /// Only contacts; towards strangers this node looks empty.
-    Contacts,
-}
-
 /// How the node is doing.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Status {
@@ -217,8 +202,6 @@ pub struct Status {
     pub name: String,
     /// The device's fingerprint, for comparing.
     pub fingerprint: String,
-    /// Who may carry for whom.
-    pub mode: Mode,
     /// The neighbours in reach.
     pub neighbours: Vec<Neighbour>,
     /// How many contacts are established.

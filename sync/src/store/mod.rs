@@ -65,12 +65,8 @@ pub enum Setting {
     Name,
     /// The random epoch of arrival sequences (docs/protocol.md, section 6.4).
     Epoch,
-    /// Relay mode.
-    Mode,
     /// What the clock was at the last commit that noted it, and what is known of mesh time.
     Clock,
-    /// Whether the person is visible nearby.
-    Visibility,
 }
 
 /// A contact, without its keys.
@@ -175,8 +171,8 @@ pub struct OutboxRow {
 /// Whose bundle it is, for pools and eviction.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Origin {
-    /// Sealed here.
-    Own,
+    /// Sealed here for this contact.
+    Own(ContactId),
     /// Taken from this recognised contact.
     Contact(ContactId),
     /// Taken from a stranger who dialled us.
@@ -286,7 +282,7 @@ pub trait Store: Send {
     fn insert_contact(&mut self, row: &ContactRow) -> Result<ContactId, StoreError>;
     /// Saves a contact that exists.
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError>;
-    /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages and cursor; not its bundles.
+    /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
 
     /// Loads the engine's encoding of a contact's ratchet and conversation.
@@ -327,6 +323,10 @@ pub trait Store: Send {
     fn last_order(&self, contact: ContactId) -> Result<u64, StoreError>;
     /// How many incoming messages are in state *delivered*, that is unread.
     fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError>;
+    /// The first unread incoming message by (order, id): its place.
+    fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError>;
+    /// Moves the *delivered* messages of one side before a place (by order, id; not itself) to *read*; returns their ids, in order.
+    fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError>;
     /// How many outgoing messages are *queued* or *carried*.
     fn count_undelivered(&self) -> Result<u64, StoreError>;
 

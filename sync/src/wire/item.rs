@@ -24,15 +24,6 @@ const TEXT_HEADER_LEN: usize = 32;
 
 const _: () = assert!(ITEM_HEADER_LEN + TEXT_HEADER_LEN + MAX_TEXT_LEN <= body_capacity(MAX_BUNDLE_LEN));
 
-/// What a receipt says of a range of numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReceiptKind {
-    /// The messages are durable at their reader.
-    Delivered = 1,
-    /// A person has read them.
-    Read = 2,
-}
-
 /// A run of numbers: `first`, `first + 1`, … `count` of them; never beyond `u32::MAX`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NumberRange {
@@ -67,10 +58,17 @@ pub struct Text {
 pub enum Item {
     /// A message.
     Text(Text),
-    /// What has arrived and been read, at most [`MAX_RECEIPT_RANGES`].
-    Receipt(Vec<(ReceiptKind, NumberRange)>),
+    /// Which numbers above the confirmed ones have arrived, at most [`MAX_RECEIPT_RANGES`].
+    Receipt(Vec<NumberRange>),
     /// Which numbers are missed, at most [`MAX_ASK_RANGES`].
     Ask(Vec<NumberRange>),
+    /// Everything of the other side's before this place, by (order, id), has been read by a person.
+    Read {
+        /// The order of the first text that is not read.
+        order: u64,
+        /// Its id.
+        id: MessageId,
+    },
     /// Opens a hybrid step.
     PqKey {
         /// Which step.
@@ -94,6 +92,7 @@ impl std::fmt::Debug for Item {
             Self::Text(_) => "Text(..)",
             Self::Receipt(_) => "Receipt(..)",
             Self::Ask(_) => "Ask(..)",
+            Self::Read { .. } => "Read(..)",
             Self::PqKey { .. } => "PqKey(..)",
             Self::PqCiphertext { .. } => "PqCiphertext(..)",
         })
@@ -126,8 +125,8 @@ impl Item {
         ITEM_HEADER_LEN
             + match self {
                 Self::Text(text) => TEXT_HEADER_LEN + text.text.len(),
-                Self::Receipt(ranges) => 9 * ranges.len(),
-                Self::Ask(ranges) => 8 * ranges.len(),
+                Self::Receipt(ranges) | Self::Ask(ranges) => 8 * ranges.len(),
+                Self::Read { .. } => 24,
                 Self::PqKey { .. } => 4 + KEM_KEY_LEN,
                 Self::PqCiphertext { .. } => 4 + KEM_CIPHERTEXT_LEN,
             }
@@ -141,6 +140,7 @@ impl Item {
             Self::Ask(_) => 0x03,
             Self::PqKey { .. } => 0x04,
             Self::PqCiphertext { .. } => 0x05,
+            Self::Read { .. } => 0x06,
         };
         out.push(kind);
         out.extend_from_slice(&((self.encoded_len() - ITEM_HEADER_LEN) as u16).to_be_bytes());
@@ -151,13 +151,11 @@ impl Item {
                 out.extend_from_slice(&text.order.to_be_bytes());
                 out.extend_from_slice(text.text.as_bytes());
             }
-            Self::Receipt(ranges) => {
-                for (kind, range) in ranges {
-                    out.push(*kind as u8);
-                    put_range(out, *range);
-                }
+            Self::Receipt(ranges) | Self::Ask(ranges) => ranges.iter().for_each(|range| put_range(out, *range)),
+            Self::Read { order, id } => {
+                out.extend_from_slice(&order.to_be_bytes());
+                out.extend_from_slice(&id.0);
             }
-            Self::Ask(ranges) => ranges.iter().for_each(|range| put_range(out, *range)),
             Self::PqKey { epoch, key } => {
                 out.extend_from_slice(&epoch.to_be_bytes());
                 out.extend_from_slice(key.as_slice());
@@ -201,27 +199,11 @@ impl Item {
                 let text = std::str::from_utf8(text).map_err(|_| ItemError::Field)?.to_owned();
                 Self::Text(Text { id, sent, order, text })
             }
-            0x02 => {
-                let mut ranges = Vec::new();
-                while !value.is_empty() && ranges.len() < MAX_RECEIPT_RANGES {
-                    let kind = match value.u8()? {
-                        1 => ReceiptKind::Delivered,
-                        2 => ReceiptKind::Read,
-                        _ => return Err(ItemError::Field),
-                    };
-                    ranges.push((kind, take_range(value)?));
-                }
-                Self::Receipt(ranges)
-            }
-            0x03 => {
-                let mut ranges = Vec::new();
-                while !value.is_empty() && ranges.len() < MAX_ASK_RANGES {
-                    ranges.push(take_range(value)?);
-                }
-                Self::Ask(ranges)
-            }
+            0x02 => Self::Receipt(take_ranges(value, MAX_RECEIPT_RANGES)?),
+            0x03 => Self::Ask(take_ranges(value, MAX_ASK_RANGES)?),
             0x04 => Self::PqKey { epoch: value.u32()?, key: Box::new(value.array()?) },
             0x05 => Self::PqCiphertext { epoch: value.u32()?, ciphertext: Box::new(value.array()?) },
+            0x06 => Self::Read { order: value.u64()?, id: MessageId(value.array()?) },
             _ => {
                 value.rest();
                 return Ok(None);
@@ -233,6 +215,17 @@ impl Item {
 fn put_range(out: &mut Vec<u8>, range: NumberRange) {
     out.extend_from_slice(&range.first.to_be_bytes());
     out.extend_from_slice(&range.count.to_be_bytes());
+}
+
+fn take_ranges(value: &mut Reader<'_>, limit: usize) -> Result<Vec<NumberRange>, ItemError> {
+    let mut ranges = Vec::new();
+    while !value.is_empty() {
+        if ranges.len() == limit {
+            return Err(ItemError::Length);
+        }
+        ranges.push(take_range(value)?);
+    }
+    Ok(ranges)
 }
 
 fn take_range(value: &mut Reader<'_>) -> Result<NumberRange, ItemError> {
@@ -249,11 +242,9 @@ mod tests {
     fn samples() -> Vec<Item> {
         vec![
             Item::Text(Text { id: MessageId([1; 16]), sent: UnixMillis(5), order: 9, text: "hé".into() }),
-            Item::Receipt(vec![
-                (ReceiptKind::Delivered, NumberRange { first: 0, count: 7 }),
-                (ReceiptKind::Read, NumberRange { first: 3, count: 1 }),
-            ]),
+            Item::Receipt(vec![NumberRange { first: 0, count: 7 }, NumberRange { first: 9, count: 1 }]),
             Item::Ask(vec![NumberRange { first: 8, count: 2 }]),
+            Item::Read { order: 3, id: MessageId([4; 16]) },
             Item::PqKey { epoch: 4, key: Box::new([5; KEM_KEY_LEN]) },
             Item::PqCiphertext { epoch: 4, ciphertext: Box::new([6; KEM_CIPHERTEXT_LEN]) },
         ]
@@ -291,7 +282,7 @@ mod tests {
     fn malformed_items_are_refused() {
         for (bytes, error) in [
             (&[0x01, 0, 3, 1, 2, 3][..], ItemError::Length),
-            (&[0x02, 0, 9, 3, 0, 0, 0, 0, 0, 0, 0, 1], ItemError::Field),
+            (&[0x02, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 3], ItemError::Length),
             (&[0x03, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0], ItemError::Field),
             (&[0x03, 0, 8, 255, 255, 255, 255, 0, 0, 0, 1], ItemError::Field),
             (&[0x05, 0, 4, 0, 0, 0, 0], ItemError::Length),
@@ -304,6 +295,12 @@ mod tests {
         let mut not_utf8 = body(&samples()[..1]);
         *not_utf8.last_mut().unwrap() = 0xff;
         assert_eq!(Item::decode_all(&not_utf8), Err(ItemError::Field));
+    }
+
+    #[test]
+    fn more_ranges_than_allowed_are_refused() {
+        let ranges = vec![NumberRange { first: 0, count: 1 }; MAX_ASK_RANGES + 1];
+        assert_eq!(Item::decode_all(&body(&[Item::Ask(ranges)])), Err(ItemError::Length));
     }
 
     #[test]

@@ -103,9 +103,11 @@ pub enum Record {
     Ranges(Vec<u8>),
     /// Up to where the other's arrivals have been dealt with.
     Cursor {
-        /// Epoch of the other's store.
+        /// Epoch of one's own store.
+        own_epoch: [u8; 8],
+        /// Epoch of the other's store, zeros if none is remembered.
         epoch: [u8; 8],
-        /// Sequence in it.
+        /// Sequence in the other's store.
         sequence: u64,
     },
     /// Up to where one's own arrivals have been told.
@@ -193,7 +195,12 @@ impl Record {
             }
             Self::Ack(secrets) => secrets.iter().for_each(|secret| out.extend_from_slice(secret)),
             Self::Ranges(body) => out.extend_from_slice(body),
-            Self::Cursor { epoch, sequence } | Self::Mark { epoch, sequence } => {
+            Self::Cursor { own_epoch, epoch, sequence } => {
+                out.extend_from_slice(own_epoch);
+                out.extend_from_slice(epoch);
+                out.extend_from_slice(&sequence.to_be_bytes());
+            }
+            Self::Mark { epoch, sequence } => {
                 out.extend_from_slice(epoch);
                 out.extend_from_slice(&sequence.to_be_bytes());
             }
@@ -252,7 +259,11 @@ impl Record {
                 }
                 Self::Ranges(body.to_vec())
             }
-            0x0a => Self::Cursor { epoch: reader.array().map_err(short)?, sequence: reader.u64().map_err(short)? },
+            0x0a => Self::Cursor {
+                own_epoch: reader.array().map_err(short)?,
+                epoch: reader.array().map_err(short)?,
+                sequence: reader.u64().map_err(short)?,
+            },
             0x0b => Self::Mark { epoch: reader.array().map_err(short)?, sequence: reader.u64().map_err(short)? },
             0x0c => Self::Upgrade(reader.array().map_err(short)?),
             0x0d => Self::Ping,
@@ -343,7 +354,7 @@ mod tests {
             Record::Refused(vec![(ShortId([6; 8]), Refusal::Room), (ShortId([7; 8]), Refusal::Malformed)]),
             Record::Ack(vec![[8; 16]]),
             Record::Ranges(vec![1, 2, 3]),
-            Record::Cursor { epoch: [9; 8], sequence: 77 },
+            Record::Cursor { own_epoch: [8; 8], epoch: [9; 8], sequence: 77 },
             Record::Mark { epoch: [9; 8], sequence: u64::MAX },
             Record::Upgrade([1; 32]),
             Record::Ping,
