@@ -330,10 +330,21 @@ fn named(path: &str, source: &str, words: &[&str]) -> Vec<String> {
     found
 }
 
+/// The modules that `source` declares for tests only, in files of their own: their paths without `.rs`.
+fn test_modules(path: &str, source: &str) -> Vec<String> {
+    let folder = ["/mod.rs", "/lib.rs", "/main.rs", ".rs"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let name = |pair: &[&str]| match pair[0] {
+        "#[cfg(test)]" => pair[1].strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned),
+        _ => None,
+    };
+    lines.windows(2).filter_map(name).map(|name| format!("{folder}/{name}")).collect()
+}
+
 /// The code of a file: comments blanked, and from the test module at its end nothing.
 fn without_tests_and_comments(source: &str) -> String {
     let lines: Vec<&str> = source.lines().collect();
-    let is_test_module = |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && pair[1].trim().starts_with("mod ");
+    let is_test_module = |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
     let end = lines.windows(2).position(is_test_module).unwrap_or(lines.len());
     lines[..end].iter().map(|line| line.split_once("//").map_or(*line, |(code, _)| code)).collect::<Vec<_>>().join("\n")
 }
@@ -393,12 +404,14 @@ fn sources() -> Vec<(String, String)> {
                 if !matches!(name, "tests" | "benches" | "examples" | "target") {
                     folders.push(path);
                 }
-            } else if name.ends_with(".rs") && name != "tests.rs" {
+            } else if name.ends_with(".rs") {
                 let relative = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
                 files.push((relative, fs::read_to_string(&path).unwrap()));
             }
         }
     }
+    let for_tests: BTreeSet<String> = files.iter().flat_map(|(path, source)| test_modules(path, source)).collect();
+    files.retain(|(path, _)| !for_tests.contains(path.trim_end_matches(".rs")));
     files
 }
 
@@ -536,6 +549,15 @@ mod checks {
         assert_eq!(found("let x = my_getrandom_like();\nlet y = std::fs_like;").len(), 0);
         assert_eq!(found("fn f() {}\n\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n").len(), 0);
         assert_eq!(found("#[cfg(test)]\nfn helper() {}\nuse std::fs;\n").len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_declares_its_tests_first_is_still_read() {
+        let source = "#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod vectors;\nuse std::fs;\n";
+        assert_eq!(named("x.rs", source, &NOT_IN_SANS_IO), ["x.rs:5: std::fs"]);
+        assert_eq!(test_modules("sync/src/session/mod.rs", source), ["sync/src/session/tests", "sync/src/session/vectors"]);
+        assert_eq!(test_modules("sync/src/wire/item.rs", "#[cfg(test)]\nmod tests;\n"), ["sync/src/wire/item/tests"]);
+        assert_eq!(test_modules("sync/src/lib.rs", "mod tests;\n"), Vec::<String>::new());
     }
 
     #[test]
