@@ -509,9 +509,9 @@ mod checks {
             |name: &str, source: Value, manifest: &str| json!({"id": name, "name": name, "source": source, "manifest_path": manifest});
         let registry = || json!("registry+there");
         let metadata = json!({
-            "workspace_root": "/root",
+            "workspace_root": "/tree",
             "packages": [
-                package("hedgerow", Value::Null, "/root/Cargo.toml"),
+                package("hedgerow", Value::Null, "/tree/Cargo.toml"),
                 package("elsewhere", Value::Null, "/other/Cargo.toml"),
                 package("fork", json!("git+https://example.org/fork"), "/cache/fork/Cargo.toml"),
                 package("native-tls", registry(), "/cache/native-tls/Cargo.toml"),
