@@ -64,8 +64,8 @@ pub enum RangesError {
     /// It answers, and nothing had been asked.
     #[error("answer to a question that was not asked")]
     NotAsked,
-    /// It came before the first question of the initiator.
-    #[error("ranges before the first question")]
+    /// It came to the initiator before its first record.
+    #[error("ranges from the side that doesn't begin")]
     OutOfTurn,
     /// More questions than may be unanswered.
     #[error("more than {MAX_UNANSWERED} questions at once")]
@@ -198,7 +198,7 @@ impl Reconciler {
         self.spent.ranges += record.entries.len() as u64;
         self.spent.check(set.len())?;
         if !self.begun {
-            if self.initiator || !record.asks {
+            if self.initiator {
                 return Err(RangesError::OutOfTurn);
             }
             self.begun = true;

@@ -145,9 +145,8 @@ struct Sum {
 
 impl Sum {
     fn of(id: &[u8; 32]) -> Self {
-        let half = |bytes: &[u8]| bytes.iter().fold(0, |value, &byte| value << 8 | u128::from(byte));
-        let (high, low) = id.split_at(16);
-        Self { high: half(high), low: half(low) }
+        let mut halves = id.as_chunks::<16>().0.iter().map(|half| u128::from_be_bytes(*half));
+        Self { high: halves.next().unwrap_or(0), low: halves.next().unwrap_or(0) }
     }
 
     const fn plus(self, other: Self) -> Self {
