@@ -181,6 +181,11 @@ impl Chunk {
         self.items.last().is_some_and(|last| last.key < *key)
     }
 
+    fn lies_in(&self, range: &Range) -> bool {
+        let inside = |item: &Item| range.above.is_above(&item.key) && !range.from.is_above(&item.key);
+        self.items.first().is_some_and(inside) && self.items.last().is_some_and(inside)
+    }
+
     fn begins_below(&self, bound: &Bound) -> bool {
         self.items.first().is_some_and(|first| bound.is_above(&first.key))
     }
@@ -305,11 +310,12 @@ impl ItemSet {
         };
         let end = self.chunks.partition_point(|chunk| chunk.begins_below(&range.above));
         self.chunks.get(first..end).unwrap_or_default().iter().map(move |chunk| {
+            if chunk.lies_in(&range) {
+                return Piece { items: &chunk.items, sum: Some(chunk.sum), first_expiry: chunk.first_expiry };
+            }
             let low = chunk.items.partition_point(|item| range.from.is_above(&item.key));
             let high = chunk.items.partition_point(|item| range.above.is_above(&item.key));
-            let items = chunk.items.get(low..high).unwrap_or_default();
-            let sum = (items.len() == chunk.items.len()).then_some(chunk.sum);
-            Piece { items, sum, first_expiry: chunk.first_expiry }
+            Piece { items: chunk.items.get(low..high).unwrap_or_default(), sum: None, first_expiry: chunk.first_expiry }
         })
     }
 }
@@ -331,6 +337,12 @@ impl Piece<'_> {
             Some(sum) if self.first_expiry > cut => sum,
             _ => self.shown(cut).fold(Sum::default(), |sum, item| sum.plus(Sum::of(&item.key.id))),
         }
+    }
+
+    /// The key of the shown item at a position counted from the newest.
+    fn nth_newest(&self, cut: Hour, position: usize) -> Option<Key> {
+        let item = if self.first_expiry > cut { self.items.iter().nth_back(position) } else { self.shown(cut).nth_back(position) };
+        item.map(|item| item.key)
     }
 
     fn shown(&self, cut: Hour) -> impl DoubleEndedIterator<Item = &Item> {
@@ -367,15 +379,27 @@ impl<'a> Visible<'a> {
     pub(super) fn split_at(&self, range: Range, positions: impl IntoIterator<Item = usize>) -> Vec<Range> {
         let mut parts = Vec::new();
         let mut above = range.above;
-        for position in positions {
-            let newer = position.checked_sub(1).and_then(|before| self.nth(range, before));
-            if let (Some(newer), Some(older)) = (newer, self.nth(range, position)) {
-                let from = Bound::between(&newer, &older);
-                if from < above {
-                    parts.push(Range { above, from });
-                    above = from;
+        let mut positions = positions.into_iter().peekable();
+        let mut passed = 0;
+        let mut last_passed = None;
+        for piece in self.pieces(range).rev() {
+            let count = piece.count(self.view.cut);
+            while let Some(position) = positions.next_if(|&position| position < passed + count) {
+                let older = position.checked_sub(passed).and_then(|at| piece.nth_newest(self.view.cut, at));
+                let newer = match position.checked_sub(passed + 1) {
+                    Some(at) => piece.nth_newest(self.view.cut, at),
+                    None => last_passed,
+                };
+                if let (Some(newer), Some(older)) = (newer, older) {
+                    let from = Bound::between(&newer, &older);
+                    if from < above {
+                        parts.push(Range { above, from });
+                        above = from;
+                    }
                 }
             }
+            passed += count;
+            last_passed = count.checked_sub(1).and_then(|last| piece.nth_newest(self.view.cut, last)).or(last_passed);
         }
         parts.push(Range { above, from: range.from });
         parts
@@ -395,19 +419,6 @@ impl<'a> Visible<'a> {
     /// Says whether the session shows this item.
     pub(super) fn shows(&self, item: &Item) -> bool {
         !self.view.empty && item.is_shown(self.view.cut)
-    }
-
-    /// The key of the item at a position counted from the newest.
-    fn nth(&self, range: Range, position: usize) -> Option<Key> {
-        let mut left = position;
-        for piece in self.pieces(range).rev() {
-            let count = piece.count(self.view.cut);
-            if left < count {
-                return piece.shown(self.view.cut).rev().nth(left).map(|item| item.key);
-            }
-            left -= count;
-        }
-        None
     }
 
     fn pieces(&self, range: Range) -> impl DoubleEndedIterator<Item = Piece<'a>> {
