@@ -63,11 +63,10 @@ fn reconcile_views(sets: [&ItemSet; 2], views: [SessionView; 2], rng: &mut ChaCh
     let mut outcome = Outcome::default();
     loop {
         let before = outcome.records.len();
-        for (at, from, to) in [(0, true, 1), (1, false, 0)] {
+        for (from, to) in [(true, 1), (false, 0)] {
             let (sender, receiver) = if from { (&mut initiator, &mut responder) } else { (&mut responder, &mut initiator) };
             let bodies: Vec<_> = std::iter::from_fn(|| sender.poll_record()).collect();
             outcome.trips += usize::from(!bodies.is_empty());
-            let _ = at;
             for body in bodies {
                 assert!(body.len() <= MAX_BODY_LEN);
                 outcome.findings[to].extend(receiver.handle_ranges(&body, sets[to]).unwrap());

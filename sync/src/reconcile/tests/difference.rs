@@ -13,10 +13,15 @@ type Items = BTreeMap<(Hour, BundleId), bool>;
 fn set_of(items: &Items) -> ItemSet {
     let mut set = ItemSet::new();
     for ((hour, id), held) in items {
-        set.insert(*hour, *id, None, *held);
+        set.insert(*hour, *id, Some(expiry(id)), *held);
     }
     assert_eq!(set.len(), items.len());
     set
+}
+
+/// When a bundle of these tests expires: both nodes must say the same.
+fn expiry(id: &BundleId) -> Hour {
+    NOW.plus(u32::from(id.0[31]))
 }
 
 /// What `own` holds and `other` doesn't know.
@@ -46,8 +51,15 @@ fn judged(items: &[Items; 2]) -> [BTreeSet<BundleId>; 2] {
 }
 
 fn check(items: &[Items; 2], random_bounds: bool) {
+    check_cut(items, Hour(0), random_bounds);
+}
+
+/// Compares, leaving out what has expired at `cut`, and judges what was found.
+fn check_cut(items: &[Items; 2], cut: Hour, random_bounds: bool) {
     let sets = items.each_ref().map(set_of);
-    let outcome = reconcile([&sets[0], &sets[1]], &mut rng(random_bounds));
+    let outcome = reconcile_views([&sets[0], &sets[1]], [SessionView { cut, empty: false }; 2], &mut rng(random_bounds));
+    let items =
+        &items.each_ref().map(|items| items.iter().filter(|((_, id), _)| expiry(id) > cut).map(|(key, held)| (*key, *held)).collect());
     let judged = judged(items);
     for (own, other) in [(0, 1), (1, 0)] {
         let expected = only(&items[own], &items[other]);
@@ -94,8 +106,9 @@ proptest! {
         hours in prop_oneof![Just(1), 1..48_u32],
         remembered in prop_oneof![Just(0), any::<u8>()],
         random_bounds in any::<bool>(),
+        expired in prop_oneof![Just(0), 0..256_u32],
     ) {
-        check(&draw(seed, [common, own, other], hours, remembered), random_bounds);
+        check_cut(&draw(seed, [common, own, other], hours, remembered), NOW.plus(expired), random_bounds);
     }
 
     #[test]
