@@ -374,6 +374,11 @@ impl Ratchet {
         self.received.floor()
     }
 
+    /// Runs of numbers above [`confirmed`](Self::confirmed) that have been opened, in order: what a RECEIPT tells.
+    pub fn received_beyond(&self) -> &[Range<u32>] {
+        self.received.ranges()
+    }
+
     /// The lowest gaps below the highest number opened and not below the other side's floor, at most `limit`: what to ask for.
     pub fn missing(&self, limit: usize) -> Vec<Range<u32>> {
         self.received.missing(limit)
