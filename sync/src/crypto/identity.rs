@@ -350,4 +350,4 @@ fn is_refused(c: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -46,6 +46,7 @@ pub struct PendingRequest {
 }
 
 /// What a reply says.
+#[expect(clippy::large_enum_variant, reason = "one a contact, taken apart where it is made")]
 #[derive(Debug)]
 pub enum Reply {
     /// The issuer has taken us for a contact.
@@ -220,9 +221,6 @@ impl PendingRequest {
         reader.finish()?;
 
         let card = Card::decode(&card_bytes)?;
-        if card.identity() == device.card().identity() {
-            return Err(ExchangeError::OwnIdentity);
-        }
         let name = Name::decode_field(&name_field)?;
         let secrets = PairSecrets {
             fe,
@@ -237,6 +235,9 @@ impl PendingRequest {
         let keys = DerivedKeys::derive(&self.base, &secrets, &th2);
         if !Secret::new(keys.proof(&th2)).matches(&proof) {
             return Err(ExchangeError::Unproven);
+        }
+        if card.identity() == device.card().identity() {
+            return Err(ExchangeError::OwnIdentity);
         }
         if !is_contributory(&q) {
             return Err(ExchangeError::Malformed);

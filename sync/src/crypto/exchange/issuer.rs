@@ -108,14 +108,15 @@ impl IssuedLink {
         let proof: [u8; PROOF_LEN] = reader.array()?;
 
         let card = Card::decode(&card_bytes)?;
-        if card.identity() == device.card().identity() {
-            return Err(ExchangeError::OwnIdentity);
-        }
         let name = Name::decode_field(&name_field)?;
         let th1 = RequestTranscript { e: &e, card: &card_bytes, k: &k, r: &r, name: &name_field }.hash(&self.link);
         let al = agree(&self.private, card.agreement()).ok_or(ExchangeError::Malformed)?;
         if !Secret::new(request_proof(&self.link, &e, &el, &al, &th1)).matches(&proof) {
             return Err(ExchangeError::Unproven);
+        }
+        // Only once proven: our card in somebody else's hands is no reason to say that this is ourselves.
+        if card.identity() == device.card().identity() {
+            return Err(ExchangeError::OwnIdentity);
         }
         if !(kem::is_well_formed(&k) && is_contributory(&r)) {
             return Err(ExchangeError::Malformed);
