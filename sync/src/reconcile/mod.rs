@@ -14,7 +14,7 @@
 mod machine;
 mod ranges;
 mod set;
-mod short;
+pub mod short;
 
 pub use machine::{Finding, RangesError, Reconciler};
 pub use ranges::{DecodeError, MAX_BODY_LEN, MAX_LISTED};
