@@ -234,7 +234,7 @@ impl Engine {
         for link in std::mem::take(&mut self.busy_links) {
             self.pump(now, link)?;
         }
-        self.save_changed(now)?;
+        self.save_changed()?;
         self.store.commit()?;
         self.holdings.end_batch();
         Ok(())
@@ -273,10 +273,10 @@ impl Engine {
         Ok(())
     }
 
-    fn save_changed(&mut self, now: Now) -> Result<(), StoreError> {
+    fn save_changed(&mut self) -> Result<(), StoreError> {
         for row in std::mem::take(&mut self.changed).into_values() {
             self.store.save_message(&row)?;
-            self.told.remove(&row.contact).then(|| self.told.insert(row.contact));
+            self.told.insert(row.contact);
             let message = self.view_message(&row);
             self.outputs.push_back(Output::Event(Event::Message(message)));
         }
@@ -302,7 +302,6 @@ impl Engine {
                 self.outputs.push_back(Output::Event(Event::Contact(view)));
             }
         }
-        let _ = now;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What the engine keeps of one contact: the row, the exchange while it is under way, the ratchet and the numbers that are open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use zeroize::Zeroizing;
 
@@ -120,6 +120,8 @@ pub(super) struct Pair {
     pub(super) ratchet: Ratchet,
     /// Numbers that are used and not closed; the store's rows.
     pub(super) outbox: BTreeMap<u32, OutboxRow>,
+    /// The numbers of the outbox, by bundle.
+    pub(super) by_bundle: HashMap<BundleId, u32>,
     /// Whether ratchet or conversation have changed in this batch.
     pub(super) dirty: bool,
     /// Whether messages may wait unsealed in the store.
@@ -146,6 +148,7 @@ impl Pair {
         Self {
             ratchet,
             outbox: BTreeMap::new(),
+            by_bundle: HashMap::new(),
             dirty: true,
             unsealed: true,
             receipt_owed: false,
@@ -208,11 +211,12 @@ impl Pair {
                 unsealed: true,
                 receipt_due: None,
                 outbox: BTreeMap::new(),
+                by_bundle: HashMap::new(),
                 ratchet: Ratchet::decode(reader.rest()).ok()?,
             })
         };
         let mut pair = parse().ok_or(DAMAGED)?;
-        pair.outbox = outbox.into_iter().map(|row| (row.number, row)).collect();
+        outbox.into_iter().for_each(|row| pair.open_number(row));
         Ok(pair)
     }
 
@@ -221,9 +225,17 @@ impl Pair {
         self.outbox.first_key_value().map_or_else(|| self.ratchet.next_number(), |(number, _)| *number)
     }
 
-    /// Whether this bundle travels under an open number.
-    pub(super) fn is_open(&self, bundle: &BundleId) -> bool {
-        self.outbox.values().any(|row| row.bundle == *bundle)
+    /// Enters a number that is used.
+    pub(super) fn open_number(&mut self, row: OutboxRow) {
+        self.by_bundle.insert(row.bundle, row.number);
+        self.outbox.insert(row.number, row);
+    }
+
+    /// Takes out a number that is closed.
+    pub(super) fn close_number(&mut self, number: u32) -> Option<OutboxRow> {
+        let row = self.outbox.remove(&number)?;
+        self.by_bundle.remove(&row.bundle);
+        Some(row)
     }
 
     /// Whether a READ is to be told.

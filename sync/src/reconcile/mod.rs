@@ -14,6 +14,7 @@
 mod machine;
 mod ranges;
 mod set;
+pub mod short;
 
 pub use machine::{Finding, RangesError, Reconciler};
 pub use ranges::{DecodeError, MAX_BODY_LEN, MAX_LISTED};

@@ -193,7 +193,8 @@ impl Chunk {
 
 /// The bundles a node holds, and those it has dropped for lack of room and remembers (docs/protocol.md, section 6.1).
 ///
-/// Acknowledged bundles are not in it. One set serves all sessions; each sees it through its [`SessionView`].
+/// Acknowledged bundles are not in it. One set serves many sessions; each sees it through its [`SessionView`]. What strangers are told less
+/// of than contacts, long dropped bundles, is kept out of a second set, which their sessions are given.
 #[derive(Clone, Debug, Default)]
 pub struct ItemSet {
     /// Ascending.
