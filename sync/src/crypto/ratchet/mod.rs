@@ -26,6 +26,11 @@ mod pq;
 mod state;
 mod window;
 
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, ops::Range};
 
 use rand_core::CryptoRng;

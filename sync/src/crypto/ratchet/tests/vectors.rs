@@ -1,0 +1,1 @@
+//! Vectors: of another implementation for root and message chains, of our own for the rest.
