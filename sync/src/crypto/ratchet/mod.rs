@@ -26,6 +26,11 @@ mod pq;
 mod state;
 mod window;
 
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, ops::Range};
 
 use rand_core::CryptoRng;
@@ -211,17 +216,21 @@ pub struct Ratchet {
     received: Received,
     /// All lower numbers of this side's have been dealt with by the other.
     peer_confirmed: u32,
+    /// This side has closed all lower numbers of its own.
+    floor: u32,
     hybrid: Hybrid,
 }
 
 impl fmt::Debug for Ratchet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A new field must be judged here to compile.
-        let Self { root: _, sending: _, next_sending: _, receiving: _, next_receiving: _, received: _, peer_confirmed, hybrid: _ } = self;
+        let Self { root: _, sending: _, next_sending: _, receiving: _, next_receiving: _, received: _, peer_confirmed, floor, hybrid: _ } =
+            self;
         f.debug_struct("Ratchet")
             .field("next_number", &self.next_number())
             .field("peer_confirmed", peer_confirmed)
             .field("confirmed", &self.confirmed())
+            .field("floor", floor)
             .finish_non_exhaustive()
     }
 }
@@ -246,6 +255,7 @@ impl Ratchet {
             next_receiving,
             received: Received::default(),
             peer_confirmed: 0,
+            floor: 0,
             hybrid: Hybrid::new(role, starts, pair_secret),
         };
         match role {
@@ -275,7 +285,7 @@ impl Ratchet {
 
     /// Seals `body` under the next number. The caller commits the new state before anything leaves.
     ///
-    /// `floor`: this side has closed all lower numbers; one above the message's own number counts as that number.
+    /// `floor`: as for [`Self::note_closed`].
     ///
     /// # Errors
     ///
@@ -287,7 +297,8 @@ impl Ratchet {
         floor: u32,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<SealedMessage, SealError> {
-        if self.allowance() == 0 {
+        let floor = self.floor_with(floor);
+        if self.allowance_above(floor) == 0 {
             return Err(SealError::WindowFull);
         }
         let number = self.next_number();
@@ -301,7 +312,7 @@ impl Ratchet {
             place: sending.length,
             pq: sending.pq,
             confirmed: self.confirmed(),
-            floor: floor.min(number),
+            floor,
         };
         let sealed = seal_bundle(&keys, envelope, &fields.encode(), body, BUNDLE_SIZES[0], rng)?;
 
@@ -310,8 +321,17 @@ impl Ratchet {
         self.sending.length += 1;
         self.hybrid.note_message();
         self.hybrid.note_hour(envelope.created);
-        self.hybrid.note_closed(floor);
+        self.note_closed(floor);
         Ok(SealedMessage { number, bundle: sealed.bundle, ack: sealed.ack })
+    }
+
+    /// Notes that this side has closed all numbers below `floor`: receipted, given up, or sent again under another number.
+    ///
+    /// Numbers never sealed are not closed by it, and a floor never sinks. What was receipted is noted before, by
+    /// [`Self::note_receipted`]: an item of a hybrid step in a number that was only closed counts as lost.
+    pub fn note_closed(&mut self, floor: u32) {
+        self.floor = self.floor_with(floor);
+        self.hybrid.note_closed(self.floor);
     }
 
     /// Notes that a receipt covers these numbers of this side's; numbers never sealed are passed over.
@@ -349,9 +369,7 @@ impl Ratchet {
 
     /// How many more messages may be sealed now (docs/protocol.md, section 8.3).
     pub fn allowance(&self) -> u32 {
-        let window = self.peer_confirmed.saturating_add(SEND_WINDOW).saturating_sub(self.next_number());
-        let unanswered = if self.sending.answered { u32::MAX } else { SEND_UNANSWERED.saturating_sub(self.sending.length) };
-        window.min(unanswered)
+        self.allowance_above(self.floor)
     }
 
     /// The number of the message that is sealed next.
@@ -408,6 +426,24 @@ impl Ratchet {
     /// The pair epoch that this side's recognition lists use.
     pub const fn sending_epoch(&self) -> u32 {
         self.hybrid.sending_epoch
+    }
+
+    fn allowance_above(&self, floor: u32) -> u32 {
+        let sending = &self.sending;
+        let window = self.peer_confirmed.max(floor).saturating_add(SEND_WINDOW).saturating_sub(self.next_number());
+        let unanswered = if sending.answered {
+            u32::MAX
+        } else if sending.length < SEND_UNANSWERED {
+            SEND_UNANSWERED - sending.length
+        } else {
+            // All of them may have expired on their way: without one more, nothing could ever be confirmed again.
+            u32::from(sending.length < RECEIVE_NEXT_WINDOW && floor >= self.next_number())
+        };
+        window.min(unanswered)
+    }
+
+    fn floor_with(&self, floor: u32) -> u32 {
+        self.floor.max(floor.min(self.next_number()))
     }
 }
 

@@ -287,7 +287,7 @@ impl Hybrid {
         if self.starts { self.messages >= PQ_MESSAGES || waited >= PQ_HOURS } else { waited >= PQ_TAKEOVER_HOURS }
     }
 
-    fn push_epoch(&mut self, epoch: u32, shared: &Secret<32>) {
+    pub(super) fn push_epoch(&mut self, epoch: u32, shared: &Secret<32>) {
         if let Some((_, newest)) = self.secrets.last() {
             let next = hkdf(newest.expose(), shared.expose(), &[label::PAIR_EPOCH]);
             self.secrets.push((epoch, next));

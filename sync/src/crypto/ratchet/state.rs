@@ -39,7 +39,7 @@ pub enum StateError {
 impl Ratchet {
     /// Encodes the whole state: what the caller commits. Copies every secret out.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let Self { root, sending, next_sending, receiving, next_receiving, received, peer_confirmed, hybrid } = self;
+        let Self { root, sending, next_sending, receiving, next_receiving, received, peer_confirmed, floor, hybrid } = self;
         let mut out = Writer::with_capacity(BASE_CAPACITY + 8 * received.ranges().len());
         out.u8(STATE_VERSION);
         out.secret(root);
@@ -58,6 +58,7 @@ impl Ratchet {
         [received.confirmed(), received.floor(), received.ranges().len() as u32].into_iter().for_each(|number| out.u32(number));
         received.ranges().iter().for_each(|range| [range.start, range.end].into_iter().for_each(|number| out.u32(number)));
         out.u32(*peer_confirmed);
+        out.u32(*floor);
         put_hybrid(&mut out, hybrid);
         out.0
     }
@@ -88,15 +89,15 @@ impl Ratchet {
         let receiving = if flag(&mut reader)? { Some(receiving(&mut reader)?) } else { None };
         let next_receiving = secret(&mut reader)?;
         let received = received(&mut reader)?;
-        let peer_confirmed = reader.u32()?;
+        let (peer_confirmed, floor) = (reader.u32()?, reader.u32()?);
         let hybrid = hybrid(&mut reader)?;
         reader.finish()?;
 
         let sealed = sending.start.checked_add(sending.length);
-        if sealed.is_none_or(|sealed| peer_confirmed > sealed) {
+        if sealed.is_none_or(|sealed| peer_confirmed.max(floor) > sealed) {
             return Err(StateError::Field);
         }
-        Ok(Self { root, sending, next_sending, receiving, next_receiving, received, peer_confirmed, hybrid })
+        Ok(Self { root, sending, next_sending, receiving, next_receiving, received, peer_confirmed, floor, hybrid })
     }
 }
 
