@@ -1,1 +1,383 @@
-//! placeholder
+//! Decides what to send, to whom and when: sans-IO.
+//!
+//! ```text
+//!            begin        handle_input …        commit              poll_output …
+//!  driver ──────────▶ ┌──────────────────────────────────┐ ──────▶ outputs leave
+//!                     │ recognise → records → transfer   │
+//!                     │ exchange, conversation, command  │ ◀──▶ Store (one transaction a batch)
+//!                     └──────────────────────────────────┘
+//! ```
+//!
+//! The caller feeds a batch of [`Input`]s between [`Engine::begin`] and [`Engine::commit`]; every [`Output`] of the batch leaves after
+//! its commit. If any call fails, the engine is dropped, its links are closed, and it is opened again from the store: everything it
+//! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
+//!
+//! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
+//! sent to whom), `exchange` (becoming contacts), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//!
+//! This version carries for nobody but the two ends of a bundle: `routing` is the place where that changes.
+
+mod clock;
+mod command;
+mod config;
+mod conversation;
+mod event;
+mod exchange;
+mod holdings;
+mod housekeeping;
+mod link;
+mod pair;
+mod profile;
+mod recognise;
+mod records;
+mod routing;
+mod transfer;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+
+use hedgerow_transports::{BeaconId, LinkId, TransportKind};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, SeedableRng};
+
+use self::{
+    clock::MeshTime,
+    holdings::Holdings,
+    link::LinkState,
+    pair::{Contact, Exchange, Pair},
+    profile::Profile,
+};
+pub use self::{
+    config::EngineConfig,
+    event::{Input, Output, RequestId},
+    profile::create_profile,
+};
+use crate::{
+    crypto::ratchet::Place,
+    id::{BundleId, ContactId, MessageId, Tag},
+    store::{MessageRow, Origin, Setting, Store, StoreError},
+    time::{Hour, Instant, Now, UnixMillis},
+    view::{self, ContactState, Event},
+    wire::record::Record,
+};
+
+/// Whose bundle an expected tag announces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Expected {
+    /// A contact's message.
+    Message(ContactId, Place),
+    /// A request for the link of this contact-to-be.
+    Request(ContactId),
+    /// The reply to our request.
+    Reply(ContactId),
+}
+
+/// What a timer is for. Timers may fire without need: their handlers look again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Timer {
+    /// Housekeeping.
+    Tick,
+    /// A link's silence, or its next MARK.
+    Link(LinkId),
+    /// A receipt goes out though its reader is not in reach.
+    Receipt(ContactId),
+    /// An ack secret is due.
+    Acks,
+}
+
+/// The engine of one profile.
+pub struct Engine {
+    config: EngineConfig,
+    store: Box<dyn Store>,
+    /// For keys.
+    rng: Box<dyn CryptoRng + Send>,
+    /// For delays and choices.
+    jitter: ChaCha20Rng,
+    outputs: VecDeque<Output>,
+    timers: BTreeSet<(Instant, Timer)>,
+
+    profile: Profile,
+    clock: MeshTime,
+    beacons: BTreeMap<TransportKind, BeaconId>,
+    links: BTreeMap<LinkId, LinkState>,
+    holdings: Holdings,
+    contacts: BTreeMap<ContactId, Contact>,
+    // Looked up, never iterated.
+    tags: HashMap<Tag, Expected>,
+    tries: HashMap<Tag, u8>,
+    /// Ack secrets that wait, with their due time.
+    acks: BTreeMap<BundleId, (UnixMillis, [u8; 16])>,
+
+    /// Messages that changed in this batch; saved and told once at its end.
+    changed: BTreeMap<(ContactId, bool, MessageId), MessageRow>,
+    /// Contacts to be told of at the end of the batch.
+    told: BTreeSet<ContactId>,
+    /// Contacts whose exchange changed in this batch.
+    exchanges: BTreeSet<ContactId>,
+    /// Links and contacts that may have something to send.
+    busy_links: BTreeSet<LinkId>,
+    busy_contacts: BTreeSet<ContactId>,
+}
+
+impl Engine {
+    /// Opens the profile in `store`, at `now`. `rng` is a cryptographic source, `seed` only chooses delays.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store fails or holds no profile.
+    pub fn open(
+        config: EngineConfig,
+        mut store: Box<dyn Store>,
+        rng: Box<dyn CryptoRng + Send>,
+        seed: u64,
+        now: Now,
+    ) -> Result<Self, StoreError> {
+        store.rollback()?;
+        let profile = Profile::load(store.as_ref())?;
+        let holdings = Holdings::load(store.as_ref())?;
+        let last = store.load_setting(Setting::Clock)?.and_then(|bytes| bytes.as_slice().try_into().ok()).map(u64::from_be_bytes);
+        let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, *row.secret))).collect();
+        let mut engine = Self {
+            clock: MeshTime::new(now, last.map(UnixMillis)),
+            config,
+            rng,
+            jitter: ChaCha20Rng::seed_from_u64(seed),
+            outputs: VecDeque::new(),
+            timers: BTreeSet::from([(now.mono, Timer::Tick), (now.mono, Timer::Acks)]),
+            profile,
+            beacons: BTreeMap::new(),
+            links: BTreeMap::new(),
+            holdings,
+            contacts: BTreeMap::new(),
+            tags: HashMap::new(),
+            tries: HashMap::new(),
+            acks,
+            changed: BTreeMap::new(),
+            told: BTreeSet::new(),
+            exchanges: BTreeSet::new(),
+            busy_links: BTreeSet::new(),
+            busy_contacts: BTreeSet::new(),
+            store,
+        };
+        engine.load_contacts(now)?;
+        Ok(engine)
+    }
+
+    fn load_contacts(&mut self, now: Now) -> Result<(), StoreError> {
+        for row in self.store.load_contacts()? {
+            let id = row.id;
+            let pair = match self.store.load_pair(id)? {
+                Some(bytes) => Some(Pair::decode(&bytes, self.store.last_order(id)?, self.store.load_outbox(id)?)?),
+                None => None,
+            };
+            if pair.as_ref().is_some_and(|pair| pair.receipt_owed) {
+                self.timers.insert((now.mono, Timer::Receipt(id)));
+            }
+            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair });
+            self.busy_contacts.insert(id);
+        }
+        for row in self.store.load_exchanges()? {
+            if let Some(contact) = self.contacts.get_mut(&row.contact) {
+                contact.exchange = Some(Exchange::decode(&row.state)?);
+            }
+        }
+        for id in self.contacts.keys().copied().collect::<Vec<_>>() {
+            self.expect_tags_of(id);
+        }
+        Ok(())
+    }
+
+    /// Opens the transaction of a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the engine is to be dropped.
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        self.store.begin()
+    }
+
+    /// Feeds one input. Never blocks, reads a clock or performs I/O but through the store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the engine is to be dropped. What a peer does wrong is no error here; it closes that peer's link.
+    pub fn handle_input(&mut self, now: Now, input: Input) -> Result<(), StoreError> {
+        if self.clock.observe(now) {
+            self.notice("clock_jump", "this machine's clock jumped; nothing expires for a day".into(), None);
+        }
+        match input {
+            Input::Beacon(kind, beacon) => {
+                self.beacons.insert(kind, beacon);
+            }
+            Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
+            Input::PeerList { link, list } => self.handle_peer_list(link, &list),
+            Input::Open { link, recognised } => self.handle_open(now, link, recognised)?,
+            Input::Record { link, record } => self.handle_record(now, link, &record)?,
+            Input::LinkDown(link) => self.handle_link_down(link),
+            Input::Command(request, command) => {
+                let answer = self.execute(now, command)?;
+                self.outputs.push_back(Output::Reply(request, answer));
+            }
+            Input::Timeout => self.handle_timeout(now)?,
+        }
+        Ok(())
+    }
+
+    /// Seals and schedules what the batch gave rise to, saves what changed and commits.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: the engine is to be dropped, and none of the batch's outputs may leave.
+    pub fn commit(&mut self, now: Now) -> Result<(), StoreError> {
+        for contact in std::mem::take(&mut self.busy_contacts) {
+            self.seal_due(now, contact)?;
+        }
+        for link in std::mem::take(&mut self.busy_links) {
+            self.pump(now, link)?;
+        }
+        self.save_changed()?;
+        self.store.commit()?;
+        self.holdings.end_batch();
+        Ok(())
+    }
+
+    /// Takes the next thing to do, or `None` once there is nothing; only after [`commit`](Self::commit).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when to come back with [`Input::Timeout`], if ever.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Gives the store back.
+    pub fn into_store(self) -> Box<dyn Store> {
+        self.store
+    }
+
+    fn handle_timeout(&mut self, now: Now) -> Result<(), StoreError> {
+        while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= now.mono) {
+            self.timers.remove(&(at, timer));
+            match timer {
+                Timer::Tick => {
+                    self.keep_house(now)?;
+                    self.timers.insert((now.mono + self.config.tick, Timer::Tick));
+                }
+                Timer::Link(link) => self.check_link(now, link),
+                Timer::Receipt(contact) => {
+                    self.busy_contacts.insert(contact);
+                }
+                Timer::Acks => self.tell_due_acks(now)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn save_changed(&mut self) -> Result<(), StoreError> {
+        for row in std::mem::take(&mut self.changed).into_values() {
+            self.store.save_message(&row)?;
+            self.told.insert(row.contact);
+            let message = self.view_message(&row);
+            self.outputs.push_back(Output::Event(Event::Message(message)));
+        }
+        for id in std::mem::take(&mut self.exchanges) {
+            match self.contacts.get(&id).and_then(|contact| contact.exchange.as_ref()) {
+                Some(exchange) => {
+                    self.store.save_exchange(&crate::store::ExchangeRow { contact: id, state: exchange.encode() })?;
+                }
+                None => self.store.delete_exchange(id)?,
+            }
+        }
+        for contact in self.contacts.values_mut() {
+            if std::mem::take(&mut contact.dirty) {
+                self.store.save_contact(&contact.row)?;
+            }
+            if let Some(pair) = contact.pair.as_mut().filter(|pair| pair.dirty) {
+                self.store.save_pair(contact.row.id, &pair.encode())?;
+                pair.dirty = false;
+            }
+        }
+        for id in std::mem::take(&mut self.told) {
+            if let Some(view) = self.view_contact(id)? {
+                self.outputs.push_back(Output::Event(Event::Contact(view)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The mesh hour, [`Hour::UNKNOWN`] if there is none.
+    fn hour(&self, now: Now) -> Hour {
+        self.clock.read(now).0
+    }
+
+    fn notice(&mut self, kind: &'static str, text: String, contact: Option<ContactId>) {
+        self.outputs.push_back(Output::Event(Event::Notice { kind, text, contact }));
+    }
+
+    fn transmit(&mut self, link: LinkId, record: &Record) {
+        self.outputs.push_back(Output::Transmit { link, record: record.encode() });
+    }
+
+    /// Marks a contact's row as changed, to be saved and told at the end of the batch.
+    fn touch(&mut self, id: ContactId) -> Option<&mut Contact> {
+        let contact = self.contacts.get_mut(&id)?;
+        contact.dirty = true;
+        self.told.insert(id);
+        Some(contact)
+    }
+
+    fn pair(&mut self, id: ContactId) -> Option<&mut Pair> {
+        self.contacts.get_mut(&id)?.pair.as_mut()
+    }
+
+    /// Enters every tag that a contact may send under.
+    fn expect_tags_of(&mut self, id: ContactId) {
+        let Some(contact) = self.contacts.get(&id) else { return };
+        if contact.row.state == ContactState::Blocked {
+            return;
+        }
+        if let Some(pair) = &contact.pair {
+            self.tags.extend(pair.ratchet.expected().into_iter().map(|(tag, place)| (tag, Expected::Message(id, place))));
+        }
+        match &contact.exchange {
+            Some(Exchange::Issued { link, .. }) => {
+                self.tags.extend(link.request_tags().into_iter().map(|tag| (tag, Expected::Request(id))));
+            }
+            Some(Exchange::Requested { request, .. }) => {
+                self.tags.extend(request.reply_tags().into_iter().map(|tag| (tag, Expected::Reply(id))));
+            }
+            None => {}
+        }
+    }
+
+    /// Takes out every tag that a contact may send under.
+    fn forget_tags_of(&mut self, id: ContactId) {
+        self.tags.retain(|_, expected| {
+            let (Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) = *expected;
+            contact != id
+        });
+    }
+
+    /// Links that are open and lead to this contact, or to the holder of its pending link.
+    fn links_to(&self, contact: ContactId) -> Vec<LinkId> {
+        let leads = |link: &LinkState| match link.peer {
+            link::Peer::Contact(id) | link::Peer::Invited(id) => id == contact,
+            link::Peer::Stranger => false,
+        };
+        self.links.iter().filter(|(_, link)| link.is_open() && leads(link)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether a link to this contact is open.
+    fn is_in_reach(&self, contact: ContactId) -> bool {
+        self.links.values().any(|link| link.is_open() && link.peer == link::Peer::Contact(contact))
+    }
+
+    /// Stores a bundle sealed here and schedules it.
+    fn add_own_bundle(&mut self, now: Now, contact: ContactId, bundle: &crate::wire::bundle::Bundle) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        self.holdings.insert(self.store.as_mut(), bundle, Origin::Own(contact), 0, hour)?;
+        self.route_new(&bundle.id());
+        Ok(())
+    }
+
+}

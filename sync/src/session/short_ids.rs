@@ -26,6 +26,12 @@ impl ShortIds {
     }
 }
 
+impl std::fmt::Debug for ShortIds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ShortIds(..)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

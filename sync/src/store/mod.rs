@@ -234,6 +234,8 @@ pub struct GoneRow {
     pub commitment: Commitment,
     /// Why.
     pub reason: GoneReason,
+    /// The ack secret of an acknowledged one, told to whoever still has it; zeros for a dropped one. No longer a secret once told.
+    pub ack: [u8; 16],
     /// Mesh hour when it went.
     pub at: Hour,
 }

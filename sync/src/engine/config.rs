@@ -1,0 +1,80 @@
+//! Every number of the engine that is policy: fields with defaults, so that tests and the demo may shorten them.
+
+use std::time::Duration;
+
+/// The hour of this release, 2026-11-01: a system clock before it is wrong.
+pub(crate) const RELEASE_HOUR: u32 = 498_192;
+/// How long after the release a system clock is believed: ten years, in hours.
+pub(crate) const PLAUSIBLE_HOURS: u32 = 87_660;
+/// Links that have not finished recognition, at most; further ones are closed (guess: twice the LAN's links).
+pub(crate) const MAX_OPENING_LINKS: usize = 24;
+/// Contacts, at most (guess: far above what a person has; bounds memory).
+pub(crate) const MAX_CONTACTS: usize = 2_000;
+/// Links waiting for an answer at once, made and taken up together (docs/design: each is a way to probe for presence).
+pub(crate) const MAX_PENDING_EXCHANGES: usize = 8;
+/// Exchanges remembered at once, settled ones included.
+pub(crate) const MAX_EXCHANGES: usize = 256;
+/// Offers unanswered at once on a link (docs/protocol.md, section 4).
+pub(crate) const MAX_UNANSWERED_OFFERS: usize = 16;
+/// Bundles with one expected tag that are tried, at most (docs/protocol.md, section 8.3).
+pub(crate) const MAX_TRIES_PER_TAG: u8 = 8;
+/// How far a contact's text may move the conversation's order (guess): above it, it is placed last.
+pub(crate) const MAX_ORDER_STEP: u64 = 1_000_000;
+/// Messages that a contact may ask for again, in 24 hours (docs/protocol.md, section 8.6).
+pub(crate) const MAX_ASKED_PER_DAY: u32 = 64;
+/// How often one message is sealed, at most: once and three times again (docs/protocol.md, section 8.6).
+pub(crate) const MAX_SEALS: u32 = 4;
+/// Messages loaded for sealing at a time.
+pub(crate) const SEAL_BATCH: u32 = 256;
+/// Smallest window towards a link, bytes: one large bundle.
+pub(crate) const MIN_WINDOW: usize = 4_096;
+/// Largest window, bytes (docs/protocol.md, section 4).
+pub(crate) const MAX_WINDOW: usize = 1_048_576;
+
+/// What may be tuned.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Silence after which PING is sent. Default 20 s (docs/protocol.md, section 4).
+    pub ping_after: Duration,
+    /// Silence after PING after which a link is closed. Default 10 s.
+    pub pong_within: Duration,
+    /// Silence after which a newer link from the same device replaces an older one. Default 5 s (design brief, section 2).
+    pub replace_after: Duration,
+    /// Mean of the delay of receipts while their reader is not in reach. Default 60 s (design brief, 4.4).
+    pub receipt_delay: Duration,
+    /// Mean and most of the delay after which ack secrets are told. Default 30 min and 4 h (design brief, 4.4).
+    pub ack_delay: (Duration, Duration),
+    /// How long a gap lasts until it is asked for. Default 24 h (docs/protocol.md, section 8.6).
+    pub ask_after: Duration,
+    /// How much of a link's expected rate may be unanswered. Default 2 s worth.
+    pub window_time: Duration,
+    /// Window that we grant to a peer, bytes. Default 1 MiB.
+    pub window: u32,
+    /// Bytes of bundles from others that are held. Default 256 MiB (guess).
+    pub relay_bytes: u64,
+    /// Ids remembered without their bundles. Default 400,000 (design brief, 4.4).
+    pub gone_ids: usize,
+    /// Between two rounds of housekeeping. Default 1 h.
+    pub tick: Duration,
+    /// Between two MARKs on a link. Default 30 s (guess).
+    pub mark_after: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            ping_after: Duration::from_secs(20),
+            pong_within: Duration::from_secs(10),
+            replace_after: Duration::from_secs(5),
+            receipt_delay: Duration::from_secs(60),
+            ack_delay: (Duration::from_secs(30 * 60), Duration::from_secs(4 * 3600)),
+            ask_after: Duration::from_secs(24 * 3600),
+            window_time: Duration::from_secs(2),
+            window: MAX_WINDOW as u32,
+            relay_bytes: 256 << 20,
+            gone_ids: 400_000,
+            tick: Duration::from_secs(3600),
+            mark_after: Duration::from_secs(30),
+        }
+    }
+}

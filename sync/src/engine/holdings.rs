@@ -1,0 +1,223 @@
+//! The bundles this node holds or remembers: an index in memory over the store's rows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    id::{BundleId, Commitment, ContactId, Tag},
+    store::{BundleRow, GoneReason, GoneRow, Origin, Store, StoreError},
+    time::Hour,
+    wire::bundle::Bundle,
+};
+
+/// What [`Holdings`] says of an id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Known {
+    /// Its bytes are here.
+    Held,
+    /// It was here.
+    Gone(GoneReason),
+}
+
+/// The index. Every change goes to the store in the same call.
+#[derive(Default)]
+pub(super) struct Holdings {
+    held: BTreeMap<BundleId, BundleRow>,
+    gone: BTreeMap<BundleId, GoneRow>,
+    by_sequence: BTreeMap<u64, BundleId>,
+    // Looked up, never iterated: their order can't reach an output.
+    by_tag: HashMap<Tag, Vec<BundleId>>,
+    by_commitment: HashMap<Commitment, BundleId>,
+    /// Bytes of bundles sealed in this batch: they leave in it, without being read again.
+    fresh: HashMap<BundleId, Vec<u8>>,
+    foreign_bytes: u64,
+    bytes: u64,
+}
+
+impl Holdings {
+    /// Builds the index.
+    pub(super) fn load(store: &dyn Store) -> Result<Self, StoreError> {
+        let mut holdings = Self::default();
+        store.visit_bundles(&mut |row| holdings.index(row))?;
+        for row in store.load_gone()? {
+            holdings.by_commitment.insert(row.commitment, row.id);
+            holdings.gone.insert(row.id, row);
+        }
+        Ok(holdings)
+    }
+
+    fn index(&mut self, row: BundleRow) {
+        self.by_sequence.insert(row.sequence, row.id);
+        self.by_tag.entry(row.tag).or_default().push(row.id);
+        self.by_commitment.insert(row.commitment, row.id);
+        self.bytes += u64::from(row.size);
+        if !matches!(row.origin, Origin::Own(_)) {
+            self.foreign_bytes += u64::from(row.size);
+        }
+        self.held.insert(row.id, row);
+    }
+
+    /// Stores a bundle that is neither held nor gone; returns its arrival sequence.
+    pub(super) fn insert(
+        &mut self,
+        store: &mut dyn Store,
+        bundle: &Bundle,
+        origin: Origin,
+        age: u16,
+        stored: Hour,
+    ) -> Result<u64, StoreError> {
+        let header = bundle.header();
+        let mut row = BundleRow {
+            id: bundle.id(),
+            sequence: 0,
+            size: bundle.bytes().len() as u16,
+            class: header.class,
+            lifetime: header.lifetime,
+            created: header.created,
+            tag: header.tag,
+            commitment: header.commitment,
+            origin,
+            age,
+            stored,
+            forwarded: 0,
+        };
+        row.sequence = store.insert_bundle(&row, bundle.bytes())?;
+        let sequence = row.sequence;
+        self.index(row);
+        if matches!(origin, Origin::Own(_)) {
+            self.fresh.insert(bundle.id(), bundle.bytes().to_vec());
+        }
+        Ok(sequence)
+    }
+
+    /// The bytes of a bundle that is held.
+    pub(super) fn bytes_of(&self, store: &dyn Store, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.fresh.get(id) {
+            Some(bytes) => Ok(Some(bytes.clone())),
+            None => store.load_bundle(id),
+        }
+    }
+
+    /// Forgets the bytes kept for this batch.
+    pub(super) fn end_batch(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// Deletes a bundle; `remember` says why its id is kept.
+    pub(super) fn remove(
+        &mut self,
+        store: &mut dyn Store,
+        id: &BundleId,
+        remember: Option<(GoneReason, Hour)>,
+    ) -> Result<Option<BundleRow>, StoreError> {
+        let Some(row) = self.held.remove(id) else { return Ok(None) };
+        self.by_sequence.remove(&row.sequence);
+        self.fresh.remove(id);
+        self.bytes -= u64::from(row.size);
+        if !matches!(row.origin, Origin::Own(_)) {
+            self.foreign_bytes -= u64::from(row.size);
+        }
+        if let Some(ids) = self.by_tag.get_mut(&row.tag) {
+            ids.retain(|other| other != id);
+            if ids.is_empty() {
+                self.by_tag.remove(&row.tag);
+            }
+        }
+        store.delete_bundle(id)?;
+        match remember.zip(expiry_of(&row)) {
+            Some(((reason, at), expiry)) => {
+                let gone = GoneRow { id: *id, created: row.created, expiry, tag: row.tag, commitment: row.commitment, reason, at };
+                store.insert_gone(&gone)?;
+                self.gone.insert(*id, gone);
+            }
+            None => {
+                self.by_commitment.remove(&row.commitment);
+            }
+        }
+        Ok(Some(row))
+    }
+
+    /// Forgets ids that need not be remembered at `hour`, and the oldest above `limit`.
+    pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, limit: usize) -> Result<(), StoreError> {
+        let mut doomed: Vec<BundleId> = self.gone.values().filter(|row| row.expiry <= hour).map(|row| row.id).collect();
+        let left = self.gone.len() - doomed.len();
+        if left > limit {
+            let mut rest: Vec<(Hour, BundleId)> =
+                self.gone.values().filter(|row| row.expiry > hour).map(|row| (row.at, row.id)).collect();
+            rest.sort_unstable();
+            doomed.extend(rest.into_iter().take(left - limit).map(|(_, id)| id));
+        }
+        for id in doomed {
+            if let Some(row) = self.gone.remove(&id) {
+                self.by_commitment.remove(&row.commitment);
+            }
+            store.delete_gone(&id)?;
+        }
+        Ok(())
+    }
+
+    /// What is known of an id.
+    pub(super) fn known(&self, id: &BundleId) -> Option<Known> {
+        if self.held.contains_key(id) { Some(Known::Held) } else { self.gone.get(id).map(|row| Known::Gone(row.reason)) }
+    }
+
+    /// The row of a bundle that is held.
+    pub(super) fn row(&self, id: &BundleId) -> Option<&BundleRow> {
+        self.held.get(id)
+    }
+
+    /// Bundles held under a tag.
+    pub(super) fn with_tag(&self, tag: &Tag) -> Vec<BundleId> {
+        self.by_tag.get(tag).cloned().unwrap_or_default()
+    }
+
+    /// The bundle with this commitment, held or gone.
+    pub(super) fn with_commitment(&self, commitment: &Commitment) -> Option<BundleId> {
+        self.by_commitment.get(commitment).copied()
+    }
+
+    /// Bundles that arrived after `sequence`, in order of arrival.
+    pub(super) fn after(&self, sequence: u64) -> impl Iterator<Item = &BundleRow> {
+        self.by_sequence.range(sequence.saturating_add(1)..).filter_map(|(_, id)| self.held.get(id))
+    }
+
+    /// All bundles held.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &BundleRow> {
+        self.held.values()
+    }
+
+    /// All ids remembered without their bundles.
+    pub(super) fn gone(&self) -> impl Iterator<Item = &GoneRow> {
+        self.gone.values()
+    }
+
+    /// The highest arrival sequence of a bundle that is held, 0 if none is.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.by_sequence.last_key_value().map_or(0, |(sequence, _)| *sequence)
+    }
+
+    /// How many bundles are held, and their bytes.
+    pub(super) fn size(&self) -> (usize, u64) {
+        (self.held.len(), self.bytes)
+    }
+
+    /// Bytes of bundles that were sealed elsewhere.
+    pub(super) fn foreign_bytes(&self) -> u64 {
+        self.foreign_bytes
+    }
+}
+
+/// The first hour in which a bundle has expired: by its created hour, or, where its sender had no clock, by its age.
+pub(super) fn expiry_of(row: &BundleRow) -> Option<Hour> {
+    if row.created != Hour::UNKNOWN {
+        return Some(row.created.plus(row.lifetime.hours()));
+    }
+    (row.stored != Hour::UNKNOWN).then(|| row.stored.plus(row.lifetime.hours().saturating_sub(row.age.into())))
+}
+
+/// Whose bundle it is for: only known of those sealed here.
+pub(super) fn reader_of(row: &BundleRow) -> Option<ContactId> {
+    match row.origin {
+        Origin::Own(contact) => Some(contact),
+        Origin::Contact(_) | Origin::StrangerInbound | Origin::StrangerOutbound => None,
+    }
+}

@@ -1,0 +1,171 @@
+//! One link as the engine sees it: who is at the other end, and what is on its way.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+
+use hedgerow_transports::LinkProperties;
+
+use super::config::{EngineConfig, MAX_WINDOW, MIN_WINDOW};
+use crate::{
+    id::{BundleId, ContactId, ShortId},
+    reconcile::{ItemSet, Reconciler},
+    session::{RecognitionKeys, SessionInfo, ShortIds},
+    time::Instant,
+    wire::record::{Hello, Refusal},
+};
+
+/// Who is at the other end, as far as it has been proven.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Peer {
+    /// Nobody we know.
+    Stranger,
+    /// Somebody who holds the pending link of this contact-to-be.
+    Invited(ContactId),
+    /// This contact.
+    Contact(ContactId),
+}
+
+impl Peer {
+    /// The contact, if proven.
+    pub(super) const fn contact(self) -> Option<ContactId> {
+        match self {
+            Self::Contact(contact) => Some(contact),
+            Self::Stranger | Self::Invited(_) => None,
+        }
+    }
+}
+
+/// How far a session has come.
+pub(super) enum Phase {
+    /// Our list went out; the other's is awaited.
+    Recognising,
+    /// Our confirmation went out: whom it is for, should the other's be right.
+    Confirming(Peer),
+    /// Records flow.
+    Open,
+}
+
+/// A bundle that was sent and not answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InFlight {
+    pub(super) id: BundleId,
+    pub(super) size: usize,
+}
+
+/// One link.
+pub(super) struct LinkState {
+    pub(super) properties: LinkProperties,
+    pub(super) info: SessionInfo,
+    pub(super) phase: Phase,
+    pub(super) peer: Peer,
+    /// The keys by which the peer will prove to be the contact that came of its link (docs/protocol.md, section 7.6).
+    pub(super) upgrade: Option<(ContactId, RecognitionKeys)>,
+    pub(super) shorts: ShortIds,
+    pub(super) hello: Option<Hello>,
+    pub(super) opened: Instant,
+    pub(super) last_heard: Instant,
+    pub(super) ping_sent: Option<Instant>,
+    /// The link is being closed; nothing more is sent or handled.
+    pub(super) closing: bool,
+
+    /// What this session compares.
+    pub(super) set: ItemSet,
+    pub(super) reconciler: Option<Reconciler>,
+    /// The peer is known to hold or refuse these.
+    pub(super) known: HashSet<BundleId>,
+    /// To be sent, in order.
+    pub(super) queue: VecDeque<BundleId>,
+    pub(super) queued: HashSet<BundleId>,
+    pub(super) in_flight: BTreeMap<ShortId, InFlight>,
+    pub(super) in_flight_bytes: usize,
+    /// To be offered, in order.
+    pub(super) backlog: VecDeque<BundleId>,
+    /// Offers without an answer, oldest first.
+    pub(super) offers: VecDeque<(u16, Vec<BundleId>)>,
+    pub(super) next_offer: u16,
+    pub(super) next_peer_offer: u16,
+    /// Short ids of our own set, made when first asked for.
+    pub(super) own_shorts: Option<HashMap<ShortId, BundleId>>,
+    /// Short ids of what the peer was asked for, so that nothing is asked twice.
+    pub(super) asked: BTreeSet<ShortId>,
+    /// To be told once the batch is durable.
+    pub(super) stored: Vec<ShortId>,
+    pub(super) refused: Vec<(ShortId, Refusal)>,
+    /// Cursors have been exchanged and what they led to has begun.
+    pub(super) synced: bool,
+    /// The arrival sequence of the last MARK.
+    pub(super) marked: u64,
+    pub(super) next_mark: Instant,
+}
+
+impl LinkState {
+    /// A link whose handshake is done.
+    pub(super) fn new(properties: LinkProperties, info: SessionInfo, now: Instant) -> Self {
+        Self {
+            properties,
+            shorts: ShortIds::new(&info.hash),
+            info,
+            phase: Phase::Recognising,
+            peer: Peer::Stranger,
+            upgrade: None,
+            hello: None,
+            opened: now,
+            last_heard: now,
+            ping_sent: None,
+            closing: false,
+            set: ItemSet::new(),
+            reconciler: None,
+            known: HashSet::new(),
+            queue: VecDeque::new(),
+            queued: HashSet::new(),
+            in_flight: BTreeMap::new(),
+            in_flight_bytes: 0,
+            backlog: VecDeque::new(),
+            offers: VecDeque::new(),
+            next_offer: 0,
+            next_peer_offer: 0,
+            own_shorts: None,
+            asked: BTreeSet::new(),
+            stored: Vec::new(),
+            refused: Vec::new(),
+            synced: false,
+            marked: 0,
+            next_mark: now,
+        }
+    }
+
+    /// Whether records may be sent.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open) && !self.closing
+    }
+
+    /// Queues a bundle for sending, unless the peer has it or it is queued.
+    pub(super) fn push(&mut self, id: BundleId) {
+        if !self.known.contains(&id) && self.queued.insert(id) {
+            self.queue.push_back(id);
+        }
+    }
+
+    /// How many bytes of bundles may be unanswered: what the peer grants, and no more than a short time of the link's rate.
+    pub(super) fn window(&self, config: &EngineConfig) -> usize {
+        let granted = self.hello.map_or(0, |hello| hello.window as usize);
+        let timely = (f64::from(self.properties.rate) * config.window_time.as_secs_f64()) as usize;
+        granted.min(timely.clamp(MIN_WINDOW, MAX_WINDOW))
+    }
+
+    /// Takes a bundle out of those in flight; `None` if the peer answers what was not sent.
+    pub(super) fn answered(&mut self, short: &ShortId) -> Option<InFlight> {
+        let sent = self.in_flight.remove(short)?;
+        self.in_flight_bytes -= sent.size;
+        self.known.insert(sent.id);
+        Some(sent)
+    }
+
+    /// Whether everything queued, offered and sent has been answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+            && self.in_flight.is_empty()
+            && self.backlog.is_empty()
+            && self.offers.is_empty()
+            && self.reconciler.as_ref().is_none_or(Reconciler::is_done)
+    }
+}

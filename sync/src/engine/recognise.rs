@@ -1,0 +1,292 @@
+//! Who is at the other end of a link (docs/protocol.md, sections 3.1 and 7.6), and what happens when a session opens or ends.
+
+use hedgerow_transports::{LinkId, LinkProperties};
+
+use super::{
+    Engine, Output, Timer,
+    config::MAX_OPENING_LINKS,
+    link::{LinkState, Peer, Phase},
+    pair::Exchange,
+};
+use crate::{
+    crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
+    id::ContactId,
+    session::{
+        RECOGNITION_ENTRIES, RECOGNITION_LIST_LEN, RecognitionKeys, SessionInfo, Verdict,
+        recognition::{build_list, find_match},
+    },
+    store::StoreError,
+    time::Now,
+    view::{ContactState, Event},
+    wire::record::{ByeReason, Hello, Record},
+};
+
+impl Engine {
+    pub(super) fn handle_handshaken(&mut self, now: Now, link: LinkId, properties: LinkProperties, info: SessionInfo) {
+        let opening = self.links.values().filter(|link| !matches!(link.phase, Phase::Open)).count();
+        if opening >= MAX_OPENING_LINKS || self.links.contains_key(&link) {
+            self.outputs.push_back(Output::Close(link));
+            return;
+        }
+        let entries: Vec<[u8; 8]> = self.listed_keys().iter().map(|(_, _, keys)| keys.own_entry(&info)).collect();
+        let list = build_list(entries.into_iter(), self.rng.as_mut());
+        self.links.insert(link, LinkState::new(properties, info, now.mono));
+        self.outputs.push_back(Output::Recognise { link, list });
+    }
+
+    pub(super) fn handle_peer_list(&mut self, link: LinkId, list: &[u8; RECOGNITION_LIST_LEN]) {
+        let Some(info) = self.links.get(&link).filter(|link| matches!(link.phase, Phase::Recognising)).map(|link| link.info.clone())
+        else {
+            return;
+        };
+        let matched = self.find_peer(list, &info);
+        let Some(state) = self.links.get_mut(&link) else { return };
+        let (peer, verdict) = match matched {
+            Some((peer, keys)) => (peer, Verdict::matched(&keys, &info)),
+            None => (Peer::Stranger, Verdict::unrecognised(self.rng.as_mut())),
+        };
+        state.phase = Phase::Confirming(peer);
+        self.outputs.push_back(Output::Confirm { link, verdict });
+    }
+
+    /// Whom we list: contacts with the keys of their newest common epoch, then holders of pending links. The same choice for the list sent
+    /// and for the entries expected.
+    fn listed_keys(&self) -> Vec<(Peer, u32, RecognitionKeys)> {
+        let mut contacts: Vec<_> = self
+            .contacts
+            .values()
+            .filter(|contact| contact.row.state == ContactState::Established)
+            .filter_map(|contact| Some((contact.row.last_seen, contact.row.id, contact.pair.as_ref()?)))
+            .collect();
+        contacts.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        let pending: Vec<_> = self
+            .contacts
+            .values()
+            .filter_map(|contact| Some((Peer::Invited(contact.row.id), 0, exchange_keys(contact.exchange.as_ref()?)?)))
+            .collect();
+        contacts.truncate(RECOGNITION_ENTRIES - pending.len().min(RECOGNITION_ENTRIES));
+        contacts
+            .into_iter()
+            .filter_map(|(_, id, pair)| {
+                let epoch = pair.ratchet.sending_epoch();
+                let keys = pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?;
+                Some((Peer::Contact(id), epoch, recognition_keys(keys)))
+            })
+            .chain(pending)
+            .collect()
+    }
+
+    /// Looks for an entry that somebody whom we listed would send; returns the keys that both sides confirm with.
+    fn find_peer(&self, list: &[u8; RECOGNITION_LIST_LEN], info: &SessionInfo) -> Option<(Peer, RecognitionKeys)> {
+        let mut contacts = Vec::new();
+        let mut links = Vec::new();
+        for (peer, listed, keys) in self.listed_keys() {
+            match peer {
+                Peer::Contact(id) => {
+                    let Some(pair) = self.contacts.get(&id).and_then(|contact| contact.pair.as_ref()) else { continue };
+                    for epoch in pair.ratchet.recognition() {
+                        // Both sides use the newer of the epoch that matched and the one listed oneself.
+                        let use_epoch = epoch.epoch.max(listed);
+                        contacts.push((recognition_keys(epoch).other_entry(info), (peer, Some(use_epoch))));
+                    }
+                }
+                Peer::Invited(_) => links.push((keys.initiator_entry(info), keys.other_entry(info), peer)),
+                Peer::Stranger => {}
+            }
+        }
+        links.sort_unstable();
+        let expected: Vec<_> = contacts.into_iter().chain(links.into_iter().map(|(_, entry, peer)| (entry, (peer, None)))).collect();
+        let &(peer, epoch) = find_match(list, &expected)?;
+        let keys = match (peer, epoch) {
+            (Peer::Contact(id), Some(epoch)) => {
+                let pair = self.contacts.get(&id)?.pair.as_ref()?;
+                recognition_keys(pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?)
+            }
+            (Peer::Invited(id), _) => exchange_keys(self.contacts.get(&id)?.exchange.as_ref()?)?,
+            _ => return None,
+        };
+        Some((peer, keys))
+    }
+
+    pub(super) fn handle_open(&mut self, now: Now, link: LinkId, recognised: bool) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let Phase::Confirming(candidate) = state.phase else { return Ok(()) };
+        state.phase = Phase::Open;
+        state.peer = if recognised { candidate } else { Peer::Stranger };
+        state.last_heard = now.mono;
+        let peer = state.peer;
+        let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
+        let hello = Hello { beacon, hour, window: self.config.window, carries: false };
+        self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
+        self.transmit(link, &Record::Hello(hello));
+        match peer {
+            Peer::Contact(contact) => self.meet_contact(now, link, contact)?,
+            Peer::Invited(contact) => self.meet_invited(link, contact),
+            Peer::Stranger => {}
+        }
+        self.tell_link(link, true);
+        Ok(())
+    }
+
+    /// A link was found to lead to a contact: tells both cursors.
+    pub(super) fn meet_contact(&mut self, now: Now, link: LinkId, contact: ContactId) -> Result<(), StoreError> {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.peer = Peer::Contact(contact);
+        }
+        let cursor = self.store.load_cursor(contact)?;
+        let own_epoch = self.profile.epoch;
+        self.transmit(link, &Record::Cursor { own_epoch, epoch: cursor.epoch, sequence: cursor.sequence });
+        if let Some(contact) = self.touch(contact) {
+            contact.row.last_seen = Some(now.wall);
+        }
+        self.busy_contacts.insert(contact);
+        Ok(())
+    }
+
+    /// Handles UPGRADE: the holder of a pending link has become the contact that came of it.
+    pub(super) fn handle_upgrade(&mut self, now: Now, link: LinkId, mac: &[u8; 32]) -> Result<(), StoreError> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        // Not expected, or not right: the session stays what it is, for a link may have two holders.
+        let Some((contact, keys)) = state.upgrade.take() else { return Ok(()) };
+        if !keys.other_upgrade(&state.info).matches(mac) {
+            state.upgrade = Some((contact, keys));
+            return Ok(());
+        }
+        self.tell_link(link, false);
+        self.meet_contact(now, link, contact)?;
+        self.tell_link(link, true);
+        Ok(())
+    }
+
+    /// Offers the holders of a contact's pending link to go on as that contact.
+    pub(super) fn send_upgrades(&mut self, contact: ContactId) {
+        for link in self.links_to(contact) {
+            let keys = self
+                .contacts
+                .get(&contact)
+                .and_then(|contact| contact.pair.as_ref()?.ratchet.recognition().find(|keys| keys.epoch == 0))
+                .map(recognition_keys);
+            let (Some(keys), Some(state)) = (keys, self.links.get_mut(&link)) else { continue };
+            if state.peer == Peer::Invited(contact) {
+                let mac = keys.own_upgrade(&state.info);
+                state.upgrade = Some((contact, keys));
+                self.transmit(link, &Record::Upgrade(mac));
+            }
+        }
+    }
+
+    /// Handles HELLO: notes the hour, and settles which of several links between two nodes stays.
+    pub(super) fn handle_hello(&mut self, now: Now, link: LinkId, hello: Hello) {
+        let Some(state) = self.links.get_mut(&link) else { return };
+        if state.hello.is_some() {
+            return self.end_link(link, ByeReason::Protocol);
+        }
+        state.hello = Some(hello);
+        let (peer, kind, hash) = (state.peer, state.properties.kind, state.info.hash);
+        if self.beacons.get(&kind) == Some(&hello.beacon) {
+            return self.end_link(link, ByeReason::Myself);
+        }
+        self.clock.witness(now.mono, peer.contact(), hello.hour);
+        self.outputs.push_back(Output::Linked { kind, beacon: hello.beacon });
+
+        // A contact's links are the same node's whatever beacon it names; among strangers the beacon is all there is to go by.
+        let twins: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(id, other)| **id != link && other.is_open() && other.properties.kind == kind && other.peer == peer)
+            .filter(|(_, other)| peer.contact().is_some() || other.hello.is_some_and(|other| other.beacon == hello.beacon))
+            .map(|(id, _)| *id)
+            .collect();
+        for twin in twins {
+            let Some(other) = self.links.get(&twin) else { continue };
+            let silent = now.mono.since(other.last_heard) >= self.config.replace_after;
+            // An older link that is alive gives way only while both are new: else whoever names its beacon could end it.
+            let both_new = now.mono.since(other.opened) < self.config.replace_after;
+            let stays = if silent { link } else if both_new && hash < other.info.hash { link } else { twin };
+            self.end_link(if stays == link { twin } else { link }, ByeReason::Duplicate);
+            if stays != link {
+                return;
+            }
+        }
+        if peer.contact().is_none() {
+            self.busy_links.insert(link);
+        }
+    }
+
+    /// Says BYE and closes.
+    pub(super) fn end_link(&mut self, link: LinkId, reason: ByeReason) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) else { return };
+        let open = matches!(state.phase, Phase::Open);
+        state.closing = true;
+        if open {
+            self.transmit(link, &Record::Bye(reason));
+        }
+        self.outputs.push_back(Output::Close(link));
+    }
+
+    pub(super) fn handle_link_down(&mut self, link: LinkId) {
+        let Some(state) = self.links.get(&link) else { return };
+        if matches!(state.phase, Phase::Open) {
+            self.tell_link(link, false);
+        }
+        let Some(state) = self.links.remove(&link) else { return };
+        let kind = state.properties.kind;
+        if let Some(beacon) = state.hello.map(|hello| hello.beacon) {
+            let same = |other: &LinkState| other.properties.kind == kind && other.hello.is_some_and(|hello| hello.beacon == beacon);
+            if !self.links.values().any(same) {
+                self.outputs.push_back(Output::Free { kind, beacon });
+            }
+        }
+        if let Some(contact) = state.peer.contact() {
+            self.told.insert(contact);
+        }
+    }
+
+    /// A link's timer: asks for a sign of life, or gives the link up.
+    pub(super) fn check_link(&mut self, now: Now, link: LinkId) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.is_open()) else { return };
+        let silence = now.mono.since(state.last_heard);
+        let next = match state.ping_sent {
+            Some(sent) if sent >= state.last_heard => {
+                if now.mono.since(sent) >= self.config.pong_within {
+                    return self.end_link(link, ByeReason::Closing);
+                }
+                sent + self.config.pong_within
+            }
+            _ if silence >= self.config.ping_after => {
+                state.ping_sent = Some(now.mono);
+                self.transmit(link, &Record::Ping);
+                now.mono + self.config.pong_within
+            }
+            _ => state.last_heard + self.config.ping_after,
+        };
+        self.timers.insert((next, Timer::Link(link)));
+        self.busy_links.insert(link);
+    }
+
+    fn tell_link(&mut self, link: LinkId, up: bool) {
+        let Some(neighbour) = self.view_neighbour(link) else { return };
+        if let Some(contact) = neighbour.contact {
+            self.told.insert(contact);
+        }
+        self.outputs.push_back(Output::Event(if up { Event::LinkUp(neighbour) } else { Event::LinkDown(neighbour) }));
+    }
+}
+
+fn recognition_keys(keys: PairEpochKeys) -> RecognitionKeys {
+    RecognitionKeys::new(keys.own, keys.other, keys.link)
+}
+
+/// The keys by which the holder of a pending link is recognised; `None` once it is settled.
+fn exchange_keys(exchange: &Exchange) -> Option<RecognitionKeys> {
+    let (role, LinkKeys { invitee_to_issuer, issuer_to_invitee, link }) = match exchange {
+        Exchange::Issued { link, answered: None, .. } => (PairRole::Issuer, link.link().keys()),
+        Exchange::Issued { .. } => return None,
+        Exchange::Requested { request, .. } => (PairRole::Invitee, request.link_keys()),
+    };
+    Some(match role {
+        PairRole::Issuer => RecognitionKeys::new(issuer_to_invitee, invitee_to_issuer, link),
+        PairRole::Invitee => RecognitionKeys::new(invitee_to_issuer, issuer_to_invitee, link),
+    })
+}

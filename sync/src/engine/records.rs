@@ -1,0 +1,85 @@
+//! Records as they arrive: checked against the state of their link, then handed on.
+
+use hedgerow_transports::LinkId;
+
+use super::{Engine, link::Peer};
+use crate::{
+    store::{Cursor, StoreError},
+    time::Now,
+    wire::record::{ByeReason, Record},
+};
+
+/// The peer did what the protocol forbids; its link is closed.
+#[derive(Debug)]
+pub(super) struct Breach;
+
+/// What handling a record may end in: our store's failure, or the peer's fault.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Store(StoreError),
+    Peer(Breach),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Breach> for Fault {
+    fn from(breach: Breach) -> Self {
+        Self::Peer(breach)
+    }
+}
+
+impl Engine {
+    pub(super) fn handle_record(&mut self, now: Now, link: LinkId, bytes: &[u8]) -> Result<(), StoreError> {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.is_open()) else { return Ok(()) };
+        state.last_heard = now.mono;
+        let outcome = match Record::decode(bytes) {
+            Ok(record) => self.dispatch(now, link, record),
+            Err(_) => Err(Breach.into()),
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Fault::Store(error)) => Err(error),
+            Err(Fault::Peer(Breach)) => {
+                self.end_link(link, ByeReason::Protocol);
+                Ok(())
+            }
+        }
+    }
+
+    fn dispatch(&mut self, now: Now, link: LinkId, record: Record) -> Result<(), Fault> {
+        let Some(state) = self.links.get(&link) else { return Ok(()) };
+        let is_contact = matches!(state.peer, Peer::Contact(_));
+        // HELLO comes first, and once; the closing word may come at any time.
+        if state.hello.is_none() && !matches!(record, Record::Hello(_) | Record::Bye(_)) {
+            return Err(Breach.into());
+        }
+        match record {
+            Record::Hello(hello) => self.handle_hello(now, link, hello),
+            Record::Offer { batch, ids } => self.handle_offer(link, batch, &ids)?,
+            Record::Pick { batch, wanted } => self.handle_pick(link, batch, &wanted)?,
+            Record::Want(ids) => self.handle_want(link, &ids),
+            Record::Bundle { age, copies: _, bytes } => self.handle_bundle(now, link, age, bytes)?,
+            Record::Stored(ids) => self.handle_stored(link, &ids)?,
+            Record::Refused(refusals) => self.handle_refused(link, &refusals)?,
+            Record::Ack(secrets) => self.handle_acks(now, &secrets)?,
+            Record::Ranges(body) => self.handle_ranges(link, &body)?,
+            Record::Cursor { own_epoch, epoch, sequence } => {
+                // A session that is being upgraded may hear it before this side has seen UPGRADE; then it is not a contact's yet.
+                if !is_contact {
+                    return Err(Breach.into());
+                }
+                self.start_sync(now, link, own_epoch, Cursor { epoch, sequence })?;
+            }
+            Record::Mark { epoch, sequence } => self.handle_mark(link, Cursor { epoch, sequence })?,
+            Record::Upgrade(mac) => self.handle_upgrade(now, link, &mac)?,
+            Record::Ping => self.transmit(link, &Record::Pong),
+            Record::Pong => {}
+            Record::Bye(_) => self.end_link(link, ByeReason::Closing),
+        }
+        Ok(())
+    }
+}

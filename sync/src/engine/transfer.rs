@@ -1,0 +1,446 @@
+//! Bundles on a link: comparing, offering, sending, storing, answering (docs/protocol.md, sections 4 and 6).
+
+use std::collections::HashMap;
+
+use hedgerow_transports::LinkId;
+use rand_core::Rng;
+
+use super::{
+    Engine, Expected, Output, Timer,
+    config::MAX_UNANSWERED_OFFERS,
+    holdings::{Known, expiry_of},
+    link::{InFlight, LinkState, Peer},
+    records::{Breach, Fault},
+    routing::shows,
+};
+use crate::{
+    crypto::bundle_seal::commitment,
+    id::{BundleId, ContactId, ShortId},
+    reconcile::{Finding, Reconciler, SessionView, cut_hour},
+    session::Role,
+    store::{Cursor, GoneReason, Origin, StoreError},
+    time::{Hour, Now},
+    view::MessageState,
+    wire::{
+        bundle::{Bundle, CREATED_AHEAD_HOURS},
+        record::{ByeReason, COPIES_UNLIMITED, MAX_RECORD_IDS, Record, Refusal, bitmap_bit, encode_bitmap},
+    },
+};
+
+/// In one session of so many, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
+const COMPARE_ANYWAY: u32 = 16;
+
+impl Engine {
+    /// Both cursors are known: begins with what they leave open.
+    pub(super) fn start_sync(&mut self, now: Now, link: LinkId, peer_epoch: [u8; 8], theirs: Cursor) -> Result<(), Fault> {
+        let hour = self.hour(now);
+        let set = self.set_for(link);
+        let own_epoch = self.profile.epoch;
+        let last = self.holdings.last_sequence();
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let (Some(contact), Some(hello)) = (state.peer.contact(), state.hello) else { return Err(Breach.into()) };
+        if state.synced {
+            return Err(Breach.into());
+        }
+        state.synced = true;
+        state.set = set;
+        let initiator = state.info.role == Role::Initiator;
+        let view = SessionView { cut: cut_hour(hour, hello.hour), empty: false };
+        let mut reconciler = Reconciler::new(state.info.hash, initiator, view);
+
+        let ours = self.store.load_cursor(contact)?;
+        let theirs_fits = theirs.epoch == own_epoch && theirs.sequence <= last.max(theirs.sequence.min(last));
+        let ours_fits = ours.epoch == peer_epoch;
+        let anyway = self.jitter.next_u32().is_multiple_of(COMPARE_ANYWAY);
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        if theirs_fits && ours_fits {
+            state.marked = theirs.sequence;
+            let later = self.holdings.after(theirs.sequence).filter(|row| row.origin == Origin::Own(contact));
+            state.backlog.extend(later.map(|row| row.id));
+        }
+        if initiator && (!(theirs_fits && ours_fits) || anyway) {
+            reconciler.start(&state.set, &mut self.jitter);
+        }
+        state.reconciler = Some(reconciler);
+        self.busy_links.insert(link);
+        Ok(())
+    }
+
+    pub(super) fn handle_ranges(&mut self, link: LinkId, body: &[u8]) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let Some(reconciler) = state.reconciler.as_mut() else { return Err(Breach.into()) };
+        let findings = reconciler.handle_ranges(body, &state.set).map_err(|_| Breach)?;
+        let mut wanted = Vec::new();
+        for finding in findings {
+            match finding {
+                Finding::Want(short) => wanted.push(short),
+                // Not pushed: the peer may have let it go because it was read, and then answers the offer with the ack.
+                Finding::Lacking(id) => {
+                    if !state.known.contains(&id) && !state.queued.contains(&id) && !state.backlog.contains(&id) {
+                        state.backlog.push_back(id);
+                    }
+                }
+            }
+        }
+        let (acks, wanted) = self.split_acknowledged(link, wanted);
+        self.send_acks(link, &acks);
+        if let Some(state) = self.links.get_mut(&link) {
+            let wanted: Vec<ShortId> = wanted.into_iter().filter(|short| state.asked.insert(*short)).collect();
+            for ids in wanted.chunks(MAX_RECORD_IDS) {
+                self.transmit(link, &Record::Want(ids.to_vec()));
+            }
+        }
+        self.busy_links.insert(link);
+        Ok(())
+    }
+
+    /// Divides ids that a peer has named into those known to be acknowledged, with their secrets, and the rest.
+    fn split_acknowledged(&self, link: LinkId, shorts: Vec<ShortId>) -> (Vec<[u8; 16]>, Vec<ShortId>) {
+        let Some(state) = self.links.get(&link) else { return (Vec::new(), shorts) };
+        if shorts.is_empty() {
+            return (Vec::new(), shorts);
+        }
+        let acknowledged: HashMap<ShortId, [u8; 16]> = self
+            .holdings
+            .gone()
+            .filter(|gone| gone.reason == GoneReason::Acknowledged)
+            .map(|gone| (state.shorts.short(&gone.id), gone.ack))
+            .collect();
+        let (acks, rest): (Vec<_>, Vec<_>) = shorts.into_iter().partition(|short| acknowledged.contains_key(short));
+        (acks.iter().filter_map(|short| acknowledged.get(short).copied()).collect(), rest)
+    }
+
+    pub(super) fn send_acks(&mut self, link: LinkId, secrets: &[[u8; 16]]) {
+        for secrets in secrets.chunks(MAX_RECORD_IDS) {
+            self.transmit(link, &Record::Ack(secrets.to_vec()));
+        }
+    }
+
+    pub(super) fn handle_offer(&mut self, link: LinkId, batch: u16, ids: &[ShortId]) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        if batch != state.next_peer_offer {
+            return Err(Breach.into());
+        }
+        state.next_peer_offer = batch.wrapping_add(1);
+        let takes = state.peer.contact().is_some();
+        let (acks, _) = self.split_acknowledged(link, ids.to_vec());
+        self.send_acks(link, &acks);
+        let own = self.own_shorts(link);
+        let gone = self.gone_shorts(link);
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let wanted: Vec<bool> = ids
+            .iter()
+            .map(|short| takes && !own.contains_key(short) && !gone.contains_key(short) && state.asked.insert(*short))
+            .collect();
+        for id in ids.iter().filter_map(|short| own.get(short)) {
+            state.known.insert(*id);
+        }
+        self.transmit(link, &Record::Pick { batch, wanted: encode_bitmap(wanted.into_iter()) });
+        Ok(())
+    }
+
+    /// Short ids of what this link's peer may name among the bundles held.
+    fn own_shorts(&self, link: LinkId) -> HashMap<ShortId, BundleId> {
+        let Some(state) = self.links.get(&link) else { return HashMap::new() };
+        self.holdings.rows().filter(|row| shows(state.peer, row)).map(|row| (state.shorts.short(&row.id), row.id)).collect()
+    }
+
+    /// Short ids of what is remembered and not wanted again: all but dropped ones whose tag is expected.
+    fn gone_shorts(&self, link: LinkId) -> HashMap<ShortId, BundleId> {
+        let Some(state) = self.links.get(&link) else { return HashMap::new() };
+        self.holdings
+            .gone()
+            .filter(|gone| gone.reason == GoneReason::Acknowledged || !self.tags.contains_key(&gone.tag))
+            .map(|gone| (state.shorts.short(&gone.id), gone.id))
+            .collect()
+    }
+
+    pub(super) fn handle_pick(&mut self, link: LinkId, batch: u16, wanted: &[u8]) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let Some((expected, ids)) = state.offers.pop_front() else { return Err(Breach.into()) };
+        if batch != expected || wanted.len() != ids.len().div_ceil(8) {
+            return Err(Breach.into());
+        }
+        for (index, id) in ids.into_iter().enumerate() {
+            if bitmap_bit(wanted, index) {
+                state.push(id);
+            } else {
+                state.known.insert(id);
+            }
+        }
+        self.busy_links.insert(link);
+        Ok(())
+    }
+
+    pub(super) fn handle_want(&mut self, link: LinkId, ids: &[ShortId]) {
+        let shorts = match self.links.get_mut(&link).and_then(|state| state.own_shorts.take()) {
+            Some(shorts) if ids.iter().all(|short| shorts.contains_key(short)) => shorts,
+            _ => self.own_shorts(link),
+        };
+        let Some(state) = self.links.get_mut(&link) else { return };
+        for short in ids {
+            match shorts.get(short) {
+                Some(id) => state.push(*id),
+                None => state.refused.push((*short, Refusal::Unwanted)),
+            }
+        }
+        state.own_shorts = Some(shorts);
+        self.busy_links.insert(link);
+    }
+
+    pub(super) fn handle_bundle(&mut self, now: Now, link: LinkId, age: u16, bytes: Vec<u8>) -> Result<(), Fault> {
+        let bundle = Bundle::decode(bytes).map_err(|_| Breach)?;
+        let id = bundle.id();
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let short = state.shorts.short(&id);
+        state.known.insert(id);
+        let peer = state.peer;
+        self.busy_links.insert(link);
+        let verdict = match self.judge_bundle(now, peer, &bundle) {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        };
+        let acknowledged = match self.holdings.known(&id) {
+            Some(Known::Gone(GoneReason::Acknowledged)) => self.holdings.gone().find(|gone| gone.id == id).map(|gone| gone.ack),
+            _ => None,
+        };
+        if let Some(secret) = acknowledged {
+            self.send_acks(link, &[secret]);
+        }
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        if let Err(refusal) = verdict {
+            state.refused.push((short, refusal));
+            return Ok(());
+        }
+        state.stored.push(short);
+        if self.holdings.known(&id) == Some(Known::Held) {
+            return Ok(());
+        }
+        self.holdings.forget_gone(self.store.as_mut(), &id)?;
+        let hour = self.hour(now);
+        let origin = match peer {
+            Peer::Contact(contact) | Peer::Invited(contact) => Origin::Contact(contact),
+            Peer::Stranger => Origin::StrangerInbound,
+        };
+        self.make_room(now, bundle.bytes().len())?;
+        self.holdings.insert(self.store.as_mut(), &bundle, origin, clamp_age(age, hour, bundle.header().created), hour)?;
+        self.route_new(&id);
+        if let Some(row) = self.holdings.row(&id) {
+            let (created, expiry) = (row.created, expiry_of(row));
+            if let Some(state) = self.links.get_mut(&link).filter(|state| state.synced) {
+                state.set.insert(created, id, expiry, true);
+            }
+        }
+        self.open_bundle(now, bundle)?;
+        Ok(())
+    }
+
+    /// Why a bundle is not taken from this peer, if it isn't.
+    fn judge_bundle(&self, now: Now, peer: Peer, bundle: &Bundle) -> Option<Refusal> {
+        let expected = self.tags.get(&bundle.header().tag);
+        match peer {
+            Peer::Contact(_) => {}
+            Peer::Invited(contact) if matches!(expected, Some(Expected::Request(id) | Expected::Reply(id)) if *id == contact) => {}
+            Peer::Invited(_) | Peer::Stranger => return Some(Refusal::NotCarried),
+        }
+        match self.holdings.known(&bundle.id()) {
+            Some(Known::Held) => return None,
+            Some(Known::Gone(GoneReason::Acknowledged)) => return Some(Refusal::Unwanted),
+            Some(Known::Gone(GoneReason::Dropped)) if expected.is_none() => return Some(Refusal::Unwanted),
+            Some(Known::Gone(GoneReason::Dropped)) | None => {}
+        }
+        let hour = self.hour(now);
+        let (created, expiry) = (bundle.header().created, bundle.header().expiry());
+        let expired = expiry.is_some_and(|expiry| expiry <= hour);
+        let ahead = created > hour.plus(CREATED_AHEAD_HOURS);
+        (hour != Hour::UNKNOWN && (expired || ahead)).then_some(Refusal::Time)
+    }
+
+    /// Drops the longest-held bundles of others until one more of `size` bytes fits; what was read of them stays readable.
+    fn make_room(&mut self, now: Now, size: usize) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        while self.holdings.foreign_bytes() + size as u64 > self.config.relay_bytes {
+            let oldest = self.holdings.after(0).find(|row| !matches!(row.origin, Origin::Own(_))).map(|row| row.id);
+            let Some(oldest) = oldest else { return Ok(()) };
+            self.holdings.remove(self.store.as_mut(), &oldest, Some((GoneReason::Dropped, [0; 16], hour)))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_stored(&mut self, link: LinkId, ids: &[ShortId]) -> Result<(), Fault> {
+        for short in ids {
+            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+            let sent = state.answered(short).ok_or(Breach)?;
+            let by_contact = state.peer.contact().is_some();
+            self.note_handed(&sent.id, by_contact)?;
+        }
+        self.busy_links.insert(link);
+        Ok(())
+    }
+
+    /// A device says that it holds a bundle of ours.
+    fn note_handed(&mut self, id: &BundleId, by_contact: bool) -> Result<(), StoreError> {
+        let Some(row) = self.holdings.row(id) else { return Ok(()) };
+        let Origin::Own(contact) = row.origin else { return Ok(()) };
+        let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
+        let Some(message) = message else { return Ok(()) };
+        self.change_message(contact, true, message, |row| {
+            row.state = row.state.max(MessageState::Carried);
+            if by_contact {
+                row.handed_contacts = row.handed_contacts.saturating_add(1);
+            } else {
+                row.handed_strangers = row.handed_strangers.saturating_add(1);
+            }
+        })
+    }
+
+    pub(super) fn handle_refused(&mut self, link: LinkId, refusals: &[(ShortId, Refusal)]) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        for (short, _) in refusals {
+            // Either a bundle we sent, or one we asked for.
+            if state.answered(short).is_none() && !state.asked.remove(short) {
+                return Err(Breach.into());
+            }
+        }
+        self.busy_links.insert(link);
+        Ok(())
+    }
+
+    pub(super) fn handle_acks(&mut self, now: Now, secrets: &[[u8; 16]]) -> Result<(), StoreError> {
+        for secret in secrets {
+            // A secret that fits nothing held is ignored and never passed on.
+            let Some(id) = self.holdings.with_commitment(&commitment(secret)) else { continue };
+            self.acknowledge(now, &id, *secret)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a bundle go because it was read; its id stays, with the secret that proves it.
+    pub(super) fn acknowledge(&mut self, now: Now, id: &BundleId, secret: [u8; 16]) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        let removed = self.holdings.remove(self.store.as_mut(), id, Some((GoneReason::Acknowledged, secret, hour)))?;
+        if let Some(row) = removed {
+            for link in self.links.values_mut() {
+                link.set.remove(row.created, id);
+            }
+        }
+        if self.acks.remove(id).is_some() {
+            self.store.delete_ack(id)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_mark(&mut self, link: LinkId, mark: Cursor) -> Result<(), Fault> {
+        let peer = self.links.get(&link).map(|state| state.peer);
+        let Some(Peer::Contact(contact)) = peer else { return Err(Breach.into()) };
+        self.store.save_cursor(contact, mark)?;
+        Ok(())
+    }
+
+    /// Sends what a link has to send: answers, comparisons, offers, bundles, MARK; as much as its windows allow.
+    pub(super) fn pump(&mut self, now: Now, link: LinkId) -> Result<(), StoreError> {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.is_open()) else { return Ok(()) };
+        let (mut stored, mut refused) = (std::mem::take(&mut state.stored), std::mem::take(&mut state.refused));
+        let mut records = Vec::new();
+        while !stored.is_empty() {
+            let rest = stored.split_off(stored.len().min(MAX_RECORD_IDS));
+            records.push(Record::Stored(std::mem::replace(&mut stored, rest)));
+        }
+        while !refused.is_empty() {
+            let rest = refused.split_off(refused.len().min(MAX_RECORD_IDS));
+            records.push(Record::Refused(std::mem::replace(&mut refused, rest)));
+        }
+        if let Some(reconciler) = &mut state.reconciler {
+            records.extend(std::iter::from_fn(|| reconciler.poll_record()).map(Record::Ranges));
+        }
+        while state.offers.len() < MAX_UNANSWERED_OFFERS && !state.backlog.is_empty() {
+            let mut ids: Vec<BundleId> = state.backlog.drain(..state.backlog.len().min(MAX_RECORD_IDS)).collect();
+            ids.retain(|id| !state.known.contains(id) && !state.queued.contains(id));
+            if ids.is_empty() {
+                continue;
+            }
+            shuffle(&mut ids, &mut self.jitter);
+            let batch = state.next_offer;
+            state.next_offer = batch.wrapping_add(1);
+            records.push(Record::Offer { batch, ids: ids.iter().map(|id| state.shorts.short(id)).collect() });
+            state.offers.push_back((batch, ids));
+        }
+        for record in records {
+            self.outputs.push_back(Output::Transmit { link, record: record.encode() });
+        }
+        self.send_bundles(now, link)?;
+        self.send_mark(now, link);
+        Ok(())
+    }
+
+    fn send_bundles(&mut self, now: Now, link: LinkId) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let window = state.window(&self.config);
+        while let Some(id) = state.queue.front().copied() {
+            let Some(row) = self.holdings.row(&id).filter(|_| !state.known.contains(&id)) else {
+                state.queue.pop_front();
+                state.queued.remove(&id);
+                continue;
+            };
+            let size = usize::from(row.size);
+            if state.in_flight_bytes + size > window {
+                break;
+            }
+            state.queue.pop_front();
+            state.queued.remove(&id);
+            let Some(bytes) = self.holdings.bytes_of(self.store.as_ref(), &id)? else { continue };
+            let short = state.shorts.short(&id);
+            if state.in_flight.insert(short, InFlight { id, size }).is_none() {
+                state.in_flight_bytes += size;
+            }
+            let age = row.age.saturating_add(hour.0.saturating_sub(row.stored.0).try_into().unwrap_or(u16::MAX));
+            let record = Record::Bundle { age: if row.stored == Hour::UNKNOWN { row.age } else { age }, copies: COPIES_UNLIMITED, bytes };
+            self.outputs.push_back(Output::Transmit { link, record: record.encode() });
+        }
+        Ok(())
+    }
+
+    /// Tells a contact up to where everything has been dealt with, now and then.
+    fn send_mark(&mut self, now: Now, link: LinkId) {
+        let last = self.holdings.last_sequence();
+        let Some(state) = self.links.get_mut(&link) else { return };
+        if !state.synced || state.marked >= last || !state.is_idle() {
+            return;
+        }
+        if now.mono < state.next_mark {
+            self.timers.insert((state.next_mark, Timer::Link(link)));
+            return;
+        }
+        state.marked = last;
+        state.next_mark = now.mono + self.config.mark_after;
+        let record = Record::Mark { epoch: self.profile.epoch, sequence: last };
+        self.transmit(link, &record);
+    }
+
+    /// A contact is gone: its links lead to a stranger now, so they are closed.
+    pub(super) fn end_links_of(&mut self, contact: ContactId) {
+        let leads = |state: &LinkState| matches!(state.peer, Peer::Contact(id) | Peer::Invited(id) if id == contact);
+        let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| leads(state)).map(|(id, _)| *id).collect();
+        for link in links {
+            self.end_link(link, ByeReason::Closing);
+        }
+    }
+}
+
+/// Holds a received age within what the bundle's created hour allows (docs/protocol.md, section 4).
+fn clamp_age(age: u16, hour: Hour, created: Hour) -> u16 {
+    if hour == Hour::UNKNOWN || created == Hour::UNKNOWN {
+        return age;
+    }
+    let most = hour.0.saturating_add(CREATED_AHEAD_HOURS).saturating_sub(created.0);
+    age.min(most.try_into().unwrap_or(u16::MAX))
+}
+
+/// Puts ids into a random order (Fisher and Yates), so that an offer does not tell the order of arrival.
+fn shuffle(ids: &mut [BundleId], rng: &mut impl Rng) {
+    for last in (1..ids.len()).rev() {
+        let other = (u64::from(rng.next_u32()) * (last as u64 + 1)) >> 32;
+        ids.swap(last, other as usize);
+    }
+}
