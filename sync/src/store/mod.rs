@@ -18,6 +18,8 @@ use crate::{
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "sim")]
+pub mod delayed;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -170,6 +170,7 @@ fn connect(path: &Path, key: &Secret<32>) -> Result<Connection, StoreError> {
     if cipher.is_err() {
         return Err(StoreError::Io(MISUSE));
     }
+    connection.execute_batch("PRAGMA cipher_log_level = NONE")?; // it would write to the terminal
     connection.execute_batch(&key_pragma(key))?;
     // EXCLUSIVE before WAL: no other process gets in, and the index of the log lives in our memory instead of a file.
     connection.execute_batch(&format!(
