@@ -67,6 +67,7 @@ pub(super) fn setting_code(setting: Setting) -> i64 {
         Setting::Mode => 4,
         Setting::Clock => 5,
         Setting::Visibility => 6,
+        Setting::Restored => 7,
     }
 }
 
