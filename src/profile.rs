@@ -92,7 +92,7 @@ impl Profile {
     /// [`StoreError`]; nothing of a profile is left then.
     pub(crate) fn create(&self, name: &Name, mode: Mode, passphrase: &str) -> Result<(), StoreError> {
         let mut random = random::system();
-        let made = SqliteStore::create(&self.home, passphrase.as_bytes(), KdfParams::default(), &mut random)
+        let made = SqliteStore::create(&self.home, passphrase.as_bytes(), KdfParams::interactive(), &mut random)
             .and_then(|mut store| create_profile(&mut store, name, mode, &mut random));
         if made.is_err() {
             // Only what was just made: `prepare` has seen that there was nothing. The first error is the one to tell.
@@ -136,7 +136,7 @@ impl Profile {
     /// [`StoreError`]; the old passphrase is then still the right one.
     pub(crate) fn change_passphrase(&self, before: &str, after: &str) -> Result<(), StoreError> {
         let mut random = random::system();
-        SqliteStore::change_passphrase(&self.home, before.as_bytes(), after.as_bytes(), KdfParams::default(), &mut random)
+        SqliteStore::change_passphrase(&self.home, before.as_bytes(), after.as_bytes(), KdfParams::interactive(), &mut random)
     }
 
     /// Destroys the profile, its key first.
