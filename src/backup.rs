@@ -60,7 +60,9 @@ impl BackupError {
         match self {
             Self::Io(what, error) => CliError::io(what, &error),
             Self::Unsettled => CliError::new(Kind::Store, self.to_string(), "Make room on the disk, and try again."),
-            Self::NotABackup => CliError::new(Kind::Config, self.to_string(), "Name a file that `hedgerow backup` made; copy it again if it was cut short."),
+            Self::NotABackup => {
+                CliError::new(Kind::Config, self.to_string(), "Name a file that `hedgerow backup` made; copy it again if it was cut short.")
+            }
             Self::Store(error) => error.into(),
         }
     }

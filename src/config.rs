@@ -98,9 +98,7 @@ impl Config {
         if own.as_os_str().len() <= MAX_SOCKET_PATH {
             return Ok(own);
         }
-        let owner = fs::metadata(&self.home)
-            .map_err(|error| CliError::io("the home folder can't be read", &error))?
-            .uid();
+        let owner = fs::metadata(&self.home).map_err(|error| CliError::io("the home folder can't be read", &error))?.uid();
         let folder = match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute() && path.is_dir()) {
             Some(runtime) => runtime.join("hedgerow"),
             None => std::env::temp_dir().join(format!("hedgerow-{owner}")),

@@ -13,7 +13,7 @@ use hedgerow_sync::{
         Store, StoreError,
         sqlite::{KdfParams, SqliteStore},
     },
-    view::{Answer, Command, Mode},
+    view::{Answer, Command},
 };
 
 use crate::{
@@ -90,10 +90,10 @@ impl Profile {
     /// # Errors
     ///
     /// [`StoreError`]; nothing of a profile is left then.
-    pub(crate) fn create(&self, name: &Name, mode: Mode, passphrase: &str) -> Result<(), StoreError> {
+    pub(crate) fn create(&self, name: &Name, passphrase: &str) -> Result<(), StoreError> {
         let mut random = random::system();
         let made = SqliteStore::create(&self.home, passphrase.as_bytes(), KdfParams::interactive(), &mut random)
-            .and_then(|mut store| create_profile(&mut store, name, mode, &mut random));
+            .and_then(|mut store| create_profile(&mut store, name, &mut random));
         if made.is_err() {
             // Only what was just made: `prepare` has seen that there was nothing. The first error is the one to tell.
             let _ = SqliteStore::wipe(&self.home);

@@ -22,7 +22,11 @@ pub(crate) const fn system() -> SystemRandom {
 pub(crate) fn check() -> Result<(), CliError> {
     let mut probe = [0; 16];
     getrandom::fill(&mut probe).map_err(|error| {
-        CliError::new(Kind::Config, format!("the system gives no random numbers: {error}"), "Check that getrandom(2) or /dev/urandom works.")
+        CliError::new(
+            Kind::Config,
+            format!("the system gives no random numbers: {error}"),
+            "Check that getrandom(2) or /dev/urandom works.",
+        )
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hedgerow_sync::{id::MessageId, view::Mode};
+use hedgerow_sync::id::MessageId;
 
 /// What stands below `--help`.
 const EXIT_CODES: &str = "\
@@ -45,19 +45,11 @@ pub(crate) enum Action {
         /// What contacts see, 1 to 50 bytes.
         #[arg(long)]
         name: String,
-        /// Tells the name to contacts only; so it is without this word too.
-        #[arg(long)]
-        hidden: bool,
     },
     /// Runs the node in the foreground; prints `ready` once it answers.
     Daemon(DaemonArgs),
     /// Shows how the daemon's node is doing.
     Status,
-    /// Sets who may carry for whom.
-    Mode {
-        /// mesh: strangers carry for us and we for them; contacts: only contacts do.
-        mode: ModeArg,
-    },
     /// Prints a one-time link for somebody who is to become a contact.
     Invite {
         /// How long it is valid: 14d, 36h; an hour to 30 days.
@@ -208,24 +200,6 @@ pub(crate) enum ContactAction {
         /// Name or number.
         contact: String,
     },
-}
-
-/// Who may carry for whom.
-#[derive(ValueEnum, Clone, Copy, Debug)]
-pub(crate) enum ModeArg {
-    /// Strangers carry for us and we for them.
-    Mesh,
-    /// Only contacts.
-    Contacts,
-}
-
-impl From<ModeArg> for Mode {
-    fn from(mode: ModeArg) -> Self {
-        match mode {
-            ModeArg::Mesh => Self::Mesh,
-            ModeArg::Contacts => Self::Contacts,
-        }
-    }
 }
 
 /// The form of an export.

@@ -78,7 +78,11 @@ impl CliError {
 
     /// Says that no daemon runs, and how to start one.
     pub(crate) fn no_daemon() -> Self {
-        Self::new(Kind::NoDaemon, "no daemon runs for this profile", "Start one with `hedgerow daemon`, in another terminal or as a service.")
+        Self::new(
+            Kind::NoDaemon,
+            "no daemon runs for this profile",
+            "Start one with `hedgerow daemon`, in another terminal or as a service.",
+        )
     }
 
     /// Says in other words what about losses is true here.
@@ -119,7 +123,9 @@ impl From<Failure> for CliError {
             FailureKind::Fingerprint => (Kind::Peer, "Compare again, best face to face; if it differs again, remove the contact."),
             FailureKind::ContactState => (Kind::Peer, "`hedgerow contact show CONTACT` says how far it has come."),
             FailureKind::Locked => (Kind::Store, "Open it with `hedgerow unlock`."),
-            FailureKind::Stopping => (Kind::NoDaemon, "Start the daemon again with `hedgerow daemon`; a message can be sent again with the same --id."),
+            FailureKind::Stopping => {
+                (Kind::NoDaemon, "Start the daemon again with `hedgerow daemon`; a message can be sent again with the same --id.")
+            }
             FailureKind::Busy => (Kind::NoDaemon, "Close other programs that talk to the daemon, and try again."),
             FailureKind::DiskFull => (Kind::Store, "Make room on the disk; the daemon goes on by itself."),
             FailureKind::Passphrase => (Kind::Store, "Try again; without the passphrase nothing can be read, by anybody."),

@@ -43,7 +43,11 @@ pub(super) fn send(config: &Config, draft: Draft, wait: Option<u32>) -> Result<(
         match state.as_str() {
             "delivered" | "read" => break Ok(()),
             "expired" | "failed" => {
-                break Err(CliError::new(Kind::Peer, format!("the message is {state}"), "`hedgerow explain ID` says why; send it again if it still matters."));
+                break Err(CliError::new(
+                    Kind::Peer,
+                    format!("the message is {state}"),
+                    "`hedgerow explain ID` says why; send it again if it still matters.",
+                ));
             }
             _ => {}
         }

@@ -51,7 +51,7 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
 fn act(config: &Config, action: Action) -> Result<(), CliError> {
     random::check()?;
     match action {
-        Action::Init { name, hidden: _ } => setup::init(config, &name),
+        Action::Init { name } => setup::init(config, &name),
         Action::Passwd { new_passphrase_file } => setup::change_passphrase(config, new_passphrase_file.as_deref()),
         Action::Wipe { yes: _ } => setup::wipe(config),
         Action::Backup { file } => setup::backup(config, &file),
@@ -61,16 +61,13 @@ fn act(config: &Config, action: Action) -> Result<(), CliError> {
             node::daemon(config, arguments)
         }
         Action::Status => node::status(config),
-        Action::Mode { mode } => node::mode(config, mode.into()),
         Action::Invite { expires, qr } => node::invite(config, expires, qr),
         Action::Events => node::events(config),
         Action::Rpc => node::rpc(config),
         Action::Lock => node::lock(config),
         Action::Unlock => node::unlock(config),
         Action::Contact(action) => contact::act(config, action),
-        Action::Send { contact, text, id, urgent, wait } => {
-            message::send(config, message::Draft { contact, text, id, urgent }, wait)
-        }
+        Action::Send { contact, text, id, urgent, wait } => message::send(config, message::Draft { contact, text, id, urgent }, wait),
         Action::Messages { contact, since, limit, mark_read } => message::list(config, contact, since, limit, mark_read),
         Action::Explain { id } => message::explain(config, id),
         Action::Export { contact, format } => message::export(config, contact, format),

@@ -2,10 +2,7 @@
 
 use std::io::IsTerminal;
 
-use hedgerow_sync::{
-    time::UnixMillis,
-    view::{Command, Mode},
-};
+use hedgerow_sync::{time::UnixMillis, view::Command};
 use hedgerow_transports::lan::LanConfig;
 use serde_json::{Value, json};
 
@@ -33,12 +30,6 @@ pub(super) fn daemon(config: &Config, arguments: DaemonArgs) -> Result<(), CliEr
 pub(super) fn status(config: &Config) -> Result<(), CliError> {
     let document = client::daemon(config)?.request(&Command::Status {})?;
     show(config, &document, status_words)
-}
-
-/// `mode`.
-pub(super) fn mode(config: &Config, mode: Mode) -> Result<(), CliError> {
-    let document = client::daemon(config)?.request(&Command::SetMode { mode })?;
-    show(config, &document, |document| format!("mode: {}", field(document, "mode")))
 }
 
 /// `invite`.
@@ -88,7 +79,6 @@ fn status_words(document: &Value) -> String {
     if document.get("name").is_some() {
         lines.push(format!("name: {}", field(document, "name")));
         lines.push(format!("fingerprint: {}", field(document, "fingerprint")));
-        lines.push(format!("mode: {}", field(document, "mode")));
         lines.push(format!("contacts: {}, pending: {}", number(document, "contacts"), number(document, "pending")));
         lines.push(format!("undelivered messages: {}", number(document, "undelivered")));
         lines.push(format!("bundles held: {} ({} bytes)", number(document, "bundles"), number(document, "bundle_bytes")));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hedgerow_sync::{crypto::identity::Name, view::Mode};
+use hedgerow_sync::crypto::identity::Name;
 use serde_json::json;
 
 use super::{
@@ -19,13 +19,17 @@ use crate::{
 
 /// `init`.
 pub(super) fn init(config: &Config, name: &str) -> Result<(), CliError> {
-    let name = Name::new(name).map_err(|error| CliError::usage(format!("this name can't be used: {error}"), "Choose one of 1 to 50 bytes."))?;
+    let name =
+        Name::new(name).map_err(|error| CliError::usage(format!("this name can't be used: {error}"), "Choose one of 1 to 50 bytes."))?;
     let profile = Profile::at(&config.home);
     let _lock = profile.prepare()?;
     let passphrase = Config::new_passphrase(config.passphrase_file.as_deref())?;
-    profile.create(&name, Mode::Mesh, &passphrase)?;
+    profile.create(&name, &passphrase)?;
     show(config, &json!({ "home": config.home }), |_| {
-        format!("The profile is in {}.\nStart it with `hedgerow daemon`. Without the passphrase nobody can read it, you included.", config.home.display())
+        format!(
+            "The profile is in {}.\nStart it with `hedgerow daemon`. Without the passphrase nobody can read it, you included.",
+            config.home.display()
+        )
     })
 }
 
@@ -46,7 +50,11 @@ pub(super) fn wipe(config: &Config) -> Result<(), CliError> {
     let profile = Profile::at(&config.home);
     profile.require()?;
     let Some(lock) = ProfileLock::try_take(&config.home)? else {
-        return Err(CliError::new(Kind::Config, "a daemon or another command uses the profile", "Stop it first (SIGTERM or Ctrl-C), then wipe."));
+        return Err(CliError::new(
+            Kind::Config,
+            "a daemon or another command uses the profile",
+            "Stop it first (SIGTERM or Ctrl-C), then wipe.",
+        ));
     };
     profile.wipe()?;
     drop(lock);
@@ -67,7 +75,9 @@ pub(super) fn backup(config: &Config, file: &Path) -> Result<(), CliError> {
             json!({ "file": file, "bytes": bytes })
         }
     };
-    show(config, &document, |_| "The backup is made. It opens with the passphrase of now, on this device or another, but never on two at once.".to_owned())
+    show(config, &document, |_| {
+        "The backup is made. It opens with the passphrase of now, on this device or another, but never on two at once.".to_owned()
+    })
 }
 
 /// `restore`.
@@ -78,6 +88,9 @@ pub(super) fn restore(config: &Config, file: &Path) -> Result<(), CliError> {
     let passphrase = config.passphrase()?;
     backup::restore(file, &profile, &passphrase).map_err(|error| error.explain())?;
     show(config, &json!({ "home": config.home }), |_| {
-        format!("The profile is in {}. Messages since the backup are not in it; don't use the profile anywhere else.", config.home.display())
+        format!(
+            "The profile is in {}. Messages since the backup are not in it; don't use the profile anywhere else.",
+            config.home.display()
+        )
     })
 }

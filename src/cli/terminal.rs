@@ -54,7 +54,9 @@ mod tests {
     #[test]
     fn directions_and_invisible_characters_show() {
         assert_eq!(clean("bob\u{202e}gpj.exe"), "bob\\u{202e}gpj.exe");
-        for hidden in ['\u{200b}', '\u{200d}', '\u{200e}', '\u{2066}', '\u{2069}', '\u{feff}', '\u{2060}', '\u{ad}', '\u{e0041}', '\u{2028}'] {
+        for hidden in
+            ['\u{200b}', '\u{200d}', '\u{200e}', '\u{2066}', '\u{2069}', '\u{feff}', '\u{2060}', '\u{ad}', '\u{e0041}', '\u{2028}']
+        {
             assert_ne!(clean(&format!("bo{hidden}b")), "bob");
             assert!(!clean(&hidden.to_string()).contains(hidden));
         }

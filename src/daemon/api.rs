@@ -54,7 +54,7 @@ impl Api {
         let mut stop = self.stop.clone();
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
                 Some(_) = clients.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) if clients.len() < MAX_CLIENTS => {
@@ -89,7 +89,7 @@ impl Api {
             () = self.read_requests(read, &mut client) => false,
             () = outbox.overflow() => true,
             _ = &mut writer => true,
-            _ = stop.wait_for(|stop| *stop) => false,
+            () = stopped(&mut stop) => false,
         };
         if let Some(subscription) = client.subscription.take() {
             subscription.abort();
@@ -154,6 +154,12 @@ struct Client {
     outbox: Outbox,
     places: Arc<Semaphore>,
     subscription: Option<AbortHandle>,
+}
+
+/// Ends when the daemon does.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the other end is gone, and the daemon with it.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn write_lines(mut write: OwnedWriteHalf, mut lines: OutboxLines) {
@@ -268,9 +274,7 @@ fn parse_call(method: &str, params: Value) -> Result<Call, Failure> {
         "subscribe" => parse_params::<Nothing>(params).map(|_| Call::Subscribe),
         "ready" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Ready)),
         "lock" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Lock)),
-        "unlock" => {
-            parse_params::<UnlockParams>(params).map(|params| Call::Control(Control::Unlock(Zeroizing::new(params.passphrase))))
-        }
+        "unlock" => parse_params::<UnlockParams>(params).map(|params| Call::Control(Control::Unlock(Zeroizing::new(params.passphrase)))),
         "backup" => {
             let BackupParams { file } = parse_params(params)?;
             if !file.is_absolute() {
@@ -291,7 +295,6 @@ fn parse_params<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, Fail
 /// The methods that are commands to the engine.
 const COMMANDS: &[&str] = &[
     "status",
-    "set_mode",
     "invite",
     "add_contact",
     "contacts",
@@ -313,7 +316,6 @@ mod tests {
     fn name(command: &Command) -> &'static str {
         match command {
             Command::Status {} => "status",
-            Command::SetMode { .. } => "set_mode",
             Command::Invite { .. } => "invite",
             Command::AddContact { .. } => "add_contact",
             Command::Contacts {} => "contacts",
@@ -331,7 +333,7 @@ mod tests {
     #[test]
     fn every_method_parses_with_all_its_parameters() {
         let params = json!({
-            "contact": "bob", "alias": "b", "mode": "mesh", "hours": 1, "link": "l", "fingerprint": "f", "blocked": true, "text": "t",
+            "contact": "bob", "alias": "b", "hours": 1, "link": "l", "fingerprint": "f", "blocked": true, "text": "t",
             "id": "00".repeat(16),
         });
         for method in COMMANDS {

@@ -21,10 +21,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
     pub(crate) fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Now {
-            mono: Instant::from_origin(self.origin.elapsed()),
-            wall: UnixMillis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
-        }
+        Now { mono: Instant::from_origin(self.origin.elapsed()), wall: UnixMillis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)) }
     }
 
     /// Running time alone.

@@ -127,7 +127,10 @@ enum State {
     Open(Box<Engine>),
     Locked,
     /// Storage failed.
-    Failed { retry_at: Instant, pause: Duration },
+    Failed {
+        retry_at: Instant,
+        pause: Duration,
+    },
 }
 
 /// The answer to `status`.

@@ -175,7 +175,8 @@ impl LinkTask {
                 Err(end) => return end,
             }
             while let Some(event) = self.session.poll_event() {
-                if self.driver.send(self.input(event)).await.is_err() {
+                let message = self.input(event);
+                if self.driver.send(message).await.is_err() {
                     return End::Ordered;
                 }
             }

@@ -32,10 +32,13 @@ use self::{
 };
 use crate::{
     cli::error::{CliError, Kind},
+    client,
     config::Config,
     profile::Profile,
 };
 
+/// How long to wait for a command that works on the closed profile (policy).
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long links and clients get to take what is still for them when the daemon ends (policy).
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -48,15 +51,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) fn run(config: &Config, lan: Option<LanConfig>, ready: fn(&Config, &[String])) -> Result<(), CliError> {
     let profile = Profile::at(&config.home);
     profile.require()?;
-    let Some(lock) = ProfileLock::try_take(&config.home)? else {
-        return Err(CliError::new(
-            Kind::Config,
-            "another process uses this profile",
-            "A profile has one daemon. `hedgerow status` asks the one that runs; wait if another command is at work.",
-        ));
-    };
-    let passphrase = config.passphrase()?;
     let socket = config.socket()?;
+    let lock = take_lock(config, &socket)?;
+    let passphrase = config.passphrase()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("links")
@@ -69,6 +66,25 @@ pub(crate) fn run(config: &Config, lan: Option<LanConfig>, ready: fn(&Config, &[
     let _ = fs::remove_file(&socket);
     drop(lock);
     ended
+}
+
+/// Takes the profile's lock. A command that works on the closed profile holds it for a moment; a daemon holds it for good.
+fn take_lock(config: &Config, socket: &Path) -> Result<ProfileLock, CliError> {
+    let clock = Clock::start();
+    let deadline = clock.mono() + LOCK_PATIENCE;
+    loop {
+        if let Some(lock) = ProfileLock::try_take(&config.home)? {
+            return Ok(lock);
+        }
+        if client::is_answering(socket) || clock.mono() >= deadline {
+            return Err(CliError::new(
+                Kind::Config,
+                "another process uses this profile",
+                "A profile has one daemon. `hedgerow status` asks the one that runs; wait if another command is at work.",
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 async fn serve(
@@ -124,9 +140,11 @@ async fn serve(
             Ok(())
         }
         Some(Ok(Err(StartError::Store(error)))) => Err(error.into()),
-        Some(Ok(Err(StartError::Lan(error)))) => {
-            Err(CliError::new(Kind::Config, error.to_string(), "Check --listen and --connect: is the address this machine's, and the port free?"))
-        }
+        Some(Ok(Err(StartError::Lan(error)))) => Err(CliError::new(
+            Kind::Config,
+            error.to_string(),
+            "Check --listen and --connect: is the address this machine's, and the port free?",
+        )),
         Some(Err(_)) => Err(CliError::internal("the engine's thread ended before it began")),
         None => Ok(()),
     };
