@@ -18,6 +18,8 @@ use crate::{
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "sim")]
+pub mod delayed;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -55,6 +57,13 @@ pub enum StoreError {
     #[error("reading or writing the profile failed (code {0})")]
     Io(i32),
 }
+
+/// The code of [`StoreError::Io`] where a row that must exist does not; codes are those of SQLite.
+pub const NOT_FOUND: i32 = 12;
+/// The code of [`StoreError::Io`] where a row that must be new is there, or belongs to a contact that is not.
+pub const CONSTRAINT: i32 = 19;
+/// The code of [`StoreError::Io`] where a transaction is open that must not be, or is not that must be.
+pub const MISUSE: i32 = 21;
 
 /// A value that exists once in a profile.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -261,8 +270,11 @@ pub struct Cursor {
 }
 
 /// The engine's durable state. Object-safe; one user at a time.
+///
+/// Writes need an open transaction ([`MISUSE`]). What belongs to a contact can't be written before the contact ([`CONSTRAINT`]). A write
+/// that failed may have been done in part: roll back. Numbers given in a transaction that was rolled back may be given again.
 pub trait Store: Send {
-    /// Opens a transaction; none is open.
+    /// Opens a transaction; none is open ([`MISUSE`]).
     ///
     /// # Errors
     ///
@@ -282,7 +294,7 @@ pub trait Store: Send {
     fn load_contacts(&self) -> Result<Vec<ContactRow>, StoreError>;
     /// Inserts a contact under the next number, never used before; `row.id` is ignored.
     fn insert_contact(&mut self, row: &ContactRow) -> Result<ContactId, StoreError>;
-    /// Saves a contact that exists.
+    /// Saves a contact that exists ([`NOT_FOUND`]).
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError>;
     /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
@@ -305,16 +317,17 @@ pub trait Store: Send {
     fn find_skipped(&self, tag: &Tag) -> Result<Option<SkippedRow>, StoreError>;
     /// Deletes the keys for a tag, if there are any.
     fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError>;
-    /// Deletes a contact's keys stored before `before` (running hours), then the oldest above `keep`; returns how many went.
+    /// Deletes a contact's keys stored before `before` (running hours), then the oldest above `keep`; returns how many went. Oldest is by
+    /// (hour, chain, number, tag).
     fn prune_skipped(&mut self, contact: ContactId, before: u32, keep: u32) -> Result<u64, StoreError>;
 
     /// Inserts a message; `false`, and nothing changes, if `(contact, outgoing, id)` is there already.
     fn insert_message(&mut self, row: &MessageRow) -> Result<bool, StoreError>;
     /// Finds a message by its id and side.
     fn find_message(&self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<Option<MessageRow>, StoreError>;
-    /// Finds messages of any contact by id: at most one each way for a contact.
+    /// Finds messages of any contact by id, by (contact, outgoing): at most one each way for a contact.
     fn find_messages_by_id(&self, id: MessageId) -> Result<Vec<MessageRow>, StoreError>;
-    /// Saves a message that exists; text, order and id don't change.
+    /// Saves a message that exists ([`NOT_FOUND`]); text, order and id don't change, whatever the row says.
     fn save_message(&mut self, row: &MessageRow) -> Result<(), StoreError>;
     /// Loads a contact's messages by (order, id): those after `(order, id)` if given; if `limit` is given, the newest so many of them.
     fn load_messages(&self, contact: ContactId, after: Option<(u64, MessageId)>, limit: Option<u32>)
@@ -332,34 +345,35 @@ pub trait Store: Send {
     /// How many outgoing messages are *queued* or *carried*.
     fn count_undelivered(&self) -> Result<u64, StoreError>;
 
-    /// Inserts a number that was used.
+    /// Inserts a number that was used; a number that is there is refused ([`CONSTRAINT`]).
     fn insert_outbox(&mut self, row: &OutboxRow) -> Result<(), StoreError>;
     /// Loads the open numbers of a contact, in order.
     fn load_outbox(&self, contact: ContactId) -> Result<Vec<OutboxRow>, StoreError>;
     /// Deletes a number that is closed.
     fn delete_outbox(&mut self, contact: ContactId, number: u32) -> Result<(), StoreError>;
 
-    /// Inserts a bundle and returns its arrival sequence; `row.sequence` is ignored. The id is neither held nor among the gone.
+    /// Inserts a bundle and returns its arrival sequence; `row.sequence` is ignored. An id that is held is refused
+    /// ([`CONSTRAINT`]); that it is not among the gone is the caller's business.
     fn insert_bundle(&mut self, row: &BundleRow, bytes: &[u8]) -> Result<u64, StoreError>;
     /// Visits all bundles held, by sequence.
     fn visit_bundles(&self, visit: &mut dyn FnMut(BundleRow)) -> Result<(), StoreError>;
     /// Loads a bundle's bytes.
     fn load_bundle(&self, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Notes how often a bundle was handed on.
+    /// Notes how often a bundle was handed on, if held.
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError>;
     /// Deletes a bundle, if held.
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError>;
 
     /// Remembers an id without its bundle; an id that is there is replaced.
     fn insert_gone(&mut self, row: &GoneRow) -> Result<(), StoreError>;
-    /// Loads all remembered ids, oldest `at` first.
+    /// Loads all remembered ids, oldest `at` first, then by id.
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError>;
     /// Forgets an id.
     fn delete_gone(&mut self, id: &BundleId) -> Result<(), StoreError>;
 
     /// Inserts an ack secret that waits; a row of the same bundle is replaced.
     fn insert_ack(&mut self, row: &AckRow) -> Result<(), StoreError>;
-    /// Loads those that wait, by due time.
+    /// Loads those that wait, by due time, then by bundle.
     fn load_acks(&self) -> Result<Vec<AckRow>, StoreError>;
     /// Deletes one, if there.
     fn delete_ack(&mut self, bundle: &BundleId) -> Result<(), StoreError>;

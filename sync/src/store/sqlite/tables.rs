@@ -1,0 +1,358 @@
+//! The statements: one or two for each method of [`Store`].
+
+use rusqlite::{OptionalExtension, Params, Row, params};
+
+use super::{SqliteStore, rows};
+use crate::{
+    id::{BundleId, ContactId, MessageId, Tag},
+    store::{
+        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, OutboxRow, SecretBytes, Setting,
+        SkippedRow, Store, StoreError,
+    },
+};
+
+impl SqliteStore {
+    /// Runs a statement that writes; returns how many rows it changed.
+    fn change(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+        Ok(self.writing()?.prepare_cached(sql)?.execute(values)?)
+    }
+
+    /// Reads at most one row.
+    fn one<T>(&self, sql: &str, values: impl Params, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, read).optional()?)
+    }
+
+    /// Reads all rows.
+    fn all<T>(&self, sql: &str, values: impl Params, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.query_map(values, read)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Reads a number that is always there.
+    fn count(&self, sql: &str, values: impl Params) -> Result<u64, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, rows::count)?)
+    }
+}
+
+impl Store for SqliteStore {
+    fn begin(&mut self) -> Result<(), StoreError> {
+        if !self.connection.is_autocommit() {
+            return Err(StoreError::Io(MISUSE));
+        }
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.change("COMMIT", []).map(|_| ())
+    }
+
+    fn rollback(&mut self) -> Result<(), StoreError> {
+        if !self.connection.is_autocommit() {
+            self.connection.prepare_cached("ROLLBACK")?.execute([])?;
+        }
+        Ok(())
+    }
+
+    fn load_setting(&self, setting: Setting) -> Result<Option<SecretBytes>, StoreError> {
+        self.one("SELECT value FROM setting WHERE name = ?1", [rows::setting_code(setting)], |row| rows::secret(row, 0))
+    }
+
+    fn save_setting(&mut self, setting: Setting, value: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.change(sql, params![rows::setting_code(setting), value]).map(|_| ())
+    }
+
+    fn load_contacts(&self) -> Result<Vec<ContactRow>, StoreError> {
+        self.all(&format!("SELECT {} FROM contact ORDER BY id", rows::CONTACT), [], rows::contact)
+    }
+
+    fn insert_contact(&mut self, row: &ContactRow) -> Result<ContactId, StoreError> {
+        let ContactRow { id: _, alias, own_name, card, state, verified, created, last_seen, why } = row;
+        let sql = "INSERT INTO contact (alias, own_name, card, state, verified, created, last_seen, why)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let last_seen = last_seen.map(|time| rows::bits(time.0));
+        let state = rows::contact_state_code(*state);
+        self.change(sql, params![alias, own_name, card, state, verified, rows::bits(created.0), last_seen, why])?;
+        u32::try_from(self.connection.last_insert_rowid()).map(ContactId).map_err(|_| StoreError::Full)
+    }
+
+    fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError> {
+        let ContactRow { id, alias, own_name, card, state, verified, created, last_seen, why } = row;
+        let sql = "UPDATE contact SET alias = ?2, own_name = ?3, card = ?4, state = ?5, verified = ?6, created = ?7, last_seen = ?8,
+                   why = ?9 WHERE id = ?1";
+        let last_seen = last_seen.map(|time| rows::bits(time.0));
+        let state = rows::contact_state_code(*state);
+        match self.change(sql, params![id.0, alias, own_name, card, state, verified, rows::bits(created.0), last_seen, why])? {
+            0 => Err(StoreError::Io(NOT_FOUND)),
+            _ => Ok(()),
+        }
+    }
+
+    fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError> {
+        self.change("DELETE FROM contact WHERE id = ?1", [id.0]).map(|_| ()) // the rest goes by ON DELETE CASCADE
+    }
+
+    fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
+        self.one("SELECT state FROM pair WHERE contact = ?1", [contact.0], |row| rows::secret(row, 0))
+    }
+
+    fn save_pair(&mut self, contact: ContactId, state: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO pair (contact, state) VALUES (?1, ?2) ON CONFLICT (contact) DO UPDATE SET state = excluded.state";
+        self.change(sql, params![contact.0, state]).map(|_| ())
+    }
+
+    fn load_exchanges(&self) -> Result<Vec<ExchangeRow>, StoreError> {
+        self.all("SELECT contact, state FROM exchange ORDER BY contact", [], rows::exchange)
+    }
+
+    fn save_exchange(&mut self, row: &ExchangeRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO exchange (contact, state) VALUES (?1, ?2) ON CONFLICT (contact) DO UPDATE SET state = excluded.state";
+        self.change(sql, params![row.contact.0, row.state.as_slice()]).map(|_| ())
+    }
+
+    fn delete_exchange(&mut self, contact: ContactId) -> Result<(), StoreError> {
+        self.change("DELETE FROM exchange WHERE contact = ?1", [contact.0]).map(|_| ())
+    }
+
+    fn insert_skipped(&mut self, row: &SkippedRow) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO skipped (tag, contact, stored_hour, chain, number, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let SkippedRow { contact, tag, number, chain, stored_hour, keys } = row;
+        self.change(sql, params![tag.0, contact.0, stored_hour, chain, number, keys.as_slice()]).map(|_| ())
+    }
+
+    fn find_skipped(&self, tag: &Tag) -> Result<Option<SkippedRow>, StoreError> {
+        let sql = "SELECT contact, tag, number, chain, stored_hour, keys FROM skipped WHERE tag = ?1";
+        self.one(sql, [tag.0], rows::skipped)
+    }
+
+    fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError> {
+        self.change("DELETE FROM skipped WHERE tag = ?1", [tag.0]).map(|_| ())
+    }
+
+    fn prune_skipped(&mut self, contact: ContactId, before: u32, keep: u32) -> Result<u64, StoreError> {
+        let old = self.change("DELETE FROM skipped WHERE contact = ?1 AND stored_hour < ?2", [contact.0, before])?;
+        let left = self.count("SELECT count(*) FROM skipped WHERE contact = ?1", [contact.0])?;
+        let surplus = left.saturating_sub(keep.into());
+        if surplus > 0 {
+            let sql = "DELETE FROM skipped WHERE tag IN
+                       (SELECT tag FROM skipped WHERE contact = ?1 ORDER BY stored_hour, chain, number, tag LIMIT ?2)";
+            self.change(sql, params![contact.0, rows::bits(surplus)])?;
+        }
+        Ok(old as u64 + surplus)
+    }
+
+    fn insert_message(&mut self, row: &MessageRow) -> Result<bool, StoreError> {
+        let sql = "INSERT INTO message (contact, outgoing, id, place, text, sent, stored, state, urgent, number, expires, handed_contacts,
+                   handed_strangers, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                   ON CONFLICT (contact, outgoing, id) DO NOTHING";
+        let values = params![
+            row.contact.0,
+            row.outgoing,
+            row.id.0,
+            rows::place(row.order),
+            row.text,
+            rows::bits(row.sent.0),
+            rows::bits(row.stored.0),
+            rows::message_state_code(row.state),
+            row.urgent,
+            row.number,
+            row.expires.map(|hour| hour.0),
+            row.handed_contacts,
+            row.handed_strangers,
+            row.sealed,
+        ];
+        Ok(self.change(sql, values)? == 1)
+    }
+
+    fn find_message(&self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<Option<MessageRow>, StoreError> {
+        let sql = concat!("SELECT ", rows::message_columns!(), " FROM message m WHERE m.contact = ?1 AND m.outgoing = ?2 AND m.id = ?3");
+        self.one(sql, params![contact.0, outgoing, id.0], rows::message)
+    }
+
+    fn find_messages_by_id(&self, id: MessageId) -> Result<Vec<MessageRow>, StoreError> {
+        // Two look-ups for each contact: there are few, and an index of ids alone would cost every insertion.
+        let sql = concat!(
+            "SELECT ",
+            rows::message_columns!(),
+            " FROM contact c CROSS JOIN message m
+              WHERE m.contact = c.id AND m.outgoing IN (0, 1) AND m.id = ?1 ORDER BY m.contact, m.outgoing"
+        );
+        self.all(sql, [id.0], rows::message)
+    }
+
+    fn save_message(&mut self, row: &MessageRow) -> Result<(), StoreError> {
+        let sql = "UPDATE message SET sent = ?4, stored = ?5, state = ?6, urgent = ?7, number = ?8, expires = ?9, handed_contacts = ?10,
+                   handed_strangers = ?11, sealed = ?12 WHERE contact = ?1 AND outgoing = ?2 AND id = ?3";
+        let values = params![
+            row.contact.0,
+            row.outgoing,
+            row.id.0,
+            rows::bits(row.sent.0),
+            rows::bits(row.stored.0),
+            rows::message_state_code(row.state),
+            row.urgent,
+            row.number,
+            row.expires.map(|hour| hour.0),
+            row.handed_contacts,
+            row.handed_strangers,
+            row.sealed,
+        ];
+        match self.change(sql, values)? {
+            0 => Err(StoreError::Io(NOT_FOUND)),
+            _ => Ok(()),
+        }
+    }
+
+    fn load_messages(
+        &self,
+        contact: ContactId,
+        after: Option<(u64, MessageId)>,
+        limit: Option<u32>,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        let limit = limit.map_or(-1, i64::from); // -1: no limit
+        let mut newest_first = match after {
+            Some((order, id)) => {
+                let sql = concat!(
+                    "SELECT ",
+                    rows::message_columns!(),
+                    " FROM message m WHERE m.contact = ?1 AND (m.place, m.id) > (?3, ?4)
+                      ORDER BY m.place DESC, m.id DESC, m.outgoing DESC LIMIT ?2"
+                );
+                self.all(sql, params![contact.0, limit, rows::place(order), id.0], rows::message)?
+            }
+            None => {
+                let sql = concat!(
+                    "SELECT ",
+                    rows::message_columns!(),
+                    " FROM message m WHERE m.contact = ?1 ORDER BY m.place DESC, m.id DESC, m.outgoing DESC LIMIT ?2"
+                );
+                self.all(sql, params![contact.0, limit], rows::message)?
+            }
+        };
+        newest_first.reverse();
+        Ok(newest_first)
+    }
+
+    fn load_unsealed(&self, contact: ContactId, limit: u32) -> Result<Vec<MessageRow>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            rows::message_columns!(),
+            " FROM message m INDEXED BY message_unsealed WHERE m.contact = ?1 AND m.outgoing = 1 AND m.state = 0 AND m.sealed = 0
+              ORDER BY m.urgent DESC, m.place, m.id LIMIT ?2"
+        );
+        self.all(sql, [contact.0, limit], rows::message)
+    }
+
+    fn last_order(&self, contact: ContactId) -> Result<u64, StoreError> {
+        let order = self.one("SELECT max(place) FROM message WHERE contact = ?1", [contact.0], rows::last_order)?;
+        Ok(order.unwrap_or(0))
+    }
+
+    fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM message INDEXED BY message_unread WHERE contact = ?1 AND outgoing = 0 AND state = 2";
+        self.count(sql, [contact.0])
+    }
+
+    fn count_undelivered(&self) -> Result<u64, StoreError> {
+        self.count("SELECT count(*) FROM message INDEXED BY message_undelivered WHERE outgoing = 1 AND state <= 1", [])
+    }
+
+    fn insert_outbox(&mut self, row: &OutboxRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO outbox (contact, number, message, wants_receipt, bundle, ack) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let message = row.message.map(|id| id.0);
+        let ack = row.ack.as_slice();
+        self.change(sql, params![row.contact.0, row.number, message, row.wants_receipt, row.bundle.0, ack]).map(|_| ())
+    }
+
+    fn load_outbox(&self, contact: ContactId) -> Result<Vec<OutboxRow>, StoreError> {
+        let sql = "SELECT contact, number, message, wants_receipt, bundle, ack FROM outbox WHERE contact = ?1 ORDER BY number";
+        self.all(sql, [contact.0], rows::outbox)
+    }
+
+    fn delete_outbox(&mut self, contact: ContactId, number: u32) -> Result<(), StoreError> {
+        self.change("DELETE FROM outbox WHERE contact = ?1 AND number = ?2", [contact.0, number]).map(|_| ())
+    }
+
+    fn insert_bundle(&mut self, row: &BundleRow, bytes: &[u8]) -> Result<u64, StoreError> {
+        let sql = "INSERT INTO bundle (id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, bytes)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let values = params![
+            row.id.0,
+            row.size,
+            row.class as u8,
+            row.lifetime as u8,
+            row.created.0,
+            row.tag.0,
+            row.commitment.0,
+            rows::origin_code(row.origin),
+            row.age,
+            row.stored.0,
+            row.forwarded,
+            bytes,
+        ];
+        self.change(sql, values)?;
+        u64::try_from(self.connection.last_insert_rowid()).map_err(|_| StoreError::Damaged("a sequence is negative"))
+    }
+
+    fn visit_bundles(&self, visit: &mut dyn FnMut(BundleRow)) -> Result<(), StoreError> {
+        let sql = "SELECT sequence, id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded FROM bundle
+                   ORDER BY sequence";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for row in statement.query_map([], rows::bundle)? {
+            visit(row?);
+        }
+        Ok(())
+    }
+
+    fn load_bundle(&self, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.one("SELECT bytes FROM bundle WHERE id = ?1", [id.0], |row| row.get(0))
+    }
+
+    fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
+        self.change("UPDATE bundle SET forwarded = ?2 WHERE id = ?1", params![id.0, forwarded]).map(|_| ())
+    }
+
+    fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {
+        self.change("DELETE FROM bundle WHERE id = ?1", [id.0]).map(|_| ())
+    }
+
+    fn insert_gone(&mut self, row: &GoneRow) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO gone (id, created, expiry, tag, commitment, reason, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let GoneRow { id, created, expiry, tag, commitment, reason, at } = row;
+        self.change(sql, params![id.0, created.0, expiry.0, tag.0, commitment.0, rows::reason_code(*reason), at.0]).map(|_| ())
+    }
+
+    fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
+        self.all("SELECT id, created, expiry, tag, commitment, reason, at FROM gone ORDER BY at, id", [], rows::gone)
+    }
+
+    fn delete_gone(&mut self, id: &BundleId) -> Result<(), StoreError> {
+        self.change("DELETE FROM gone WHERE id = ?1", [id.0]).map(|_| ())
+    }
+
+    fn insert_ack(&mut self, row: &AckRow) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO ack (bundle, secret, due) VALUES (?1, ?2, ?3)";
+        self.change(sql, params![row.bundle.0, row.secret.as_slice(), rows::bits(row.due.0)]).map(|_| ())
+    }
+
+    fn load_acks(&self) -> Result<Vec<AckRow>, StoreError> {
+        let mut acks = self.all("SELECT bundle, secret, due FROM ack ORDER BY bundle", [], rows::ack)?;
+        acks.sort_by_key(|row| row.due); // here, as the column does not sort without sign
+        Ok(acks)
+    }
+
+    fn delete_ack(&mut self, bundle: &BundleId) -> Result<(), StoreError> {
+        self.change("DELETE FROM ack WHERE bundle = ?1", [bundle.0]).map(|_| ())
+    }
+
+    fn load_cursor(&self, contact: ContactId) -> Result<Cursor, StoreError> {
+        let sql = "SELECT epoch, sequence FROM cursor WHERE contact = ?1";
+        Ok(self.one(sql, [contact.0], rows::cursor)?.unwrap_or_default())
+    }
+
+    fn save_cursor(&mut self, contact: ContactId, cursor: Cursor) -> Result<(), StoreError> {
+        let sql = "INSERT INTO cursor (contact, epoch, sequence) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (contact) DO UPDATE SET epoch = excluded.epoch, sequence = excluded.sequence";
+        self.change(sql, params![contact.0, cursor.epoch, rows::bits(cursor.sequence)]).map(|_| ())
+    }
+}
