@@ -51,12 +51,7 @@ impl MeshTime {
     /// Starts at `now`; `last` is what the wall clock said when the profile was last in use.
     pub(super) fn new(now: Now, last: Option<UnixMillis>) -> Self {
         let jumped = last.is_some_and(|last| last.0.abs_diff(now.wall.0) > u64::from(TOLERANCE_HOURS) * 3_600_000);
-        Self {
-            contacts: VecDeque::new(),
-            strangers: VecDeque::new(),
-            last: now,
-            quiet_until: jumped.then(|| now.mono + QUIET_AFTER_JUMP),
-        }
+        Self { contacts: VecDeque::new(), strangers: VecDeque::new(), last: now, quiet_until: jumped.then(|| now.mono + QUIET_AFTER_JUMP) }
     }
 
     /// Compares the wall clock with running time. `true` if it has jumped since the last call.
@@ -97,8 +92,7 @@ impl MeshTime {
         let system = now.wall.hour().0;
         let contacts = median(self.contacts.iter().map(|witness| witness.now(now.mono)));
         if is_plausible(system) {
-            let contradicted = self.contacts.len() >= CONTRADICTORS
-                && contacts.is_some_and(|hour| hour.abs_diff(system) > TOLERANCE_HOURS);
+            let contradicted = self.contacts.len() >= CONTRADICTORS && contacts.is_some_and(|hour| hour.abs_diff(system) > TOLERANCE_HOURS);
             if !contradicted {
                 return (Hour(system), ClockSource::System);
             }

@@ -56,6 +56,23 @@ impl Holdings {
         self.held.insert(row.id, row);
     }
 
+    fn unindex(&mut self, id: &BundleId) -> Option<BundleRow> {
+        let row = self.held.remove(id)?;
+        self.by_sequence.remove(&row.sequence);
+        self.fresh.remove(id);
+        self.bytes -= u64::from(row.size);
+        if !matches!(row.origin, Origin::Own(_)) {
+            self.foreign_bytes -= u64::from(row.size);
+        }
+        if let Some(ids) = self.by_tag.get_mut(&row.tag) {
+            ids.retain(|other| other != id);
+            if ids.is_empty() {
+                self.by_tag.remove(&row.tag);
+            }
+        }
+        Some(row)
+    }
+
     /// Stores a bundle that is neither held nor gone; returns its arrival sequence.
     pub(super) fn insert(
         &mut self,
@@ -102,30 +119,18 @@ impl Holdings {
         self.fresh.clear();
     }
 
-    /// Deletes a bundle; `remember` says why its id is kept.
+    /// Deletes a bundle; `remember` says why its id is kept, with its ack secret (zeros if dropped) and the hour.
     pub(super) fn remove(
         &mut self,
         store: &mut dyn Store,
         id: &BundleId,
-        remember: Option<(GoneReason, Hour)>,
+        remember: Option<(GoneReason, [u8; 16], Hour)>,
     ) -> Result<Option<BundleRow>, StoreError> {
-        let Some(row) = self.held.remove(id) else { return Ok(None) };
-        self.by_sequence.remove(&row.sequence);
-        self.fresh.remove(id);
-        self.bytes -= u64::from(row.size);
-        if !matches!(row.origin, Origin::Own(_)) {
-            self.foreign_bytes -= u64::from(row.size);
-        }
-        if let Some(ids) = self.by_tag.get_mut(&row.tag) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                self.by_tag.remove(&row.tag);
-            }
-        }
+        let Some(row) = self.unindex(id) else { return Ok(None) };
         store.delete_bundle(id)?;
         match remember.zip(expiry_of(&row)) {
-            Some(((reason, at), expiry)) => {
-                let gone = GoneRow { id: *id, created: row.created, expiry, tag: row.tag, commitment: row.commitment, reason, at };
+            Some(((reason, ack, at), expiry)) => {
+                let gone = GoneRow { id: *id, created: row.created, expiry, tag: row.tag, commitment: row.commitment, reason, ack, at };
                 store.insert_gone(&gone)?;
                 self.gone.insert(*id, gone);
             }
@@ -136,13 +141,34 @@ impl Holdings {
         Ok(Some(row))
     }
 
+    /// Forgets an id that is not held, for it comes again.
+    pub(super) fn forget_gone(&mut self, store: &mut dyn Store, id: &BundleId) -> Result<(), StoreError> {
+        if let Some(row) = self.gone.remove(id) {
+            self.by_commitment.remove(&row.commitment);
+            store.delete_gone(id)?;
+        }
+        Ok(())
+    }
+
+    /// The ack secret of an id that is known to be acknowledged.
+    pub(super) fn ack_of(&self, id: &BundleId) -> Option<[u8; 16]> {
+        self.gone.get(id).filter(|row| row.reason == GoneReason::Acknowledged).map(|row| row.ack)
+    }
+
+    /// Takes out what was sealed for a contact that the store has deleted.
+    pub(super) fn forget_own(&mut self, contact: ContactId) {
+        let ids: Vec<BundleId> = self.held.values().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
+        for id in ids {
+            self.unindex(&id);
+        }
+    }
+
     /// Forgets ids that need not be remembered at `hour`, and the oldest above `limit`.
     pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, limit: usize) -> Result<(), StoreError> {
         let mut doomed: Vec<BundleId> = self.gone.values().filter(|row| row.expiry <= hour).map(|row| row.id).collect();
         let left = self.gone.len() - doomed.len();
         if left > limit {
-            let mut rest: Vec<(Hour, BundleId)> =
-                self.gone.values().filter(|row| row.expiry > hour).map(|row| (row.at, row.id)).collect();
+            let mut rest: Vec<(Hour, BundleId)> = self.gone.values().filter(|row| row.expiry > hour).map(|row| (row.at, row.id)).collect();
             rest.sort_unstable();
             doomed.extend(rest.into_iter().take(left - limit).map(|(_, id)| id));
         }

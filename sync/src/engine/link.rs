@@ -70,7 +70,7 @@ pub(super) struct LinkState {
     /// What this session compares.
     pub(super) set: ItemSet,
     pub(super) reconciler: Option<Reconciler>,
-    /// The peer is known to hold or refuse these.
+    /// The peer has been sent, holds or refuses these.
     pub(super) known: HashSet<BundleId>,
     /// To be sent, in order.
     pub(super) queue: VecDeque<BundleId>,
@@ -156,7 +156,6 @@ impl LinkState {
     pub(super) fn answered(&mut self, short: &ShortId) -> Option<InFlight> {
         let sent = self.in_flight.remove(short)?;
         self.in_flight_bytes -= sent.size;
-        self.known.insert(sent.id);
         Some(sent)
     }
 

@@ -33,7 +33,7 @@ mod records;
 mod routing;
 mod transfer;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use hedgerow_transports::{BeaconId, LinkId, TransportKind};
 use rand_chacha::ChaCha20Rng;
@@ -56,7 +56,7 @@ use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{MessageRow, Origin, Setting, Store, StoreError},
     time::{Hour, Instant, Now, UnixMillis},
-    view::{self, ContactState, Event},
+    view::{ContactState, Event},
     wire::record::Record,
 };
 
@@ -116,6 +116,8 @@ pub struct Engine {
     /// Links and contacts that may have something to send.
     busy_links: BTreeSet<LinkId>,
     busy_contacts: BTreeSet<ContactId>,
+    /// Contacts established in this batch, whose links are to be upgraded once the reply is on its way.
+    upgrades: BTreeSet<ContactId>,
 }
 
 impl Engine {
@@ -156,6 +158,7 @@ impl Engine {
             exchanges: BTreeSet::new(),
             busy_links: BTreeSet::new(),
             busy_contacts: BTreeSet::new(),
+            upgrades: BTreeSet::new(),
             store,
         };
         engine.load_contacts(now)?;
@@ -233,6 +236,9 @@ impl Engine {
         }
         for link in std::mem::take(&mut self.busy_links) {
             self.pump(now, link)?;
+        }
+        for contact in std::mem::take(&mut self.upgrades) {
+            self.send_upgrades(contact);
         }
         self.save_changed()?;
         self.store.commit()?;
@@ -379,5 +385,4 @@ impl Engine {
         self.route_new(&bundle.id());
         Ok(())
     }
-
 }

@@ -42,6 +42,10 @@ pub(super) enum Exchange {
         answered: Option<(ReplyState, u8)>,
         /// Requests by others that were refused.
         refused: u8,
+        /// The contact has shown that it has the reply: the link need not be recognised any more.
+        met: bool,
+        /// The reply.
+        bundle: BundleId,
     },
     /// We were given the link.
     Requested {
@@ -51,6 +55,8 @@ pub(super) enum Exchange {
         tries: u8,
         /// When the last was.
         last: Hour,
+        /// The request.
+        bundle: BundleId,
     },
 }
 
@@ -63,13 +69,15 @@ impl Exchange {
             out.extend_from_slice(bytes);
         };
         match self {
-            Self::Issued { link, answered, refused } => {
-                put(&[1, *refused, answered.as_ref().map_or(0, |(_, count)| *count)]);
+            Self::Issued { link, answered, refused, met, bundle } => {
+                put(&[1, *refused, answered.as_ref().map_or(0, |(_, count)| *count), (*met).into()]);
+                put(&bundle.0);
                 put(&link.encode());
                 put(&answered.as_ref().map_or_else(Zeroizing::default, |(reply, _)| reply.encode()));
             }
-            Self::Requested { request, tries, last } => {
-                put(&[2, *tries, 0]);
+            Self::Requested { request, tries, last, bundle } => {
+                put(&[2, *tries, 0, 0]);
+                put(&bundle.0);
                 put(&request.encode());
                 put(&last.0.to_be_bytes());
             }
@@ -88,17 +96,21 @@ impl Exchange {
             let length = reader.u32().ok()?;
             reader.bytes(usize::try_from(length).ok()?).ok()
         };
-        let parts = (take(), take(), take());
-        let (Some(&[kind, first, second]), Some(body), Some(rest)) = parts else { return Err(DAMAGED) };
+        let parts = (take(), take(), take(), take());
+        let (Some(&[kind, first, second, met]), Some(bundle), Some(body), Some(rest)) = parts else { return Err(DAMAGED) };
+        let bundle = BundleId(bundle.try_into().map_err(|_| DAMAGED)?);
         match kind {
             1 => Ok(Self::Issued {
                 link: IssuedLink::decode(body).map_err(|_| DAMAGED)?,
                 answered: if rest.is_empty() { None } else { Some((ReplyState::decode(rest).map_err(|_| DAMAGED)?, second)) },
                 refused: first,
+                met: met != 0,
+                bundle,
             }),
             2 => Ok(Self::Requested {
                 request: PendingRequest::decode(body).map_err(|_| DAMAGED)?,
                 tries: first,
+                bundle,
                 last: Hour(u32::from_be_bytes(rest.try_into().map_err(|_| DAMAGED)?)),
             }),
             _ => Err(DAMAGED),

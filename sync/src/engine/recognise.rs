@@ -35,8 +35,7 @@ impl Engine {
     }
 
     pub(super) fn handle_peer_list(&mut self, link: LinkId, list: &[u8; RECOGNITION_LIST_LEN]) {
-        let Some(info) = self.links.get(&link).filter(|link| matches!(link.phase, Phase::Recognising)).map(|link| link.info.clone())
-        else {
+        let Some(info) = self.links.get(&link).filter(|link| matches!(link.phase, Phase::Recognising)).map(|link| link.info.clone()) else {
             return;
         };
         let matched = self.find_peer(list, &info);
@@ -122,8 +121,7 @@ impl Engine {
         self.transmit(link, &Record::Hello(hello));
         match peer {
             Peer::Contact(contact) => self.meet_contact(now, link, contact)?,
-            Peer::Invited(contact) => self.meet_invited(link, contact),
-            Peer::Stranger => {}
+            Peer::Invited(_) | Peer::Stranger => {}
         }
         self.tell_link(link, true);
         Ok(())
@@ -140,6 +138,7 @@ impl Engine {
         if let Some(contact) = self.touch(contact) {
             contact.row.last_seen = Some(now.wall);
         }
+        self.note_met(contact);
         self.busy_contacts.insert(contact);
         Ok(())
     }
@@ -203,14 +202,20 @@ impl Engine {
             let silent = now.mono.since(other.last_heard) >= self.config.replace_after;
             // An older link that is alive gives way only while both are new: else whoever names its beacon could end it.
             let both_new = now.mono.since(other.opened) < self.config.replace_after;
-            let stays = if silent { link } else if both_new && hash < other.info.hash { link } else { twin };
+            let stays = if silent {
+                link
+            } else if both_new && hash < other.info.hash {
+                link
+            } else {
+                twin
+            };
             self.end_link(if stays == link { twin } else { link }, ByeReason::Duplicate);
             if stays != link {
                 return;
             }
         }
-        if peer.contact().is_none() {
-            self.busy_links.insert(link);
+        if let Peer::Invited(contact) = peer {
+            self.meet_invited(link, contact);
         }
     }
 
@@ -278,10 +283,10 @@ fn recognition_keys(keys: PairEpochKeys) -> RecognitionKeys {
     RecognitionKeys::new(keys.own, keys.other, keys.link)
 }
 
-/// The keys by which the holder of a pending link is recognised; `None` once it is settled.
+/// The keys by which the holder of a pending link is recognised; `None` once it has shown itself as the contact that came of it.
 fn exchange_keys(exchange: &Exchange) -> Option<RecognitionKeys> {
     let (role, LinkKeys { invitee_to_issuer, issuer_to_invitee, link }) = match exchange {
-        Exchange::Issued { link, answered: None, .. } => (PairRole::Issuer, link.link().keys()),
+        Exchange::Issued { link, met: false, .. } => (PairRole::Issuer, link.link().keys()),
         Exchange::Issued { .. } => return None,
         Exchange::Requested { request, .. } => (PairRole::Invitee, request.link_keys()),
     };

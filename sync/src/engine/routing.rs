@@ -1,7 +1,7 @@
 //! What is shown and sent to whom: the one place where relaying is decided.
 //!
 //! This version carries for nobody but the two ends of a bundle: a contact is shown what was sealed for it and what came from it, the
-//! holder of a pending link what was sealed for it, a stranger nothing.
+//! holder of a pending link nothing but the exchange itself (`exchange`), a stranger nothing.
 
 use hedgerow_transports::LinkId;
 
@@ -20,8 +20,7 @@ use crate::{
 pub(super) fn shows(peer: Peer, row: &BundleRow) -> bool {
     match peer {
         Peer::Contact(contact) => [Origin::Own(contact), Origin::Contact(contact)].contains(&row.origin),
-        Peer::Invited(contact) => row.origin == Origin::Own(contact),
-        Peer::Stranger => false,
+        Peer::Invited(_) | Peer::Stranger => false,
     }
 }
 
@@ -36,11 +35,7 @@ impl Engine {
             if link.synced {
                 link.set.insert(row.created, row.id, expiry_of(row), true);
             }
-            let is_reader = match link.peer {
-                Peer::Contact(contact) | Peer::Invited(contact) => reader_of(row) == Some(contact),
-                Peer::Stranger => false,
-            };
-            if is_reader {
+            if link.peer.contact() == reader_of(row) {
                 link.push(*id);
                 self.busy_links.insert(*link_id);
             }

@@ -49,7 +49,7 @@ impl Engine {
         let mut reconciler = Reconciler::new(state.info.hash, initiator, view);
 
         let ours = self.store.load_cursor(contact)?;
-        let theirs_fits = theirs.epoch == own_epoch && theirs.sequence <= last.max(theirs.sequence.min(last));
+        let theirs_fits = theirs.epoch == own_epoch && theirs.sequence <= last;
         let ours_fits = ours.epoch == peer_epoch;
         let anyway = self.jitter.next_u32().is_multiple_of(COMPARE_ANYWAY);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
@@ -128,10 +128,8 @@ impl Engine {
         let own = self.own_shorts(link);
         let gone = self.gone_shorts(link);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        let wanted: Vec<bool> = ids
-            .iter()
-            .map(|short| takes && !own.contains_key(short) && !gone.contains_key(short) && state.asked.insert(*short))
-            .collect();
+        let wanted: Vec<bool> =
+            ids.iter().map(|short| takes && !own.contains_key(short) && !gone.contains_key(short) && state.asked.insert(*short)).collect();
         for id in ids.iter().filter_map(|short| own.get(short)) {
             state.known.insert(*id);
         }
@@ -200,11 +198,7 @@ impl Engine {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         };
-        let acknowledged = match self.holdings.known(&id) {
-            Some(Known::Gone(GoneReason::Acknowledged)) => self.holdings.gone().find(|gone| gone.id == id).map(|gone| gone.ack),
-            _ => None,
-        };
-        if let Some(secret) = acknowledged {
+        if let Some(secret) = self.holdings.ack_of(&id) {
             self.send_acks(link, &[secret]);
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
@@ -391,6 +385,7 @@ impl Engine {
             state.queued.remove(&id);
             let Some(bytes) = self.holdings.bytes_of(self.store.as_ref(), &id)? else { continue };
             let short = state.shorts.short(&id);
+            state.known.insert(id);
             if state.in_flight.insert(short, InFlight { id, size }).is_none() {
                 state.in_flight_bytes += size;
             }

@@ -14,12 +14,10 @@
 mod machine;
 mod ranges;
 mod set;
-pub mod short;
 
 pub use machine::{Finding, RangesError, Reconciler};
 pub use ranges::{DecodeError, MAX_BODY_LEN, MAX_LISTED};
 pub use set::{ItemSet, SessionView, cut_hour};
-
 
 #[cfg(test)]
 mod tests;

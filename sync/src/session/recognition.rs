@@ -92,6 +92,12 @@ pub struct Match {
     pub link_key: Secret<32>,
 }
 
+impl std::fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Verdict(..)")
+    }
+}
+
 impl Verdict {
     /// No entry matched: the confirmation is random.
     pub fn unrecognised(rng: &mut (impl CryptoRng + ?Sized)) -> Self {

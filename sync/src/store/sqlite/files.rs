@@ -42,7 +42,11 @@ impl Files {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.dir)
+        builder.create(&self.dir)?;
+        match self.dir.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
+            _ => Ok(()),
+        }
     }
 
     /// Reads the key file, at most a byte more than it may have.
@@ -114,11 +118,16 @@ impl Files {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        if cfg!(unix) && self.dir.is_dir() {
-            File::open(&self.dir)?.sync_all()?; // other systems have no way to
-        }
-        Ok(())
+        sync_dir(&self.dir)
     }
+}
+
+/// Makes names in a folder durable; other systems than Unix have no way to.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) && dir.is_dir() {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Whether a file is there.

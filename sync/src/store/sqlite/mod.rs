@@ -27,8 +27,8 @@ use crate::crypto::secret::Secret;
 
 /// The code of [`StoreError::Io`] where the memory for the key derivation is not there (`SQLITE_NOMEM`).
 const OUT_OF_MEMORY: i32 = 7;
-/// The code of [`StoreError::Io`] where a profile is to be made and one is there (`SQLITE_CANTOPEN`).
-pub const ALREADY_THERE: i32 = 14;
+/// The code of [`StoreError::Io`] where a profile is to be made and one is there (`EEXIST`).
+pub const ALREADY_THERE: i32 = 17;
 /// Statements kept compiled: more than the store has (measured: compiling them costs more than running them).
 const STATEMENTS: usize = 64;
 /// Pages of write-ahead log before they are copied into the database: 16 MiB. Pages of indexes are written many times before one
@@ -116,7 +116,7 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); the old passphrase is then still the one that opens it.
+    /// As [`open`](Self::open). After [`StoreError::Io`] either passphrase may be the one that opens it, after others the old one.
     pub fn change_passphrase(
         dir: &Path,
         before: &[u8],

@@ -1,0 +1,312 @@
+//! What people and scripts ask of the engine, and how it shows itself to them.
+
+use hedgerow_transports::{Direction, LinkId};
+use rand_core::Rng;
+
+use super::{Engine, exchange::shown_name, link::Phase};
+use crate::{
+    crypto::identity::{Card, Name},
+    id::{ContactId, MessageId},
+    store::{MessageRow, StoreError},
+    time::{Hour, Now, UnixMillis},
+    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Removed, Sent, Status},
+    wire::item::MAX_TEXT_LEN,
+};
+
+type Outcome<T> = Result<Result<T, CommandError>, StoreError>;
+
+/// Hands a refusal of the inner result on as the outcome.
+macro_rules! accept {
+    ($outcome:expr) => {
+        match $outcome {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+
+impl Engine {
+    pub(super) fn execute(&mut self, now: Now, command: Command) -> Outcome<Answer> {
+        Ok(Ok(match command {
+            Command::Status {} => Answer::Status(self.status(now)?),
+            Command::Invite { hours } => Answer::Invitation(accept!(self.invite(now, hours)?)),
+            Command::AddContact { link, alias } => Answer::Added(accept!(self.add_contact(now, &link, alias.as_deref())?)),
+            Command::Contacts {} => Answer::Contacts(self.list_contacts()?),
+            Command::Contact { contact } => {
+                let id = accept!(self.find_contact(&contact));
+                Answer::Contact(accept!(self.show_contact(id)?))
+            }
+            Command::VerifyContact { contact, fingerprint } => {
+                let id = accept!(self.find_contact(&contact));
+                Answer::Contact(accept!(self.verify_contact(id, &fingerprint)?))
+            }
+            Command::RenameContact { contact, alias } => {
+                let id = accept!(self.find_contact(&contact));
+                Answer::Contact(accept!(self.rename_contact(id, &alias)?))
+            }
+            Command::BlockContact { contact, blocked } => {
+                let id = accept!(self.find_contact(&contact));
+                Answer::Contact(accept!(self.block_contact(id, blocked)?))
+            }
+            Command::RemoveContact { contact } => {
+                let id = accept!(self.find_contact(&contact));
+                Answer::Removed(self.remove_contact(id)?)
+            }
+            Command::Send { contact, text, id, urgent } => {
+                let contact = accept!(self.find_contact(&contact));
+                Answer::Sent(accept!(self.send(now, contact, text, id, urgent)?))
+            }
+            Command::Messages { contact, since, limit, mark_read } => {
+                let contact = accept!(self.find_contact(&contact));
+                Answer::Messages(accept!(self.messages(contact, since, limit, mark_read)?))
+            }
+            Command::Explain { id } => {
+                let row = accept!(self.store.find_messages_by_id(id)?.into_iter().next().ok_or(CommandError::UnknownMessage));
+                Answer::Message(self.view_message(&row))
+            }
+        }))
+    }
+
+    /// Finds a contact by what it is called here, else by its number.
+    fn find_contact(&self, name: &str) -> Result<ContactId, CommandError> {
+        self.contacts
+            .values()
+            .find(|contact| shown_name(&contact.row) == Some(name))
+            .map(|contact| contact.row.id)
+            .or_else(|| name.parse().ok().map(ContactId).filter(|id| self.contacts.contains_key(id)))
+            .ok_or_else(|| CommandError::UnknownContact(name.to_owned()))
+    }
+
+    fn status(&self, now: Now) -> Result<Status, StoreError> {
+        let (bundles, bundle_bytes) = self.holdings.size();
+        let count = |wanted: &[ContactState]| self.contacts.values().filter(|contact| wanted.contains(&contact.row.state)).count();
+        Ok(Status {
+            name: self.profile.name.as_str().to_owned(),
+            fingerprint: self.profile.device.card().fingerprint(),
+            neighbours: self.links.keys().filter_map(|link| self.view_neighbour(*link)).collect(),
+            contacts: count(&[ContactState::Established, ContactState::Blocked]),
+            pending: count(&[ContactState::Invited, ContactState::Pending]),
+            undelivered: self.store.count_undelivered()? as usize,
+            bundles,
+            bundle_bytes,
+            clock: self.clock.view(now),
+        })
+    }
+
+    fn list_contacts(&self) -> Result<Vec<Contact>, StoreError> {
+        let mut list = Vec::new();
+        for id in self.contacts.keys() {
+            list.extend(self.view_contact(*id)?);
+        }
+        list.sort_by(|a, b| a.name.cmp(&b.name).then(a.contact.cmp(&b.contact)));
+        Ok(list)
+    }
+
+    fn show_contact(&self, id: ContactId) -> Outcome<Contact> {
+        Ok(self.view_contact(id)?.ok_or_else(|| CommandError::UnknownContact(id.0.to_string())))
+    }
+
+    fn verify_contact(&mut self, id: ContactId, fingerprint: &str) -> Outcome<Contact> {
+        let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        let Some(state) = self.contacts.get_mut(&id) else { return Ok(Err(CommandError::UnknownContact(id.0.to_string()))) };
+        let Ok(card) = Card::decode(&state.row.card) else { return Ok(Err(CommandError::ContactState("not established yet"))) };
+        if plain(&card.fingerprint()) != plain(fingerprint) {
+            return Ok(Err(CommandError::Fingerprint));
+        }
+        state.row.verified = true;
+        self.save_and_show(id)
+    }
+
+    fn rename_contact(&mut self, id: ContactId, alias: &str) -> Outcome<Contact> {
+        let name = accept!(Name::new(alias).map_err(|error| CommandError::Name(error.to_string())));
+        if self.free_name(name.as_str(), Some(id)) != name.as_str() {
+            return Ok(Err(CommandError::Name("another contact is called so".into())));
+        }
+        if let Some(state) = self.contacts.get_mut(&id) {
+            state.row.alias = Some(name.as_str().to_owned());
+        }
+        self.save_and_show(id)
+    }
+
+    fn block_contact(&mut self, id: ContactId, blocked: bool) -> Outcome<Contact> {
+        let Some(state) = self.contacts.get_mut(&id) else { return Ok(Err(CommandError::UnknownContact(id.0.to_string()))) };
+        let (from, to) =
+            if blocked { (ContactState::Established, ContactState::Blocked) } else { (ContactState::Blocked, ContactState::Established) };
+        if state.row.state == from {
+            state.row.state = to;
+        } else if state.row.state != to {
+            return Ok(Err(CommandError::ContactState("not established yet")));
+        }
+        self.forget_tags_of(id);
+        self.expect_tags_of(id);
+        self.end_links_of(id);
+        self.save_and_show(id)
+    }
+
+    fn save_and_show(&mut self, id: ContactId) -> Outcome<Contact> {
+        self.touch(id);
+        self.show_contact(id)
+    }
+
+    fn remove_contact(&mut self, id: ContactId) -> Result<Removed, StoreError> {
+        self.end_links_of(id);
+        self.forget_tags_of(id);
+        self.changed.retain(|(contact, _, _), _| *contact != id);
+        self.contacts.remove(&id);
+        self.store.delete_contact(id)?;
+        self.holdings.forget_own(id);
+        self.told.remove(&id);
+        self.exchanges.remove(&id);
+        self.outputs.push_back(super::Output::Event(Event::ContactRemoved { contact: id }));
+        Ok(Removed { contact: id })
+    }
+
+    fn send(&mut self, now: Now, contact: ContactId, text: String, id: Option<MessageId>, urgent: bool) -> Outcome<Sent> {
+        if text.is_empty() || text.len() > MAX_TEXT_LEN {
+            return Ok(Err(CommandError::TextLength { length: text.len(), limit: MAX_TEXT_LEN }));
+        }
+        match self.contacts.get(&contact).map(|contact| contact.row.state) {
+            Some(ContactState::Established | ContactState::Pending | ContactState::Invited) => {}
+            Some(ContactState::Blocked) => return Ok(Err(CommandError::ContactState("blocked"))),
+            Some(ContactState::Failed) | None => return Ok(Err(CommandError::ContactState("not a contact: its link failed"))),
+        }
+        if let Some(id) = id {
+            self.flush_messages()?;
+            let rows = self.store.find_messages_by_id(id)?;
+            if let Some(row) = rows.iter().find(|row| row.outgoing) {
+                let same = row.contact == contact && row.text == text;
+                return Ok(if same { Ok(Sent { id, state: row.state }) } else { Err(CommandError::IdTaken) });
+            }
+        }
+        let id = id.unwrap_or_else(|| {
+            let mut bytes = [0; 16];
+            self.rng.fill_bytes(&mut bytes);
+            MessageId(bytes)
+        });
+        let last = match self.pair(contact) {
+            Some(pair) => pair.order,
+            None => self.store.last_order(contact)?,
+        };
+        let order = last.saturating_add(1);
+        if let Some(pair) = self.pair(contact) {
+            pair.order = order;
+        }
+        let mut row = MessageRow {
+            contact,
+            outgoing: true,
+            id,
+            order,
+            text,
+            sent: now.wall,
+            stored: now.wall,
+            state: MessageState::Queued,
+            urgent,
+            number: None,
+            expires: None,
+            handed_contacts: 0,
+            handed_strangers: 0,
+            sealed: 0,
+        };
+        self.seal_new_text(now, &mut row)?;
+        self.store.insert_message(&row)?;
+        let message = self.view_message(&row);
+        self.outputs.push_back(super::Output::Event(Event::Message(message)));
+        Ok(Ok(Sent { id, state: row.state }))
+    }
+
+    fn messages(&mut self, contact: ContactId, since: Option<MessageId>, limit: Option<u32>, mark_read: bool) -> Outcome<Vec<Message>> {
+        self.flush_messages()?;
+        let after = match since {
+            Some(id) => {
+                let rows = self.store.find_messages_by_id(id)?;
+                let row = accept!(rows.iter().find(|row| row.contact == contact).ok_or(CommandError::UnknownMessage));
+                Some((row.order, row.id))
+            }
+            None => None,
+        };
+        let mut rows = self.store.load_messages(contact, after, limit)?;
+        if mark_read {
+            for row in rows.iter_mut().filter(|row| !row.outgoing && row.state == MessageState::Delivered) {
+                row.state = MessageState::Read;
+                self.store.save_message(row)?;
+                self.changed.insert((contact, false, row.id), row.clone());
+            }
+            self.note_read(contact)?;
+        }
+        Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
+    }
+
+    /// Works out up to where everything is read; the contact is told if that has moved.
+    fn note_read(&mut self, contact: ContactId) -> Result<(), StoreError> {
+        let first_unread = self.store.first_unread(contact)?;
+        let last = self.store.last_order(contact)?;
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        let read = first_unread.unwrap_or((last.saturating_add(1), MessageId([0; 16])));
+        if Some(read) > pair.read {
+            pair.read = Some(read);
+            pair.dirty = true;
+            self.busy_contacts.insert(contact);
+        }
+        Ok(())
+    }
+
+    pub(super) fn view_contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
+        let Some(state) = self.contacts.get(&id) else { return Ok(None) };
+        let row = &state.row;
+        Ok(Some(Contact {
+            contact: id,
+            name: shown_name(row).map(str::to_owned),
+            own_name: row.own_name.clone(),
+            state: row.state,
+            verified: row.verified,
+            fingerprint: Card::decode(&row.card).ok().map(|card| card.fingerprint()),
+            unread: self.store.count_unread(id)?,
+            in_reach: self.is_in_reach(id),
+            last_seen: row.last_seen,
+            why: row.why.clone(),
+        }))
+    }
+
+    pub(super) fn view_message(&self, row: &MessageRow) -> Message {
+        let contact = self.contacts.get(&row.contact);
+        let from = if row.outgoing {
+            "me".to_owned()
+        } else {
+            contact.and_then(|contact| shown_name(&contact.row)).unwrap_or_default().to_owned()
+        };
+        let established = contact.is_some_and(|contact| contact.row.state == ContactState::Established);
+        let why = match row.state {
+            MessageState::Queued if row.outgoing && !established => Some("waits until both are contacts"),
+            MessageState::Queued if row.outgoing && row.number.is_none() => Some("waits until earlier messages are confirmed"),
+            MessageState::Queued if row.outgoing => Some("waits for a link to this contact"),
+            MessageState::Expired => Some("no receipt came before its time ran out"),
+            _ => None,
+        };
+        Message {
+            id: row.id,
+            contact: row.contact,
+            from,
+            outgoing: row.outgoing,
+            text: row.text.clone(),
+            sent: row.sent,
+            stored: row.stored,
+            state: row.state,
+            handed_contacts: row.handed_contacts,
+            handed_strangers: row.handed_strangers,
+            expires: row.expires.map(|Hour(hour)| UnixMillis(u64::from(hour) * 3_600_000)),
+            why: why.map(str::to_owned),
+        }
+    }
+
+    pub(super) fn view_neighbour(&self, link: LinkId) -> Option<Neighbour> {
+        let state = self.links.get(&link).filter(|state| matches!(state.phase, Phase::Open))?;
+        let contact = state.peer.contact();
+        Some(Neighbour {
+            link: link.0,
+            transport: state.properties.kind.name(),
+            contact,
+            name: contact.and_then(|id| shown_name(&self.contacts.get(&id)?.row)).map(str::to_owned),
+            outbound: state.properties.direction == Direction::Outbound,
+        })
+    }
+}

@@ -1,0 +1,529 @@
+//! Messages: sealing what waits, opening what comes, receipts both ways (docs/protocol.md, section 8).
+
+use std::{collections::VecDeque, time::Duration};
+
+use hedgerow_transports::LinkId;
+use rand_core::Rng;
+
+use super::{
+    Engine, Expected, Timer,
+    config::{MAX_ASKED_PER_DAY, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
+    link::Peer,
+};
+use crate::{
+    crypto::{
+        bundle_seal::{AckSecret, Envelope},
+        ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
+    },
+    id::{BundleId, ContactId, MessageId},
+    store::{AckRow, MessageRow, OutboxRow, SkippedRow, StoreError},
+    time::{Hour, Now, UnixMillis},
+    view::{ContactState, MessageState},
+    wire::{
+        bundle::{Bundle, Class, Lifetime, body_capacity},
+        item::{Item, MAX_ASK_RANGES, MAX_RECEIPT_RANGES, NumberRange, Text},
+        record::MAX_RECORD_IDS,
+    },
+};
+
+/// Numbers that texts leave free in a window, so that receipts can always follow (guess: more than cross in one round).
+const RESERVED_FOR_RECEIPTS: u32 = 16;
+/// Lifetime of private messages (design brief, 4.4).
+const MESSAGE_LIFETIME: Lifetime = Lifetime::Fortnight;
+
+/// What a body is for, as its sender keeps it.
+struct Purpose {
+    message: Option<MessageId>,
+    wants_receipt: bool,
+    urgent: bool,
+}
+
+impl Engine {
+    /// Opens a bundle that has just been stored, and all held ones that become expected by it.
+    pub(super) fn open_bundle(&mut self, now: Now, bundle: Bundle) -> Result<(), StoreError> {
+        let mut work = VecDeque::from([bundle]);
+        while let Some(bundle) = work.pop_front() {
+            let tag = bundle.header().tag;
+            if self.tries.get(&tag).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG) {
+                continue;
+            }
+            let (opened, newly_expected) = self.try_open(now, &bundle)?;
+            if !opened {
+                if self.tags.contains_key(&tag) {
+                    *self.tries.entry(tag).or_default() += 1;
+                }
+                continue;
+            }
+            self.tries.remove(&tag);
+            for id in newly_expected {
+                let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
+                work.extend(bytes.and_then(|bytes| Bundle::decode(bytes).ok()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries the keys that a bundle's tag points to. Returns whether it opened, and the bundles held that are expected since.
+    fn try_open(&mut self, now: Now, bundle: &Bundle) -> Result<(bool, Vec<BundleId>), StoreError> {
+        let tag = bundle.header().tag;
+        let (contact, opened) = match self.tags.get(&tag).copied() {
+            Some(Expected::Request(contact)) => return Ok((self.open_request(now, contact, bundle)?, self.held_for(contact))),
+            Some(Expected::Reply(contact)) => return Ok((self.open_reply(now, contact, bundle)?, self.held_for(contact))),
+            Some(Expected::Message(contact, place)) => {
+                let Some(pair) = self.contacts.get_mut(&contact).and_then(|contact| contact.pair.as_mut()) else {
+                    return Ok((false, Vec::new()));
+                };
+                (contact, pair.ratchet.open(place, bundle, self.rng.as_mut()))
+            }
+            None => {
+                let Some(row) = self.store.find_skipped(&tag)? else { return Ok((false, Vec::new())) };
+                let contact = row.contact;
+                let blocked = self.contacts.get(&contact).is_none_or(|contact| contact.row.state == ContactState::Blocked);
+                let key =
+                    SkippedKey::decode(row.tag, row.chain, row.number, &row.keys).map_err(|_| StoreError::Damaged("a skipped key"))?;
+                let opened = if blocked { None } else { self.pair(contact).and_then(|pair| pair.ratchet.open_skipped(&key, bundle)) };
+                if opened.is_some() {
+                    self.store.delete_skipped(&tag)?;
+                }
+                (contact, opened)
+            }
+        };
+        let Some(opened) = opened else { return Ok((false, Vec::new())) };
+        let newly = self.take_opened(now, contact, bundle.id(), opened)?;
+        Ok((true, newly))
+    }
+
+    /// Bundles held under any tag that a contact may send under: for one that is new.
+    fn held_for(&self, contact: ContactId) -> Vec<BundleId> {
+        let Some(pair) = self.contacts.get(&contact).and_then(|contact| contact.pair.as_ref()) else { return Vec::new() };
+        pair.ratchet.expected().iter().flat_map(|(tag, _)| self.holdings.with_tag(tag)).collect()
+    }
+
+    fn take_opened(&mut self, now: Now, contact: ContactId, bundle: BundleId, opened: Opened) -> Result<Vec<BundleId>, StoreError> {
+        let hour = self.hour(now);
+        for tag in &opened.forget {
+            self.tags.remove(tag);
+            self.tries.remove(tag);
+        }
+        let mut newly = Vec::new();
+        for (tag, place) in opened.expect {
+            self.tags.insert(tag, Expected::Message(contact, place));
+            newly.extend(self.holdings.with_tag(&tag).into_iter().filter(|id| *id != bundle));
+        }
+        for key in &opened.skipped {
+            let keys = zeroize::Zeroizing::new(key.encode().to_vec());
+            let row = SkippedRow { contact, tag: key.tag, number: key.number, chain: key.chain, stored_hour: hour.0, keys };
+            self.store.insert_skipped(&row)?;
+        }
+        if !opened.skipped.is_empty() && !self.clock.is_quiet(now.mono) {
+            let before = hour.0.saturating_sub(SKIPPED_KEY_HOURS);
+            self.store.prune_skipped(contact, before, MAX_SKIPPED_PER_CONTACT as u32)?;
+        }
+        if let Some(pair) = self.pair(contact) {
+            pair.dirty = true;
+        }
+        self.note_met(contact);
+        self.schedule_ack(now, bundle, &opened.ack)?;
+        self.close_confirmed(now, contact)?;
+        match Item::decode_all(&opened.plaintext) {
+            Ok(items) => self.take_items(now, contact, opened.number, items)?,
+            Err(_) => self.notice("unreadable", "a message of this contact can't be read: its program may be faulty".into(), Some(contact)),
+        }
+        self.busy_contacts.insert(contact);
+        Ok(newly)
+    }
+
+    fn take_items(&mut self, now: Now, contact: ContactId, number: u32, items: Vec<Item>) -> Result<(), StoreError> {
+        let mut only_receipts = true;
+        for item in items {
+            only_receipts &= matches!(item, Item::Receipt(_));
+            match item {
+                Item::Text(text) => self.take_text(now, contact, number, text)?,
+                Item::Receipt(ranges) => {
+                    for range in ranges {
+                        let Some(pair) = self.pair(contact) else { break };
+                        let open: Vec<u32> = pair.outbox.range(range.numbers()).map(|(number, _)| *number).collect();
+                        for number in open {
+                            self.close_delivered(now, contact, number)?;
+                        }
+                    }
+                }
+                Item::Ask(ranges) => self.answer_ask(now, contact, &ranges)?,
+                Item::Read { order, id } => {
+                    self.flush_messages()?;
+                    for message in self.store.mark_read(contact, true, (order, id))? {
+                        self.change_message(contact, true, message, |row| row.state = row.state.max(MessageState::Read))?;
+                    }
+                }
+                Item::PqKey { epoch, key } => {
+                    if let Some(pair) = self.contacts.get_mut(&contact).and_then(|contact| contact.pair.as_mut()) {
+                        pair.ratchet.handle_pq_key(epoch, &key, self.rng.as_mut());
+                    }
+                }
+                Item::PqCiphertext { epoch, ciphertext } => {
+                    if let Some(pair) = self.pair(contact) {
+                        pair.ratchet.handle_pq_ciphertext(epoch, &ciphertext);
+                    }
+                }
+            }
+        }
+        if let Some(pair) = self.pair(contact).filter(|_| !only_receipts) {
+            pair.receipt_owed = true;
+        }
+        Ok(())
+    }
+
+    fn take_text(&mut self, now: Now, contact: ContactId, number: u32, text: Text) -> Result<(), StoreError> {
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        // A contact may not push a conversation's order out of reach.
+        let order = if text.order > pair.order.saturating_add(MAX_ORDER_STEP) { pair.order.saturating_add(1) } else { text.order };
+        pair.order = pair.order.max(order);
+        let row = MessageRow {
+            contact,
+            outgoing: false,
+            id: text.id,
+            order,
+            text: text.text,
+            sent: text.sent,
+            stored: now.wall,
+            state: MessageState::Delivered,
+            urgent: false,
+            number: Some(number),
+            expires: None,
+            handed_contacts: 0,
+            handed_strangers: 0,
+            sealed: 0,
+        };
+        if self.store.insert_message(&row)? {
+            self.changed.insert((contact, false, row.id), row);
+        }
+        Ok(())
+    }
+
+    /// Closes the numbers that the other side has confirmed in a header.
+    fn close_confirmed(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        let confirmed = pair.ratchet.peer_confirmed();
+        let open: Vec<u32> = pair.outbox.range(..confirmed).map(|(number, _)| *number).collect();
+        open.into_iter().try_for_each(|number| self.close_delivered(now, contact, number))
+    }
+
+    /// A number has arrived: its message is delivered, and its bundle may be let go after a while.
+    fn close_delivered(&mut self, now: Now, contact: ContactId, number: u32) -> Result<(), StoreError> {
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        let Some(row) = pair.close_number(number) else { return Ok(()) };
+        pair.ratchet.note_receipted(number..number.saturating_add(1));
+        pair.dirty = true;
+        self.store.delete_outbox(contact, number)?;
+        self.schedule_ack(now, row.bundle, &AckSecret::new(*row.ack))?;
+        match row.message {
+            Some(message) => self.change_message(contact, true, message, |row| row.state = row.state.max(MessageState::Delivered)),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps an ack secret until it may be told: after a random while, so that nobody sees who read what (design brief, 4.4).
+    fn schedule_ack(&mut self, now: Now, bundle: BundleId, secret: &AckSecret) -> Result<(), StoreError> {
+        if self.holdings.row(&bundle).is_none() || self.acks.contains_key(&bundle) {
+            return Ok(());
+        }
+        let (mean, most) = self.config.ack_delay;
+        let delay = self.exponential(mean, most);
+        let due = UnixMillis(now.wall.0.saturating_add(delay.as_millis() as u64));
+        self.store.insert_ack(&AckRow { bundle, secret: zeroize::Zeroizing::new(*secret.expose()), due })?;
+        self.acks.insert(bundle, (due, *secret.expose()));
+        self.timers.insert((now.mono + delay, Timer::Acks));
+        Ok(())
+    }
+
+    /// Tells the ack secrets that are due to the contacts on open links, and lets their bundles go.
+    pub(super) fn tell_due_acks(&mut self, now: Now) -> Result<(), StoreError> {
+        let due: Vec<(BundleId, [u8; 16])> =
+            self.acks.iter().filter(|(_, (due, _))| *due <= now.wall).map(|(id, (_, secret))| (*id, *secret)).collect();
+        let links: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.is_open() && link.hello.is_some() && matches!(link.peer, Peer::Contact(_)))
+            .map(|(id, _)| *id)
+            .collect();
+        for chunk in due.chunks(MAX_RECORD_IDS) {
+            for link in &links {
+                let Some(state) = self.links.get(link) else { continue };
+                let shown: Vec<[u8; 16]> = chunk
+                    .iter()
+                    .filter(|(id, _)| self.holdings.row(id).is_some_and(|row| super::routing::shows(state.peer, row)))
+                    .map(|(_, secret)| *secret)
+                    .collect();
+                self.send_acks(*link, &shown);
+            }
+        }
+        for (id, secret) in due {
+            self.acknowledge(now, &id, secret)?;
+            if self.acks.remove(&id).is_some() {
+                self.store.delete_ack(&id)?;
+            }
+        }
+        // The wall clock may have been set back meanwhile: whatever is left is looked at again later.
+        if let Some(next) = self.acks.values().map(|(due, _)| due.0).min() {
+            let wait = Duration::from_millis(next.saturating_sub(now.wall.0)).clamp(Duration::from_secs(1), self.config.tick);
+            self.timers.insert((now.mono + wait, Timer::Acks));
+        }
+        Ok(())
+    }
+
+    /// The contact misses numbers: messages without a receipt are sealed again (docs/protocol.md, section 8.6).
+    fn answer_ask(&mut self, now: Now, contact: ContactId, ranges: &[NumberRange]) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        for range in ranges {
+            let Some(pair) = self.pair(contact) else { return Ok(()) };
+            let open: Vec<u32> = pair.outbox.range(range.numbers()).map(|(number, _)| *number).collect();
+            for number in open {
+                let Some(pair) = self.pair(contact) else { return Ok(()) };
+                if hour >= pair.asked.0.plus(24) {
+                    pair.asked = (hour, 0);
+                }
+                if pair.asked.1 >= MAX_ASKED_PER_DAY {
+                    return Ok(());
+                }
+                pair.asked.1 += 1;
+                self.seal_again(contact, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a number up; its message waits to be sealed under another one, unless it was sealed too often.
+    fn seal_again(&mut self, contact: ContactId, number: u32) -> Result<(), StoreError> {
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        let Some(message) = pair.outbox.get(&number).map(|row| row.message) else { return Ok(()) };
+        if let Some(message) = message {
+            self.flush_messages()?;
+            let sealed = self.store.find_message(contact, true, message)?.map_or(MAX_SEALS, |row| row.sealed);
+            if sealed >= MAX_SEALS {
+                return Ok(());
+            }
+            self.change_message(contact, true, message, |row| {
+                row.number = None;
+                row.state = MessageState::Queued;
+            })?;
+        }
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        pair.close_number(number);
+        pair.unsealed = true;
+        pair.dirty = true;
+        self.store.delete_outbox(contact, number)?;
+        self.busy_contacts.insert(contact);
+        Ok(())
+    }
+
+    /// Seals what a contact is to be sent: hybrid steps, texts, receipts. Called at the end of every batch that touched it.
+    pub(super) fn seal_due(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
+        let in_reach = self.is_in_reach(contact);
+        let hour = self.hour(now);
+        let established = self.contacts.get(&contact).is_some_and(|contact| contact.row.state == ContactState::Established);
+        // A bundle without a created hour is rare and so linkable: only straight to its reader (design brief, 4.2).
+        if !established || (hour == Hour::UNKNOWN && !in_reach) {
+            return Ok(());
+        }
+        self.seal_pq(now, contact)?;
+        self.seal_texts(now, contact)?;
+        self.seal_ask(now, contact)?;
+        self.seal_receipt(now, contact, in_reach)
+    }
+
+    fn seal_pq(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        let Some(pair) = self.contacts.get_mut(&contact).and_then(|contact| contact.pair.as_mut()) else { return Ok(()) };
+        if hour == Hour::UNKNOWN || !pair.ratchet.is_pq_due(hour) || pair.ratchet.allowance() == 0 {
+            return Ok(());
+        }
+        let Some(item) = pair.ratchet.poll_pq_item(hour, self.rng.as_mut()) else { return Ok(()) };
+        pair.dirty = true;
+        let item = match item {
+            PqItem::Key { epoch, key } => Item::PqKey { epoch, key },
+            PqItem::Ciphertext { epoch, ciphertext } => Item::PqCiphertext { epoch, ciphertext },
+        };
+        self.seal(now, contact, vec![item], &Purpose { message: None, wants_receipt: true, urgent: false })?;
+        Ok(())
+    }
+
+    fn seal_texts(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
+        loop {
+            let Some(pair) = self.pair(contact) else { return Ok(()) };
+            let room = pair.ratchet.allowance().saturating_sub(RESERVED_FOR_RECEIPTS);
+            if !pair.unsealed || room == 0 {
+                return Ok(());
+            }
+            self.flush_messages()?;
+            let wanted = room.min(SEAL_BATCH);
+            let rows = self.store.load_unsealed(contact, wanted)?;
+            let more = rows.len() as u32 == wanted;
+            if let Some(pair) = self.pair(contact) {
+                pair.unsealed = more;
+            }
+            for mut row in rows {
+                if !self.seal_text(now, &mut row)? {
+                    return Ok(());
+                }
+                self.changed.insert((contact, true, row.id), row);
+            }
+        }
+    }
+
+    /// Seals one message and notes it in its row, which the caller saves. `false` if the window is full.
+    fn seal_text(&mut self, now: Now, row: &mut MessageRow) -> Result<bool, StoreError> {
+        let text = Text { id: row.id, sent: row.sent, order: row.order, text: row.text.clone() };
+        let purpose = Purpose { message: Some(row.id), wants_receipt: true, urgent: row.urgent };
+        let Some(number) = self.seal(now, row.contact, vec![Item::Text(text)], &purpose)? else { return Ok(false) };
+        let hour = self.hour(now);
+        row.number = Some(number);
+        row.sealed += 1;
+        row.expires = (hour != Hour::UNKNOWN).then(|| hour.plus(MESSAGE_LIFETIME.hours()));
+        Ok(true)
+    }
+
+    /// Seals a message in the transaction that stores it, if nothing waits before it: spares writing its row twice.
+    pub(super) fn seal_new_text(&mut self, now: Now, row: &mut MessageRow) -> Result<(), StoreError> {
+        let established = self.contacts.get(&row.contact).is_some_and(|contact| contact.row.state == ContactState::Established);
+        let ready = established && self.hour(now) != Hour::UNKNOWN;
+        let free = self.pair(row.contact).is_some_and(|pair| !pair.unsealed && pair.ratchet.allowance() > RESERVED_FOR_RECEIPTS);
+        let sealed = ready && free && self.seal_text(now, row)?;
+        if let Some(pair) = self.pair(row.contact).filter(|_| !sealed) {
+            pair.unsealed = true;
+        }
+        self.busy_contacts.insert(row.contact);
+        Ok(())
+    }
+
+    fn seal_receipt(&mut self, now: Now, contact: ContactId, in_reach: bool) -> Result<(), StoreError> {
+        let delay = self.exponential(self.config.receipt_delay, self.config.receipt_delay * 5);
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        if !pair.receipt_owed && !pair.is_read_due() {
+            return Ok(());
+        }
+        if !in_reach {
+            let due = *pair.receipt_due.get_or_insert(now.mono + delay);
+            if now.mono < due {
+                self.timers.insert((due, Timer::Receipt(contact)));
+                return Ok(());
+            }
+        }
+        if pair.ratchet.allowance() == 0 {
+            return Ok(());
+        }
+        let ranges: Vec<NumberRange> = pair
+            .ratchet
+            .received_beyond()
+            .iter()
+            .take(MAX_RECEIPT_RANGES)
+            .map(|range| NumberRange { first: range.start, count: range.end - range.start })
+            .collect();
+        let read = pair.is_read_due().then_some(pair.read).flatten();
+        let mut items = Vec::new();
+        if !ranges.is_empty() {
+            items.push(Item::Receipt(ranges));
+        }
+        items.extend(read.map(|(order, id)| Item::Read { order, id }));
+        let purpose = Purpose { message: None, wants_receipt: read.is_some(), urgent: false };
+        if self.seal(now, contact, items, &purpose)?.is_some() {
+            if let Some(pair) = self.pair(contact) {
+                pair.receipt_owed = false;
+                pair.receipt_due = None;
+                pair.read_told = pair.read;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for what has been missing for long.
+    fn seal_ask(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        let after = (self.config.ask_after.as_secs() / 3600) as u32;
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        let missing = pair.ratchet.missing(MAX_ASK_RANGES);
+        let confirmed = pair.ratchet.confirmed();
+        if missing.is_empty() || hour == Hour::UNKNOWN {
+            pair.gap = None;
+            return Ok(());
+        }
+        match pair.gap {
+            Some((since_count, since)) if since_count == confirmed => {
+                if hour < since.plus(after) || pair.ratchet.allowance() == 0 {
+                    return Ok(());
+                }
+            }
+            _ => {
+                pair.gap = Some((confirmed, hour));
+                pair.dirty = true;
+                return Ok(());
+            }
+        }
+        pair.gap = Some((confirmed, hour));
+        let ranges = missing.iter().map(|range| NumberRange { first: range.start, count: range.end - range.start }).collect();
+        self.seal(now, contact, vec![Item::Ask(ranges)], &Purpose { message: None, wants_receipt: true, urgent: false })?;
+        Ok(())
+    }
+
+    /// Seals one body and schedules its bundle; `None` if the window is full. A receipt that is owed rides along where it costs nothing.
+    fn seal(&mut self, now: Now, contact: ContactId, items: Vec<Item>, purpose: &Purpose) -> Result<Option<u32>, StoreError> {
+        let created = self.hour(now);
+        let mut body = zeroize::Zeroizing::new(Vec::with_capacity(body_capacity(512)));
+        items.iter().for_each(|item| item.encode(&mut body));
+        let class = if purpose.urgent { Class::Urgent } else { Class::Normal };
+        let envelope = Envelope { class, lifetime: MESSAGE_LIFETIME, created };
+        let Some(pair) = self.contacts.get_mut(&contact).and_then(|contact| contact.pair.as_mut()) else { return Ok(None) };
+        let floor = pair.floor();
+        let Ok(sealed) = pair.ratchet.seal(envelope, &body, floor, self.rng.as_mut()) else { return Ok(None) };
+        pair.dirty = true;
+        // The header confirms all that has come without a gap, which is most often all there is.
+        if pair.ratchet.received_beyond().is_empty() {
+            pair.receipt_owed = false;
+        }
+        if purpose.wants_receipt {
+            let row = OutboxRow {
+                contact,
+                number: sealed.number,
+                message: purpose.message,
+                wants_receipt: true,
+                bundle: sealed.bundle.id(),
+                ack: zeroize::Zeroizing::new(*sealed.ack.expose()),
+            };
+            self.store.insert_outbox(&row)?;
+            pair.open_number(row);
+        }
+        self.add_own_bundle(now, contact, &sealed.bundle)?;
+        Ok(Some(sealed.number))
+    }
+
+    /// Changes a message's row; it is saved and told once, at the end of the batch.
+    pub(super) fn change_message(
+        &mut self,
+        contact: ContactId,
+        outgoing: bool,
+        id: MessageId,
+        change: impl FnOnce(&mut MessageRow),
+    ) -> Result<(), StoreError> {
+        let key = (contact, outgoing, id);
+        if let Some(row) = self.changed.get_mut(&key) {
+            change(row);
+        } else if let Some(mut row) = self.store.find_message(contact, outgoing, id)? {
+            let before = row.clone();
+            change(&mut row);
+            if row != before || row.state == MessageState::Read {
+                self.changed.insert(key, row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves the messages that changed so far, so that questions to the store see them; they are still told at the end.
+    pub(super) fn flush_messages(&mut self) -> Result<(), StoreError> {
+        self.changed.values().try_for_each(|row| self.store.save_message(row))
+    }
+
+    /// Draws a delay: exponential with this mean, at most `most`.
+    pub(super) fn exponential(&mut self, mean: Duration, most: Duration) -> Duration {
+        let uniform = (f64::from(self.jitter.next_u32()) + 1.0) / (f64::from(u32::MAX) + 1.0);
+        mean.mul_f64(-uniform.ln()).min(most)
+    }
+}

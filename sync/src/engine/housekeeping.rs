@@ -1,0 +1,66 @@
+//! What time alone brings about: expiry, retries, questions for what is missing.
+
+use super::{Engine, holdings::expiry_of};
+use crate::{
+    id::{BundleId, ContactId},
+    store::{Origin, Setting, StoreError},
+    time::{Hour, Now},
+    view::MessageState,
+};
+
+impl Engine {
+    /// One round of housekeeping. Nothing is destroyed while the clock is unknown, or within a day of its last jump.
+    pub(super) fn keep_house(&mut self, now: Now) -> Result<(), StoreError> {
+        self.store.save_setting(Setting::Clock, &now.wall.0.to_be_bytes())?;
+        let hour = self.hour(now);
+        if hour != Hour::UNKNOWN && !self.clock.is_quiet(now.mono) {
+            self.expire_bundles(hour)?;
+            self.expire_exchanges(hour);
+            self.holdings.prune_gone(self.store.as_mut(), hour, self.config.gone_ids)?;
+        }
+        self.retry_requests(now)?;
+        self.busy_contacts.extend(self.contacts.keys().copied().collect::<Vec<ContactId>>());
+        Ok(())
+    }
+
+    fn expire_bundles(&mut self, hour: Hour) -> Result<(), StoreError> {
+        let expired: Vec<(BundleId, Origin)> = self
+            .holdings
+            .rows()
+            .filter(|row| expiry_of(row).is_some_and(|expiry| expiry <= hour))
+            .map(|row| (row.id, row.origin))
+            .collect();
+        for (id, origin) in expired {
+            let row = self.holdings.remove(self.store.as_mut(), &id, None)?;
+            if let Some(row) = row {
+                for link in self.links.values_mut() {
+                    link.set.remove(row.created, &id);
+                }
+            }
+            if self.acks.remove(&id).is_some() {
+                self.store.delete_ack(&id)?;
+            }
+            if let Origin::Own(contact) = origin {
+                self.expire_own(contact, &id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A bundle of ours ran out without a receipt: its number is given up and its message says so.
+    fn expire_own(&mut self, contact: ContactId, bundle: &BundleId) -> Result<(), StoreError> {
+        let Some(pair) = self.pair(contact) else { return Ok(()) };
+        let Some(number) = pair.by_bundle.get(bundle).copied() else { return Ok(()) };
+        let Some(row) = pair.close_number(number) else { return Ok(()) };
+        pair.dirty = true;
+        self.store.delete_outbox(contact, number)?;
+        match row.message {
+            Some(message) => self.change_message(contact, true, message, |row| {
+                if row.state < MessageState::Delivered {
+                    row.state = MessageState::Expired;
+                }
+            }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The tables of a store in memory, and indexes that follow them.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use zeroize::Zeroizing;
+
+use super::table::Table;
+use crate::{
+    id::{BundleId, ContactId, MessageId, Tag},
+    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, SecretBytes, Setting},
+    time::UnixMillis,
+    view::MessageState,
+};
+
+type MessageKey = (ContactId, bool, MessageId);
+/// The place of skipped keys by age: contact, hour, chain, number, tag.
+pub(super) type SkippedAge = (ContactId, u32, u32, u32, Tag);
+
+/// Skipped keys without their tag, which is their key here.
+#[derive(Clone)]
+pub(super) struct Skipped {
+    pub(super) contact: ContactId,
+    pub(super) number: u32,
+    pub(super) chain: u32,
+    pub(super) stored_hour: u32,
+    pub(super) keys: SecretBytes,
+}
+
+impl Skipped {
+    pub(super) fn age(&self, tag: Tag) -> SkippedAge {
+        (self.contact, self.stored_hour, self.chain, self.number, tag)
+    }
+}
+
+/// A row of the outbox without its key.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    pub(super) message: Option<MessageId>,
+    pub(super) wants_receipt: bool,
+    pub(super) bundle: BundleId,
+    pub(super) ack: Zeroizing<[u8; 16]>,
+}
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $table:ident: $key:ty => $value:ty,)*) => {
+        #[derive(Clone, Default)]
+        pub(super) struct Tables {
+            $($(#[$doc])* pub(super) $table: Table<$key, $value>,)*
+        }
+
+        impl Tables {
+            /// Keeps what was done.
+            pub(super) fn commit(&mut self) {
+                $(self.$table.commit();)*
+            }
+
+            /// Takes back what was done since the last commit.
+            pub(super) fn rollback(&mut self) {
+                $(self.$table.rollback();)*
+            }
+        }
+    };
+}
+
+tables! {
+    settings: Setting => SecretBytes,
+    contacts: ContactId => ContactRow,
+    /// The last number given to a contact.
+    last_contact: () => u32,
+    pairs: ContactId => SecretBytes,
+    exchanges: ContactId => SecretBytes,
+    skipped: Tag => Skipped,
+    /// Index: the oldest of a contact first.
+    skipped_by_age: SkippedAge => (),
+    messages: MessageKey => MessageRow,
+    /// Index: a conversation in order.
+    by_order: (ContactId, u64, MessageId, bool) => (),
+    /// Index: queued outgoing messages that were never sealed, urgent ones first.
+    unsealed: (ContactId, Reverse<bool>, u64, MessageId) => (),
+    /// Index: incoming messages that are delivered.
+    unread: (ContactId, MessageId) => (),
+    /// Index: outgoing messages that are queued or carried.
+    undelivered: (ContactId, MessageId) => (),
+    outbox: (ContactId, u32) => Outbox,
+    bundles: u64 => (BundleRow, Arc<[u8]>),
+    /// Index: the sequence of each bundle.
+    sequences: BundleId => u64,
+    /// The last sequence given to a bundle.
+    last_sequence: () => u64,
+    gone: BundleId => GoneRow,
+    acks: BundleId => (Zeroizing<[u8; 16]>, UnixMillis),
+    cursors: ContactId => Cursor,
+}
+
+impl Tables {
+    /// Puts a message and lists it in the indexes.
+    pub(super) fn put_message(&mut self, row: MessageRow) {
+        self.unlist_message(&row);
+        let MessageRow { contact, id, order, .. } = row;
+        self.by_order.put((contact, order, id, row.outgoing), ());
+        if row.outgoing {
+            if row.state <= MessageState::Carried {
+                self.undelivered.put((contact, id), ());
+            }
+            if row.state == MessageState::Queued && row.sealed == 0 {
+                self.unsealed.put((contact, Reverse(row.urgent), order, id), ());
+            }
+        } else if row.state == MessageState::Delivered {
+            self.unread.put((contact, id), ());
+        }
+        self.messages.put((contact, row.outgoing, id), row);
+    }
+
+    /// Takes what is there under a message's key out of the indexes that a change can touch.
+    fn unlist_message(&mut self, row: &MessageRow) {
+        let MessageRow { contact, outgoing, id, .. } = *row;
+        let Some(&MessageRow { urgent, order, .. }) = self.messages.get(&(contact, outgoing, id)) else { return };
+        if outgoing {
+            self.undelivered.remove(&(contact, id));
+            self.unsealed.remove(&(contact, Reverse(urgent), order, id));
+        } else {
+            self.unread.remove(&(contact, id));
+        }
+    }
+
+    /// Removes the keys for a tag, if there.
+    pub(super) fn remove_skipped(&mut self, tag: &Tag) {
+        if let Some(age) = self.skipped.get(tag).map(|skipped| skipped.age(*tag)) {
+            self.skipped_by_age.remove(&age);
+            self.skipped.remove(tag);
+        }
+    }
+
+    /// A contact's skipped keys, oldest first.
+    pub(super) fn skipped_of(&self, contact: ContactId) -> impl DoubleEndedIterator<Item = &SkippedAge> {
+        let (first, last) = ((contact, 0, 0, 0, Tag([0; 16])), (contact, u32::MAX, u32::MAX, u32::MAX, Tag([0xff; 16])));
+        self.skipped_by_age.range(first..=last).map(|(age, ())| age)
+    }
+
+    /// Removes a bundle, if held.
+    pub(super) fn remove_bundle(&mut self, id: &BundleId) {
+        if let Some(&sequence) = self.sequences.get(id) {
+            self.sequences.remove(id);
+            self.bundles.remove(&sequence);
+        }
+    }
+
+    /// Removes a contact with all that belongs to it.
+    pub(super) fn remove_contact(&mut self, id: ContactId) {
+        let (least, most) = (MessageId([0; 16]), MessageId([0xff; 16]));
+        self.contacts.remove(&id);
+        self.pairs.remove(&id);
+        self.exchanges.remove(&id);
+        self.cursors.remove(&id);
+        self.outbox.remove_range((id, 0)..=(id, u32::MAX));
+        self.messages.remove_range((id, false, least)..=(id, true, most));
+        self.by_order.remove_range((id, 0, least, false)..=(id, u64::MAX, most, true));
+        self.unsealed.remove_range((id, Reverse(true), 0, least)..=(id, Reverse(false), u64::MAX, most));
+        self.unread.remove_range((id, least)..=(id, most));
+        self.undelivered.remove_range((id, least)..=(id, most));
+        let tags: Vec<Tag> = self.skipped_of(id).map(|age| age.4).collect();
+        for tag in &tags {
+            self.remove_skipped(tag);
+        }
+    }
+}
