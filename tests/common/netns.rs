@@ -2,7 +2,13 @@
 //!
 //! Names hold this process's id and a counter, so that nothing else is touched; dropping a [`Network`] removes all of it. Included by
 //! `#[path]` where it is needed.
-#![allow(dead_code, reason = "each test that includes this file uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each test that includes this file uses a part of it; it fails by panic and measures time"
+)]
 
 use std::{
     io::{BufRead, BufReader},

@@ -19,8 +19,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// docs/protocol.md, section 4.
+/// docs/protocol.md, section 4. The side that was dialled waits a little longer: otherwise both ping at once, every time.
 const PING_AFTER: Duration = Duration::from_secs(20);
+const PING_AFTER_INBOUND: Duration = Duration::from_secs(22);
 const CLOSE_AFTER: Duration = Duration::from_secs(10);
 /// Records of one type byte under an authenticator of 16 bytes.
 const PING: [u8; 17] = [0x0d; 17];
@@ -116,7 +117,11 @@ async fn converse(
     send(link, &own.0).await?;
     let mut pinged = false;
     loop {
-        let patience = if pinged { CLOSE_AFTER } else { PING_AFTER };
+        let patience = match (pinged, link.properties().direction) {
+            (true, _) => CLOSE_AFTER,
+            (false, Direction::Outbound) => PING_AFTER,
+            (false, Direction::Inbound) => PING_AFTER_INBOUND,
+        };
         match timeout(patience, poll_fn(|context| link.poll_receive(context))).await {
             Ok(received) => {
                 pinged = false;

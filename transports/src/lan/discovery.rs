@@ -34,6 +34,8 @@ pub(super) enum Sighting {
     Seen(BeaconId, Vec<SocketAddr>),
     /// A neighbour has said goodbye, or its records have lapsed.
     Gone(BeaconId),
+    /// This device has gained or lost an address.
+    Network,
     /// Somebody else uses our name: take another.
     NameTaken,
     /// mDNS can't work here.
@@ -93,6 +95,7 @@ impl Discovery {
                     }
                 },
                 report = self.reports.recv_async() => match report {
+                    Ok(DaemonEvent::IpAdd(_) | DaemonEvent::IpDel(_)) => return Sighting::Network,
                     Ok(DaemonEvent::NameChange(_)) => return Sighting::NameTaken,
                     Ok(DaemonEvent::Error(_)) | Err(_) => return Sighting::Trouble,
                     Ok(_) => {}
