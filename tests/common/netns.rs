@@ -57,6 +57,15 @@ impl Network {
         network
     }
 
+    /// Joins two nodes by a second wire, `eth1` at both, with addresses of 10.98.0.0/24.
+    pub(crate) fn add_wire(&self, one: usize, other: usize) {
+        ip(&format!("link add eth1 netns {} type veth peer name eth1 netns {}", self.nodes[one], self.nodes[other]));
+        for node in [one, other] {
+            self.ip(node, &format!("address add 10.98.0.{}/24 dev eth1", node + 1));
+            self.ip(node, "link set eth1 up");
+        }
+    }
+
     /// A command that will run on a node.
     pub(crate) fn command(&self, node: usize, program: &str) -> Command {
         let mut command = Command::new("ip");

@@ -112,6 +112,24 @@ fn a_link_over_link_local_ipv6_comes_back() {
 
 #[test]
 #[ignore = "needs root and network namespaces"]
+fn a_second_interface_takes_over_within_three_seconds() {
+    let network = Network::new(2, true);
+    network.add_wire(0, 1);
+    (0..2).for_each(|node| wait_for_v6(&network, node));
+    let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
+    a.wait_for(" up ", PATIENCE);
+    let (_, line) = b.wait_for(" up ", PATIENCE);
+    std::thread::sleep(Duration::from_secs(2));
+    let (used, other) = if line.contains(" 10.98.") || line.contains("%3") { ("eth1", "eth0") } else { ("eth0", "eth1") };
+    let start = Instant::now();
+    network.ip(1, &format!("link set {used} down"));
+    let (at, line) = b.wait_for(" up ", PATIENCE);
+    println!("{used} down to a link over {other}: {:?}: {line}", at - start);
+    assert!(at - start <= LINK_AGAIN);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
 fn without_multicast_a_given_address_is_linked() {
     let network = Network::new(2, true);
     network.block_multicast();
