@@ -39,6 +39,7 @@ pub(super) struct LinkHandle {
     stream: Weak<TcpStream>,
     lost: Arc<AtomicBool>,
     pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
 }
 
 impl LinkHandle {
@@ -82,7 +83,7 @@ impl TcpLink {
         let (local, peer) = (stream.local_addr()?, canonical(stream.peer_addr()?));
         let stream = Arc::new(stream);
         let lost = Arc::new(AtomicBool::new(false));
-        let handle = LinkHandle { stream: Arc::downgrade(&stream), lost: Arc::clone(&lost), local };
+        let handle = LinkHandle { stream: Arc::downgrade(&stream), lost: Arc::clone(&lost), local, peer };
         let decoder = FrameDecoder::default();
         Ok((Self { stream, direction, peer, decoder, out: Vec::new(), sent: 0, ended: false, lost, key, dropped }, handle))
     }

@@ -363,6 +363,7 @@ impl Worker {
         self.next_key += 1;
         match TcpLink::new(stream, direction, self.next_key, self.dropped.0.clone()) {
             Ok((link, handle)) => {
+                self.dialler.link_opened(handle.peer.ip());
                 self.links.insert(self.next_key, Live { handle, since: now, target });
                 self.emit(TransportEvent::LinkUp(Box::new(link))).await
             }
@@ -376,9 +377,12 @@ impl Worker {
     }
 
     fn take_end(&mut self, key: u64) {
-        if let Some(Live { since, target: Some(target), .. }) = self.links.remove(&key) {
-            let now = Instant::now();
-            self.dialler.ended(target, now - since, now);
+        let now = Instant::now();
+        if let Some(link) = self.links.remove(&key) {
+            self.dialler.link_closed(link.handle.peer.ip(), now);
+            if let Some(target) = link.target {
+                self.dialler.ended(target, now - link.since, now);
+            }
         }
     }
 
