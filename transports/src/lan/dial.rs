@@ -1,0 +1,520 @@
+//! Whom to dial, and when. Knows neither sockets nor clocks: the time and the randomness are handed in.
+//!
+//! ```text
+//!            due                connected             link ended
+//!   waiting ─────▶ dialling ─────────────────▶ up ─────────────────▶ waiting (at once after a good link,
+//!      ▲               │ failed                                         later after a brief one)
+//!      └───────────────┘ back-off
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::BeaconId;
+
+/// Most neighbours that are remembered (policy): somebody who invents thousands of them doesn't fill the memory.
+pub(super) const MAX_BEACONS: usize = 256;
+/// Most addresses kept of one neighbour (policy).
+pub(super) const MAX_ADDRESSES: usize = 8;
+/// First pause after a failure.
+const BACK_OFF_MIN: Duration = Duration::from_millis(250);
+/// Longest pause for a neighbour that mDNS has found.
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+/// Longest pause for an address the owner gave.
+const BACK_OFF_MAX_FIXED: Duration = Duration::from_secs(5);
+/// Longest pause for an address whose links end at once: it is ourselves, a duplicate, or a node that has no room.
+const BACK_OFF_MAX_BRIEF: Duration = Duration::from_secs(60);
+/// A link that lived shorter than this was of no use (guess: handshake, HELLO and BYE with room to spare).
+const BRIEF_LINK: Duration = Duration::from_secs(10);
+/// Both sides see each other at once; the delay makes it rare that both dial.
+const FIRST_DELAY_MAX: Duration = Duration::from_millis(150);
+/// Pause in dialling a neighbour whose device has just dialled us: by then the driver knows whether that is the one.
+const INBOUND_PAUSE: Duration = Duration::from_secs(1);
+/// Pause in dialling a new neighbour on a device that we have a link to. Most likely it is the same node under its next beacon, and the
+/// link lives on; the old beacon's records lapse within 120 s (RFC 6762, section 10), and then it shows.
+const LAPSE: Duration = Duration::from_secs(150);
+
+/// What is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Target {
+    /// A neighbour found by mDNS.
+    Beacon(BeaconId),
+    /// The owner's `connect` address of this index.
+    Fixed(usize),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting(Instant),
+    Dialling,
+    Up,
+}
+
+struct Entry {
+    state: State,
+    /// Where it was last found: by mDNS, or by a successful connection.
+    addresses: Vec<SocketAddr>,
+    failures: u32,
+    brief_links: u32,
+    /// mDNS has shown it since the last [`Dialler::forget_sightings`].
+    seen: bool,
+    paused: bool,
+}
+
+impl Entry {
+    fn new(due: Instant, addresses: Vec<SocketAddr>) -> Self {
+        Self { state: State::Waiting(due), addresses, failures: 0, brief_links: 0, seen: true, paused: false }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting(due) => Some(due),
+            State::Dialling | State::Up => None,
+        }
+    }
+}
+
+/// The table of all that may be dialled.
+pub(super) struct Dialler {
+    entries: BTreeMap<Target, Entry>,
+    linked: BTreeSet<BeaconId>,
+    /// How many links there are to which device.
+    hosts: BTreeMap<IpAddr, usize>,
+    random: fn() -> u32,
+}
+
+impl Dialler {
+    /// Begins with so many fixed targets, all due.
+    pub(super) fn new(fixed: usize, now: Instant, random: fn() -> u32) -> Self {
+        let entries = (0..fixed).map(|index| (Target::Fixed(index), Entry::new(now, Vec::new()))).collect();
+        Self { entries, linked: BTreeSet::new(), hosts: BTreeMap::new(), random }
+    }
+
+    /// Takes a neighbour and its addresses from mDNS; true if it was unknown and has found room.
+    pub(super) fn seen(&mut self, beacon: BeaconId, mut addresses: Vec<SocketAddr>, now: Instant) -> bool {
+        addresses.truncate(MAX_ADDRESSES);
+        let on_a_linked_device = self.links_to(&addresses) > 0;
+        let due = now + if on_a_linked_device { LAPSE } else { self.first_delay() };
+        if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
+            entry.seen = true;
+            // The two families' addresses come in separate packets.
+            if entry.addresses != addresses {
+                entry.addresses = addresses;
+                entry.failures = 0;
+                if entry.due().is_some_and(|earlier| on_a_linked_device || earlier > due) {
+                    entry.state = State::Waiting(due);
+                }
+            }
+            return false;
+        }
+        if self.beacons().count() >= MAX_BEACONS && !self.evict() {
+            return false;
+        }
+        self.entries.insert(Target::Beacon(beacon), Entry::new(due, addresses));
+        true
+    }
+
+    /// Forgets a neighbour that mDNS has lost; true if it was known.
+    pub(super) fn gone(&mut self, beacon: BeaconId) -> bool {
+        self.entries.remove(&Target::Beacon(beacon)).is_some()
+    }
+
+    /// Marks every neighbour as not seen: discovery begins anew.
+    pub(super) fn forget_sightings(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.seen = false);
+    }
+
+    /// Forgets the neighbours that were not seen again, and tells which.
+    pub(super) fn sweep(&mut self) -> Vec<BeaconId> {
+        let gone: Vec<BeaconId> = self.beacons().filter(|(_, entry)| !entry.seen).map(|(beacon, _)| beacon).collect();
+        for beacon in &gone {
+            self.gone(*beacon);
+        }
+        gone
+    }
+
+    /// Notes that this neighbour has a link, whoever made it.
+    pub(super) fn linked(&mut self, beacon: BeaconId) {
+        self.linked.insert(beacon);
+    }
+
+    /// Notes that this neighbour's last link has ended.
+    pub(super) fn free(&mut self, beacon: BeaconId, now: Instant) {
+        self.linked.remove(&beacon);
+        let due = now + self.first_delay();
+        if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon))
+            && entry.due().is_some_and(|earlier| earlier < due)
+        {
+            entry.state = State::Waiting(due);
+        }
+        self.retry_fixed(now);
+    }
+
+    /// Notes that somebody at this address has dialled us, so that we don't dial the same device in the same moment.
+    pub(super) fn inbound(&mut self, ip: IpAddr, now: Instant) {
+        for (target, entry) in &mut self.entries {
+            if matches!(target, Target::Beacon(_))
+                && !entry.paused
+                && has_ip(&entry.addresses, ip)
+                && entry.due().is_some_and(|due| due < now + INBOUND_PAUSE)
+            {
+                entry.paused = true;
+                entry.state = State::Waiting(now + INBOUND_PAUSE);
+            }
+        }
+    }
+
+    /// Notes a link to this device, whoever opened it.
+    pub(super) fn link_opened(&mut self, ip: IpAddr) {
+        *self.hosts.entry(ip).or_default() += 1;
+    }
+
+    /// Notes the end of a link to this device.
+    pub(super) fn link_closed(&mut self, ip: IpAddr, now: Instant) {
+        let Some(count) = self.hosts.get_mut(&ip) else {
+            return;
+        };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        self.hosts.remove(&ip);
+        let due = now + self.first_delay();
+        for (target, entry) in &mut self.entries {
+            if matches!(target, Target::Beacon(_))
+                && entry.failures == 0
+                && entry.brief_links == 0
+                && has_ip(&entry.addresses, ip)
+                && entry.due().is_some_and(|later| later > due)
+            {
+                entry.state = State::Waiting(due);
+            }
+        }
+    }
+
+    /// Takes the next target to dial and its known addresses. Neighbours only if there is `room` for more links; those that have failed
+    /// least come first.
+    pub(super) fn next(&mut self, room: bool, now: Instant) -> Option<(Target, Vec<SocketAddr>)> {
+        let target = *self
+            .entries
+            .iter()
+            .filter(|(target, entry)| entry.due().is_some_and(|due| due <= now) && self.may_dial(**target, entry, room))
+            .min_by_key(|(_, entry)| (entry.failures, entry.due()))?
+            .0;
+        let entry = self.entries.get_mut(&target)?;
+        entry.state = State::Dialling;
+        Some((target, entry.addresses.clone()))
+    }
+
+    /// When to ask [`next`](Self::next) again, if nothing else happens.
+    pub(super) fn next_due(&self, room: bool) -> Option<Instant> {
+        self.entries.iter().filter(|(target, entry)| self.may_dial(**target, entry, room)).filter_map(|(_, entry)| entry.due()).min()
+    }
+
+    /// Notes a connection that came about, and to which address.
+    pub(super) fn connected(&mut self, target: Target, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&target) {
+            entry.state = State::Up;
+            entry.failures = 0;
+            if matches!(target, Target::Fixed(_)) {
+                entry.addresses = vec![address];
+            }
+        }
+    }
+
+    /// Notes an attempt that failed.
+    pub(super) fn failed(&mut self, target: Target, now: Instant) {
+        let longest = match target {
+            Target::Beacon(_) => BACK_OFF_MAX,
+            Target::Fixed(_) => BACK_OFF_MAX_FIXED,
+        };
+        let random = self.random;
+        if let Some(entry) = self.entries.get_mut(&target) {
+            entry.state = State::Waiting(now + back_off(entry.failures, longest, random()));
+            entry.failures = entry.failures.saturating_add(1);
+        }
+    }
+
+    /// Notes that a link which we dialled has ended after `lifetime`.
+    pub(super) fn ended(&mut self, target: Target, lifetime: Duration, now: Instant) {
+        let random = self.random;
+        let brief = lifetime < BRIEF_LINK;
+        if let Some(entry) = self.entries.get_mut(&target) {
+            entry.paused = false;
+            entry.brief_links = if brief { entry.brief_links.saturating_add(1) } else { 0 };
+            entry.state = State::Waiting(now + back_off(entry.brief_links, BACK_OFF_MAX_BRIEF, random()));
+        }
+        if !brief {
+            self.retry_fixed(now);
+        }
+    }
+
+    /// The network has changed: what failed before may work now.
+    pub(super) fn network_changed(&mut self, now: Instant) {
+        let targets: Vec<Target> = self.entries.keys().copied().collect();
+        for target in targets {
+            let due = now + self.first_delay();
+            if let Some(entry) = self.entries.get_mut(&target) {
+                (entry.failures, entry.brief_links, entry.paused) = (0, 0, false);
+                if entry.due().is_some() {
+                    entry.state = State::Waiting(due);
+                }
+            }
+        }
+    }
+
+    /// A link that was of use has ended: perhaps it was the reason why a fixed address was refused.
+    fn retry_fixed(&mut self, now: Instant) {
+        let due = now + BACK_OFF_MIN;
+        for (target, entry) in &mut self.entries {
+            if matches!(target, Target::Fixed(_)) && entry.brief_links > 0 && entry.due().is_some_and(|later| later > due) {
+                entry.brief_links = 0;
+                entry.state = State::Waiting(due);
+            }
+        }
+    }
+
+    fn may_dial(&self, target: Target, entry: &Entry, room: bool) -> bool {
+        match target {
+            Target::Beacon(beacon) => room && !self.linked.contains(&beacon) && !self.is_served(&entry.addresses),
+            // The owner's addresses are dialled even without room, but not beside a link to the neighbour who shows the same one.
+            Target::Fixed(_) => !entry.addresses.iter().any(|address| self.has_link(*address)),
+        }
+    }
+
+    /// Whether there are as many links to this device as neighbours show themselves on it: a node that changes its beacon is no new one.
+    fn is_served(&self, addresses: &[SocketAddr]) -> bool {
+        let links = self.links_to(addresses);
+        links > 0
+            && links >= self.beacons().filter(|(_, entry)| entry.addresses.iter().any(|address| has_ip(addresses, address.ip()))).count()
+    }
+
+    fn links_to(&self, addresses: &[SocketAddr]) -> usize {
+        self.hosts.iter().filter(|(ip, _)| has_ip(addresses, **ip)).map(|(_, count)| count).sum()
+    }
+
+    fn has_link(&self, address: SocketAddr) -> bool {
+        self.beacons()
+            .any(|(beacon, entry)| (entry.state == State::Up || self.linked.contains(&beacon)) && entry.addresses.contains(&address))
+    }
+
+    fn beacons(&self) -> impl Iterator<Item = (BeaconId, &Entry)> {
+        self.entries.iter().filter_map(|(target, entry)| match target {
+            Target::Beacon(beacon) => Some((*beacon, entry)),
+            Target::Fixed(_) => None,
+        })
+    }
+
+    /// Makes room by dropping the neighbour that failed most often; false if none has failed.
+    fn evict(&mut self) -> bool {
+        let worst = self
+            .beacons()
+            .filter(|(beacon, entry)| entry.due().is_some() && entry.failures > 0 && !self.linked.contains(beacon))
+            .max_by_key(|(_, entry)| entry.failures)
+            .map(|(beacon, _)| beacon);
+        worst.is_some_and(|beacon| self.gone(beacon))
+    }
+
+    fn first_delay(&self) -> Duration {
+        FIRST_DELAY_MAX.mul_f64(f64::from((self.random)()) / f64::from(u32::MAX))
+    }
+}
+
+fn has_ip(addresses: &[SocketAddr], ip: IpAddr) -> bool {
+    addresses.iter().any(|address| address.ip().to_canonical() == ip.to_canonical())
+}
+
+/// The pause after so many failures: doubling, with a quarter of jitter either way.
+fn back_off(failures: u32, longest: Duration, random: u32) -> Duration {
+    let pause = BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(longest);
+    pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: BeaconId = BeaconId([1; 8]);
+    const B: BeaconId = BeaconId([2; 8]);
+
+    fn dialler(fixed: usize) -> (Dialler, Instant) {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do; none can be made otherwise")]
+        let now = Instant::from_std(std::time::Instant::now());
+        (Dialler::new(fixed, now, || 0), now)
+    }
+
+    fn at(last: u8) -> Vec<SocketAddr> {
+        vec![SocketAddr::from(([10, 0, 0, last], 4000))]
+    }
+
+    #[test]
+    fn a_neighbour_is_dialled_once_and_not_while_its_link_lives() {
+        let (mut dialler, now) = dialler(0);
+        assert!(dialler.seen(A, at(1), now));
+        assert!(!dialler.seen(A, at(1), now));
+        assert_eq!(dialler.next(true, now), Some((Target::Beacon(A), at(1))));
+        assert_eq!(dialler.next(true, now), None);
+        dialler.connected(Target::Beacon(A), at(1)[0]);
+        assert_eq!(dialler.next_due(true), None);
+        dialler.ended(Target::Beacon(A), Duration::from_secs(60), now);
+        assert!(dialler.next_due(true).unwrap() <= now + BACK_OFF_MIN);
+    }
+
+    #[test]
+    fn a_linked_neighbour_waits_until_it_is_free() {
+        let (mut dialler, now) = dialler(0);
+        dialler.linked(A);
+        dialler.seen(A, at(1), now);
+        assert_eq!(dialler.next(true, now + Duration::from_secs(9)), None);
+        dialler.free(A, now);
+        assert!(dialler.next(true, now + FIRST_DELAY_MAX).is_some());
+    }
+
+    #[test]
+    fn without_room_only_the_owners_addresses_are_dialled() {
+        let (mut dialler, now) = dialler(1);
+        dialler.seen(A, at(1), now);
+        assert_eq!(dialler.next(false, now).unwrap().0, Target::Fixed(0));
+        assert_eq!(dialler.next(false, now), None);
+        assert_eq!(dialler.next_due(false), None);
+    }
+
+    #[test]
+    fn pauses_double_up_to_their_limit_and_end_with_the_networks_change() {
+        for (target, longest) in [(Target::Beacon(A), BACK_OFF_MAX), (Target::Fixed(0), BACK_OFF_MAX_FIXED)] {
+            let (mut dialler, start) = dialler(usize::from(target == Target::Fixed(0)));
+            if target == Target::Beacon(A) {
+                dialler.seen(A, at(1), start);
+            }
+            let (mut now, mut pauses) = (start, Vec::new());
+            for _ in 0..20 {
+                assert_eq!(dialler.next(true, now).map(|(target, _)| target), Some(target));
+                dialler.failed(target, now);
+                let due = dialler.next_due(true).unwrap();
+                pauses.push(due - now);
+                now = due;
+            }
+            assert_eq!(pauses[0], BACK_OFF_MIN.mul_f64(0.75));
+            assert!(pauses.is_sorted());
+            assert_eq!(pauses[19], longest.mul_f64(0.75));
+            dialler.next(true, now);
+            dialler.failed(target, now);
+            dialler.network_changed(now);
+            assert!(dialler.next_due(true).unwrap() <= now + FIRST_DELAY_MAX);
+        }
+    }
+
+    #[test]
+    fn jitter_stays_within_a_quarter() {
+        assert_eq!(back_off(0, BACK_OFF_MAX, 0), Duration::from_micros(187_500));
+        assert_eq!(back_off(0, BACK_OFF_MAX, u32::MAX), Duration::from_micros(312_500));
+        assert_eq!(back_off(u32::MAX, BACK_OFF_MAX, u32::MAX), Duration::from_micros(37_500_000));
+    }
+
+    #[test]
+    fn an_address_whose_links_end_at_once_is_dialled_ever_more_rarely() {
+        let (mut dialler, mut now) = dialler(1);
+        let mut last = Duration::ZERO;
+        for _ in 0..12 {
+            dialler.next(true, now).unwrap();
+            dialler.connected(Target::Fixed(0), at(1)[0]);
+            dialler.ended(Target::Fixed(0), Duration::from_millis(20), now);
+            let due = dialler.next_due(true).unwrap();
+            assert!(due - now >= last);
+            last = due - now;
+            now = due;
+        }
+        assert_eq!(last, BACK_OFF_MAX_BRIEF.mul_f64(0.75));
+        dialler.next(true, now).unwrap();
+        dialler.ended(Target::Fixed(0), Duration::ZERO, now);
+        dialler.free(B, now);
+        assert_eq!(dialler.next_due(true), Some(now + BACK_OFF_MIN));
+    }
+
+    #[test]
+    fn a_fixed_address_is_not_dialled_beside_a_link_to_the_same_place() {
+        let (mut dialler, now) = dialler(1);
+        dialler.next(true, now).unwrap();
+        dialler.connected(Target::Fixed(0), at(1)[0]);
+        dialler.ended(Target::Fixed(0), Duration::ZERO, now);
+        dialler.seen(A, at(1), now);
+        dialler.linked(A);
+        assert_eq!(dialler.next_due(true), None);
+        dialler.free(A, now);
+        assert!(dialler.next_due(true).is_some());
+    }
+
+    #[test]
+    fn a_neighbour_that_has_just_dialled_us_is_left_alone_for_a_moment_once() {
+        let (mut dialler, now) = dialler(0);
+        dialler.seen(A, at(1), now);
+        dialler.inbound(at(2)[0].ip(), now);
+        assert_eq!(dialler.next_due(true), Some(now));
+        dialler.inbound(at(1)[0].ip(), now);
+        assert_eq!(dialler.next_due(true), Some(now + INBOUND_PAUSE));
+        dialler.inbound(at(1)[0].ip(), now + INBOUND_PAUSE / 2);
+        assert_eq!(dialler.next_due(true), Some(now + INBOUND_PAUSE));
+    }
+
+    #[test]
+    fn a_neighbours_next_beacon_brings_no_second_link() {
+        let (mut dialler, now) = dialler(0);
+        dialler.seen(A, at(1), now);
+        dialler.next(true, now).unwrap();
+        dialler.connected(Target::Beacon(A), at(1)[0]);
+        dialler.link_opened(at(1)[0].ip());
+        dialler.linked(A);
+        // B is A's next beacon; while A's records have not lapsed, B might be another node on the same device.
+        dialler.seen(B, at(9), now);
+        dialler.seen(B, [at(9), at(1)].concat(), now);
+        assert_eq!(dialler.next_due(true), Some(now + LAPSE));
+        dialler.gone(A);
+        assert_eq!(dialler.next_due(true), None);
+        // The link ends: B is dialled at once.
+        dialler.link_closed(at(1)[0].ip(), now);
+        dialler.free(A, now);
+        assert_eq!(dialler.next(true, now + FIRST_DELAY_MAX).unwrap().0, Target::Beacon(B));
+    }
+
+    #[test]
+    fn two_neighbours_on_one_device_are_both_dialled() {
+        let (mut dialler, now) = dialler(0);
+        dialler.seen(A, at(1), now);
+        dialler.seen(B, at(1), now);
+        let (first, _) = dialler.next(true, now).unwrap();
+        dialler.connected(first, at(1)[0]);
+        dialler.link_opened(at(1)[0].ip());
+        assert!(dialler.next(true, now).is_some());
+    }
+
+    #[test]
+    fn invented_neighbours_neither_fill_the_table_nor_push_out_the_good() {
+        let (mut dialler, now) = dialler(0);
+        for index in 0..MAX_BEACONS as u64 {
+            assert!(dialler.seen(BeaconId(index.to_be_bytes()), at(1), now));
+        }
+        assert!(!dialler.seen(A, at(1), now));
+        let (target, _) = dialler.next(true, now).unwrap();
+        dialler.failed(target, now);
+        assert!(dialler.seen(A, at(1), now));
+        assert_eq!(dialler.beacons().count(), MAX_BEACONS);
+        assert!(!dialler.entries.contains_key(&target));
+    }
+
+    #[test]
+    fn neighbours_not_seen_again_are_swept() {
+        let (mut dialler, now) = dialler(1);
+        dialler.seen(A, at(1), now);
+        dialler.seen(B, at(2), now);
+        dialler.forget_sightings();
+        dialler.seen(B, at(2), now);
+        assert_eq!(dialler.sweep(), [A]);
+        assert_eq!(dialler.sweep(), []);
+        assert!(dialler.gone(B) && !dialler.gone(B));
+    }
+}

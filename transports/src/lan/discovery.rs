@@ -1,0 +1,238 @@
+//! Neighbours by mDNS, under one beacon after the other (docs/protocol.md, section 9).
+//!
+//! Each beacon has a daemon of its own, so that nothing of the old one (records, answers it remembers) reaches the new one.
+//!
+//! What mdns-sd 0.21 does, and what follows:
+//! - `unregister` and `shutdown` both send a goodbye, which beside the next announcement would tie two beacons together. A daemon without
+//!   interfaces can't send: all are disabled first, and the records of the old beacon lapse by themselves (host and port within 2 min).
+//! - A daemon that is only dropped runs on for ever; it must be shut down.
+//! - It looks for interfaces every 5 s unless told otherwise, and takes the loopback interface for one.
+//! - It queries and announces once on a new address. IPv6 addresses can't send for their first second or two, so that both are lost;
+//!   browsing anew repeats the query.
+//! - Where its port is taken it runs on without a word, so that this is looked at first.
+//! - A receiver that falls 1,000 events behind is dropped.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    time::Duration,
+};
+
+use mdns_sd::{DaemonEvent, IfKind, MDNS_PORT, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use socket2::{Domain, Socket, Type};
+
+use super::{dial::MAX_ADDRESSES, interfaces::is_link_local_v6};
+use crate::BeaconId;
+
+/// docs/protocol.md, section 9.
+const SERVICE_TYPE: &str = "_hedgerow._tcp.local.";
+/// How often the daemon looks for interfaces, seconds: its smallest step (measured: with its default of 5 a link takes too long).
+const INTERFACE_CHECK_SECS: u32 = 1;
+/// Pause before browsing anew where the daemon has dropped our receiver.
+const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What mDNS tells of others.
+pub(super) enum Sighting {
+    /// A neighbour and where it listens.
+    Seen(BeaconId, Vec<SocketAddr>),
+    /// A neighbour has said goodbye, or its records have lapsed.
+    Gone(BeaconId),
+    /// This device has gained or lost an address.
+    Network,
+    /// Somebody else uses our name: take another.
+    NameTaken,
+    /// mDNS can't work here.
+    Trouble,
+}
+
+/// mDNS under one beacon. Dropping it ends it without a word on the network.
+pub(super) struct Discovery {
+    daemon: ServiceDaemon,
+    beacon: BeaconId,
+    events: Receiver<ServiceEvent>,
+    reports: Receiver<DaemonEvent>,
+}
+
+impl Discovery {
+    /// Begins to look for others and, given a port, to show ourselves; only on the interfaces with the addresses `on`, or on all.
+    pub(super) fn start(beacon: BeaconId, port: Option<u16>, on: &[IpAddr]) -> Result<Self, mdns_sd::Error> {
+        if !can_bind() {
+            return Err(mdns_sd::Error::Msg("the mDNS port is taken".to_owned()));
+        }
+        let daemon = ServiceDaemon::new()?;
+        let started = Self::set_up(&daemon, beacon, port, on);
+        match started {
+            Ok((events, reports)) => Ok(Self { daemon, beacon, events, reports }),
+            Err(error) => {
+                end_quietly(&daemon);
+                Err(error)
+            }
+        }
+    }
+
+    fn set_up(
+        daemon: &ServiceDaemon,
+        beacon: BeaconId,
+        port: Option<u16>,
+        on: &[IpAddr],
+    ) -> Result<(Receiver<ServiceEvent>, Receiver<DaemonEvent>), mdns_sd::Error> {
+        let reports = daemon.monitor()?;
+        daemon.disable_interface(vec![IfKind::LoopbackV4, IfKind::LoopbackV6])?;
+        daemon.set_ip_check_interval(INTERFACE_CHECK_SECS)?;
+        if let Some(port) = port {
+            daemon.register(service(beacon, port, on)?)?;
+        }
+        Ok((daemon.browse(SERVICE_TYPE)?, reports))
+    }
+
+    /// Waits for the next sighting; nothing is lost if the wait is given up.
+    pub(super) async fn next(&mut self) -> Sighting {
+        loop {
+            tokio::select! {
+                event = self.events.recv_async() => match event {
+                    Ok(event) => if let Some(sighting) = self.judge(event) {
+                        return sighting;
+                    },
+                    Err(_) => {
+                        tokio::time::sleep(RECOVERY_PAUSE).await;
+                        if !self.browse_anew() {
+                            return Sighting::Trouble;
+                        }
+                    }
+                },
+                report = self.reports.recv_async() => match report {
+                    Ok(DaemonEvent::IpAdd(_) | DaemonEvent::IpDel(_)) => return Sighting::Network,
+                    Ok(DaemonEvent::NameChange(_)) => return Sighting::NameTaken,
+                    Ok(DaemonEvent::Error(_)) | Err(_) => return Sighting::Trouble,
+                    Ok(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Asks the network again, from the shortest interval on; true unless the daemon is gone.
+    pub(super) fn browse_anew(&mut self) -> bool {
+        match self.daemon.browse(SERVICE_TYPE) {
+            Ok(events) => self.events = events,
+            // Its queue is full: what is under way is enough.
+            Err(mdns_sd::Error::Again) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    fn judge(&self, event: ServiceEvent) -> Option<Sighting> {
+        match event {
+            ServiceEvent::ServiceResolved(service) => {
+                let beacon = parse_instance(&service.fullname).filter(|beacon| *beacon != self.beacon)?;
+                Some(Sighting::Seen(beacon, addresses(&service)))
+            }
+            ServiceEvent::ServiceRemoved(_, fullname) => {
+                let beacon = parse_instance(&fullname).filter(|beacon| *beacon != self.beacon)?;
+                Some(Sighting::Gone(beacon))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        end_quietly(&self.daemon);
+    }
+}
+
+/// Whether the mDNS port can be shared. The daemon itself would run on in silence without it.
+fn can_bind() -> bool {
+    let wildcards: [SocketAddr; 2] = [(Ipv4Addr::UNSPECIFIED, MDNS_PORT).into(), (Ipv6Addr::UNSPECIFIED, MDNS_PORT).into()];
+    wildcards.into_iter().any(|address| {
+        let bind = || {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+            if address.is_ipv6() {
+                socket.set_only_v6(true)?;
+            }
+            socket.set_reuse_address(true)?;
+            #[cfg(unix)]
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())
+        };
+        bind().is_ok()
+    })
+}
+
+/// Ends a daemon without goodbyes: first its interfaces, then itself. The commands are taken in this order.
+fn end_quietly(daemon: &ServiceDaemon) {
+    let _ = daemon.disable_interface(IfKind::All);
+    if daemon.shutdown().is_err() {
+        tracing::warn!("mDNS could not be ended in order");
+    }
+}
+
+fn service(beacon: BeaconId, port: u16, on: &[IpAddr]) -> Result<ServiceInfo, mdns_sd::Error> {
+    let name = beacon.to_string();
+    let mut service = ServiceInfo::new(SERVICE_TYPE, &name, &format!("{name}.local."), (), port, None)?.enable_addr_auto();
+    // 64 random bits need no probing, which would take most of a second.
+    service.set_requires_probe(false);
+    if !on.is_empty() {
+        service.set_interfaces(on.iter().map(|ip| IfKind::Addr(*ip)).collect());
+    }
+    Ok(service)
+}
+
+/// Reads the beacon out of a service's full name; `None` for anything but 16 hexadecimal digits and our type.
+fn parse_instance(fullname: &str) -> Option<BeaconId> {
+    let (instance, service) = fullname.split_once('.')?;
+    if !service.eq_ignore_ascii_case(SERVICE_TYPE) || instance.len() != 16 || !instance.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u64::from_str_radix(instance, 16).ok().map(|bits| BeaconId(bits.to_be_bytes()))
+}
+
+/// The addresses in the order in which to try them: IPv4, then IPv6 beyond the link, then link-local, which alone needs its scope.
+fn addresses(service: &ResolvedService) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = service
+        .addresses
+        .iter()
+        .filter_map(|address| match address {
+            ScopedIp::V4(v4) => Some(SocketAddr::new((*v4.addr()).into(), service.port)),
+            ScopedIp::V6(v6) => {
+                let scope = if v6.addr().is_unicast_link_local() { v6.scope_id().index } else { 0 };
+                Some(SocketAddrV6::new(*v6.addr(), service.port, 0, scope).into())
+            }
+            _ => None,
+        })
+        .collect();
+    addresses.sort_unstable_by_key(|address| (is_link_local_v6(address.ip()), *address));
+    addresses.truncate(MAX_ADDRESSES);
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_beacons_of_our_service_are_read() {
+        assert_eq!(parse_instance("00ff0000000000a1._hedgerow._tcp.local."), Some(BeaconId([0, 255, 0, 0, 0, 0, 0, 0xa1])));
+        assert_eq!(parse_instance("00FF0000000000A1._HEDGEROW._tcp.local."), Some(BeaconId([0, 255, 0, 0, 0, 0, 0, 0xa1])));
+        for other in [
+            "",
+            "00ff0000000000a1",
+            "00ff0000000000a1._http._tcp.local.",
+            "+0ff0000000000a1._hedgerow._tcp.local.",
+            "00ff0000000000a1 (2)._hedgerow._tcp.local.",
+            "0ff0000000000a1._hedgerow._tcp.local.",
+            "00ff0000000000ä._hedgerow._tcp.local.",
+        ] {
+            assert_eq!(parse_instance(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_announcement_holds_nothing_but_the_beacon_and_the_port() {
+        let service = service(BeaconId([0x5a; 8]), 4000, &[]).unwrap();
+        assert_eq!(service.get_fullname(), "5a5a5a5a5a5a5a5a._hedgerow._tcp.local.");
+        assert_eq!(service.get_hostname(), "5a5a5a5a5a5a5a5a.local.");
+        assert_eq!((service.get_port(), service.get_properties().len()), (4000, 0));
+        assert!(service.get_addresses().is_empty() && service.is_addr_auto() && !service.requires_probe());
+    }
+}

@@ -1,0 +1,136 @@
+//! Which addresses this device has, and so which links are still bound to one and which neighbours are on a wire of ours.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use if_addrs::{IfAddr, Interface};
+
+/// The addresses of all interfaces that are up, without loopback, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Interfaces {
+    addresses: Vec<Address>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Address {
+    ip: IpAddr,
+    prefix: u8,
+    /// The interface's number, which is also the scope id of link-local addresses.
+    index: u32,
+}
+
+impl Interfaces {
+    /// Asks the system; `None` if it gives no answer.
+    pub(super) fn load() -> Option<Self> {
+        let mut addresses: Vec<Address> = if_addrs::get_if_addrs().ok()?.iter().filter_map(usable).collect();
+        addresses.sort_unstable();
+        Some(Self { addresses })
+    }
+
+    /// Whether a link with this local address can still carry anything.
+    pub(super) fn hold(&self, local: SocketAddr) -> bool {
+        let (ip, scope) = parts(local);
+        ip.is_loopback() || self.addresses.iter().any(|address| address.ip == ip && (scope == 0 || scope == address.index))
+    }
+
+    /// Whether this address is one hop away. mDNS answers are anybody's word: without this, a neighbour could have us dial the loopback
+    /// interface or the whole internet.
+    pub(super) fn reach(&self, target: SocketAddr) -> bool {
+        let (ip, scope) = parts(target);
+        target.port() != 0
+            && !ip.is_loopback()
+            && !ip.is_multicast()
+            && !ip.is_unspecified()
+            && self.addresses.iter().any(|address| shares_prefix(address, ip) && (scope == 0 || scope == address.index))
+            && (scope != 0 || !is_link_local_v6(ip))
+    }
+
+    /// Whether there is an address that `earlier` lacks.
+    pub(super) fn gained_over(&self, earlier: &Self) -> bool {
+        self.addresses.iter().any(|address| !earlier.addresses.contains(address))
+    }
+}
+
+fn usable(interface: &Interface) -> Option<Address> {
+    if !interface.is_oper_up() || interface.is_loopback() {
+        return None;
+    }
+    let (ip, prefix) = match &interface.addr {
+        IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
+        IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
+    };
+    Some(Address { ip, prefix, index: interface.index.unwrap_or(0) })
+}
+
+fn parts(address: SocketAddr) -> (IpAddr, u32) {
+    match address {
+        SocketAddr::V4(v4) => (IpAddr::V4(*v4.ip()), 0),
+        SocketAddr::V6(v6) => (v6.ip().to_canonical(), v6.scope_id()),
+    }
+}
+
+pub(super) fn is_link_local_v6(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+fn shares_prefix(own: &Address, other: IpAddr) -> bool {
+    let (own_bits, other_bits, width) = match (own.ip, other) {
+        (IpAddr::V4(own), IpAddr::V4(other)) => (widen(own.to_bits()), widen(other.to_bits()), 32),
+        (IpAddr::V6(own), IpAddr::V6(other)) => (Ipv6Addr::to_bits(own), Ipv6Addr::to_bits(other), 128),
+        _ => return false,
+    };
+    let prefix = u32::from(own.prefix).min(width);
+    (own_bits ^ other_bits).leading_zeros() >= prefix
+}
+
+/// Moves the bits of an IPv4 address to the top.
+fn widen(bits: u32) -> u128 {
+    u128::from(bits) << 96
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interfaces() -> Interfaces {
+        let address = |ip: &str, prefix, index| Address { ip: ip.parse().unwrap(), prefix, index };
+        Interfaces { addresses: vec![address("192.168.7.2", 24, 3), address("fd00::2", 64, 3), address("fe80::2", 64, 3)] }
+    }
+
+    #[test]
+    fn only_neighbours_are_reached() {
+        let reach = |address: &str| interfaces().reach(address.parse().unwrap());
+        for near in ["192.168.7.9:4000", "[fd00::9]:4000", "[fe80::9%3]:4000", "[::ffff:192.168.7.9]:4000"] {
+            assert!(reach(near), "{near}");
+        }
+        for far in [
+            "192.168.8.9:4000",
+            "127.0.0.1:4000",
+            "[::1]:4000",
+            "8.8.8.8:53",
+            "0.0.0.0:1",
+            "224.0.0.251:1",
+            "192.168.7.9:0",
+            "[fe80::9]:4000",
+            "[fe80::9%4]:4000",
+            "[::ffff:127.0.0.1]:4000",
+            "[2001:db8::1]:4000",
+        ] {
+            assert!(!reach(far), "{far}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_held_while_its_address_is_there() {
+        let hold = |address: &str| interfaces().hold(address.parse().unwrap());
+        assert!(hold("192.168.7.2:9") && hold("[::ffff:192.168.7.2]:9") && hold("[fe80::2%3]:9") && hold("127.0.0.1:9") && hold("[::1]:9"));
+        assert!(!hold("192.168.7.3:9") && !hold("[fe80::2%4]:9"));
+    }
+
+    #[test]
+    fn a_new_address_is_noticed_and_a_lost_one_is_no_gain() {
+        let now = interfaces();
+        let mut fewer = now.clone();
+        fewer.addresses.pop();
+        assert!(now.gained_over(&fewer) && !fewer.gained_over(&now) && !now.gained_over(&now));
+    }
+}
