@@ -21,7 +21,10 @@ use super::{
     AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, OutboxRow, SecretBytes,
     Setting, SkippedRow, Store, StoreError,
 };
-use crate::id::{BundleId, ContactId, MessageId, Tag};
+use crate::{
+    id::{BundleId, ContactId, MessageId, Tag},
+    view::MessageState,
+};
 
 /// A store in memory.
 ///

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::table::Table;
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, SecretBytes, Setting},
+    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting},
     time::UnixMillis,
     view::MessageState,
 };

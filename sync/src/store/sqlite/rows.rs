@@ -64,9 +64,7 @@ pub(super) fn setting_code(setting: Setting) -> i64 {
         Setting::Device => 1,
         Setting::Name => 2,
         Setting::Epoch => 3,
-        Setting::Mode => 4,
-        Setting::Clock => 5,
-        Setting::Visibility => 6,
+        Setting::Clock => 4,
     }
 }
 
@@ -181,6 +179,11 @@ pub(super) fn message(row: &Row<'_>) -> Result<MessageRow> {
         handed_strangers: row.get(12)?,
         sealed: row.get(13)?,
     })
+}
+
+/// Reads `place, id`.
+pub(super) fn message_place(row: &Row<'_>) -> Result<(u64, MessageId)> {
+    Ok((order(row.get(0)?), MessageId(row.get(1)?)))
 }
 
 /// Reads the highest `place` of a conversation, or nothing.

@@ -6,8 +6,8 @@ use super::{SqliteStore, rows};
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{
-        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, OutboxRow, SecretBytes, Setting,
-        SkippedRow, Store, StoreError,
+        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow, SecretBytes,
+        Setting, SkippedRow, Store, StoreError,
     },
 };
 
