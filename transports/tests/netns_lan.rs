@@ -1,1 +1,194 @@
+//! The local network between two devices that share a wire, each in a network namespace of its own. Needs root and
+//! iproute2: `cargo test -p hedgerow-transports --features lan --test netns_lan -- --ignored --nocapture --test-threads 1`.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "these tests measure time and fail by panic")]
 
+use std::{
+    process::Command,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+#[path = "../../tests/common/netns.rs"]
+mod netns;
+
+use netns::{INTERFACE, Network, Running};
+
+/// A bound on every wait that is no measurement itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Both started, no configuration, to the first link.
+const FIRST_LINK: Duration = Duration::from_secs(2);
+/// Interface up to link.
+const LINK_AGAIN: Duration = Duration::from_secs(3);
+
+/// The harness, on a node.
+fn probe(network: &Network, node: usize, arguments: &[&str]) -> Running {
+    Running::start(network.command(node, probe_program()).args(arguments))
+}
+
+/// Builds the example, which `cargo test --test` leaves as it was, and says where it is.
+fn probe_program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let build = ["build", "-q", "-p", env!("CARGO_PKG_NAME"), "--features", "lan", "--example", "lan_probe"];
+        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
+        let test = std::env::current_exe().unwrap();
+        let folder = test.ancestors().nth(2).unwrap();
+        folder.join("examples/lan_probe").to_str().unwrap().to_owned()
+    })
+}
+
+/// Waits out duplicate address detection: only then can a node's IPv6 addresses send.
+fn wait_for_v6(network: &Network, node: usize) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let output = network.command(node, "ip").args(["-6", "address", "show", "dev", INTERFACE, "-tentative"]).output().unwrap();
+        if String::from_utf8_lossy(&output.stdout).contains("fe80") {
+            return;
+        }
+        assert!(Instant::now() < end, "no usable IPv6 address");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn first_link_within_two_seconds(with_v4: bool) {
+    let network = Network::new(2, with_v4);
+    (0..2).for_each(|node| wait_for_v6(&network, node));
+    let start = Instant::now();
+    let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
+    let (at_a, line) = a.wait_for(" up ", PATIENCE);
+    let (at_b, _) = b.wait_for(" up ", PATIENCE);
+    let taken = at_a.max(at_b) - start;
+    println!("first link after {taken:?}: {line}");
+    assert!(taken <= FIRST_LINK, "{taken:?}");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn neighbours_without_configuration_are_linked_within_two_seconds() {
+    first_link_within_two_seconds(true);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn neighbours_with_nothing_but_link_local_ipv6_are_linked_within_two_seconds() {
+    first_link_within_two_seconds(false);
+}
+
+fn link_again_after_a_flap(with_v4: bool, down_for: Duration) {
+    let network = Network::new(2, with_v4);
+    (0..2).for_each(|node| wait_for_v6(&network, node));
+    let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
+    a.wait_for(" up ", PATIENCE);
+    b.wait_for(" up ", PATIENCE);
+    std::thread::sleep(Duration::from_secs(2));
+    let start = Instant::now();
+    network.set_interface(1, "down");
+    let (at, _) = b.wait_for("down links 0", PATIENCE);
+    println!("interface down to links closed: {:?}", at - start);
+    std::thread::sleep(down_for);
+    let start = Instant::now();
+    network.set_interface(1, "up");
+    let (at, line) = b.wait_for(" up ", PATIENCE);
+    let taken = at - start;
+    println!("interface up to link, IPv4 {with_v4}, down for {down_for:?}: {taken:?}: {line}");
+    let limit = if with_v4 { LINK_AGAIN } else { LINK_AGAIN + Duration::from_secs(2) };
+    assert!(taken <= limit, "{taken:?}");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_link_is_back_within_three_seconds_after_the_interface_is() {
+    for down_for in [0, 1, 8] {
+        link_again_after_a_flap(true, Duration::from_secs(down_for));
+    }
+}
+
+/// Two seconds more: the kernel gives a new IPv6 address no leave to send before it has looked for duplicates.
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_link_over_link_local_ipv6_comes_back() {
+    link_again_after_a_flap(false, Duration::from_secs(3));
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_second_interface_takes_over_within_three_seconds() {
+    let network = Network::new(2, true);
+    network.add_wire(0, 1);
+    (0..2).for_each(|node| wait_for_v6(&network, node));
+    let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
+    a.wait_for(" up ", PATIENCE);
+    let (_, line) = b.wait_for(" up ", PATIENCE);
+    std::thread::sleep(Duration::from_secs(2));
+    let (used, other) = if line.contains(" 10.98.") || line.contains("%3") { ("eth1", "eth0") } else { ("eth0", "eth1") };
+    let start = Instant::now();
+    network.ip(1, &format!("link set {used} down"));
+    let (at, line) = b.wait_for(" up ", PATIENCE);
+    println!("{used} down to a link over {other}: {:?}: {line}", at - start);
+    assert!(at - start <= LINK_AGAIN);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn without_multicast_a_given_address_is_linked() {
+    let network = Network::new(2, true);
+    network.block_multicast();
+    let start = Instant::now();
+    let (a, b) = (probe(&network, 0, &["--listen", "0.0.0.0:7000"]), probe(&network, 1, &["--no-mdns", "--connect", "10.99.0.1:7000"]));
+    let (at, line) = b.wait_for(" up ", PATIENCE);
+    println!("given address: {:?}: {line}", at - start);
+    a.wait_for(" up ", PATIENCE);
+    let lonely = probe(&network, 1, &[]);
+    assert!(lonely.find(&[" up "], Duration::from_secs(4)).is_none(), "multicast is not blocked, so that this test shows nothing");
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_given_link_local_address_with_its_interface_is_linked() {
+    let network = Network::new(2, false);
+    network.ip(0, &format!("address add fe80::1:1/64 dev {INTERFACE} nodad"));
+    wait_for_v6(&network, 1);
+    let (_a, b) = (
+        probe(&network, 0, &["--no-mdns", "--listen", "[::]:7000"]),
+        probe(&network, 1, &["--no-mdns", "--connect", &format!("[fe80::1:1%{INTERFACE}]:7000")]),
+    );
+    b.wait_for(" up ", PATIENCE);
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_new_beacon_is_found_the_old_one_lapses_without_goodbye_and_the_link_lives_on() {
+    let network = Network::new(2, true);
+    let (a, b) = (probe(&network, 0, &["--rotate-ms", "5000", "--silence-ms", "3000"]), probe(&network, 1, &[]));
+    let old = a.wait_for(" beacon ", PATIENCE).1.rsplit(' ').next().unwrap().to_owned();
+    b.wait_for(&format!("found {old}"), PATIENCE);
+    let new = a.wait_for(" beacon ", PATIENCE).1.rsplit(' ').next().unwrap().to_owned();
+    assert_ne!(old, new);
+    // A goodbye would make the old one `lost` within a second, and so before the new one is found.
+    let (_, line) = b.find(&["found", "lost"], PATIENCE).unwrap();
+    assert!(line.ends_with(&format!("found {new}")), "{line}");
+    let more = b.find(&[" up ", "down"], Duration::from_secs(3));
+    assert!(more.is_none(), "the link did not live on alone: {more:?}");
+}
+
+/// The figures of an idle pair, with bounds. mDNS renews its records every 96 s (80 % of their 2 min), and asks for neighbours after 1, 3,
+/// 7, 15, … s, so that beside one renewal no such question falls into the time measured.
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn an_idle_pair_costs_next_to_nothing() {
+    const SETTLE: Duration = Duration::from_secs(135);
+    const MEASURE: Duration = Duration::from_secs(96);
+    let network = Network::new(2, true);
+    let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
+    a.wait_for(" up ", PATIENCE);
+    b.wait_for(" up ", PATIENCE);
+    std::thread::sleep(SETTLE);
+    let (traffic, processor) = (network.traffic(0), a.processor_time());
+    std::thread::sleep(MEASURE);
+    let (later, processor) = (network.traffic(0), a.processor_time() - processor);
+    let minutes = MEASURE.as_secs_f64() / 60.0;
+    let (bytes, packets) = ((later.0 - traffic.0) as f64 / minutes, (later.1 - traffic.1) as f64 / minutes);
+    let processor = processor.div_f64(minutes);
+    println!("idle pair, a minute: {bytes:.0} bytes in {packets:.0} packets on the wire, {processor:?} of processor time a node");
+    assert!(bytes <= 2_048.0 && processor <= Duration::from_millis(50));
+}

@@ -120,8 +120,7 @@ pub fn open_header(key: &Secret<32>, bundle: &Bundle) -> Option<Zeroizing<[u8; H
     open_once(key, associated, plaintext.as_mut_slice(), authenticator.try_into().ok()?).then_some(plaintext)
 }
 
-/// What opening a body yields.
-#[derive(Debug)]
+/// What opening a body yields. Not to be printed: it holds the plaintext.
 pub struct OpenedBody {
     /// The body, filled up with zeros by its sender.
     pub plaintext: Zeroizing<Vec<u8>>,

@@ -137,6 +137,14 @@ impl<S: Store> Store for DelayedCommit<S> {
         self.store.count_unread(contact)
     }
 
+    fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {
+        self.store.first_unread(contact)
+    }
+
+    fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
+        self.store.mark_read(contact, outgoing, before)
+    }
+
     fn count_undelivered(&self) -> Result<u64, StoreError> {
         self.store.count_undelivered()
     }

@@ -1,6 +1,6 @@
 //! A store in memory for tests and the simulator, with crash points.
 //!
-//! Tables keep an undo log ([`table::Table`]), so a transaction costs what it changes. A *point* is a write or a commit; a test counts the
+//! Tables keep an undo log (`memory/table.rs`), so a transaction costs what it changes. A *point* is a write or a commit; a test counts the
 //! points of a run ([`MemoryStore::point_count`]), then repeats the run and stops it at each of them
 //! ([`MemoryStore::crash_after_writes`], [`MemoryStore::fail_full_after`]).
 
@@ -21,7 +21,10 @@ use super::{
     AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, OutboxRow, SecretBytes,
     Setting, SkippedRow, Store, StoreError,
 };
-use crate::id::{BundleId, ContactId, MessageId, Tag};
+use crate::{
+    id::{BundleId, ContactId, MessageId, Tag},
+    view::MessageState,
+};
 
 /// A store in memory.
 ///
@@ -372,8 +375,32 @@ impl Store for MemoryStore {
     }
 
     fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        let all = (contact, MessageId([0; 16]))..=(contact, MessageId([0xff; 16]));
+        let all = (contact, 0, MessageId([0; 16]))..=(contact, u64::MAX, MessageId([0xff; 16]));
         self.read(|tables| tables.unread.range(all).count() as u64)
+    }
+
+    fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {
+        let all = (contact, 0, MessageId([0; 16]))..=(contact, u64::MAX, MessageId([0xff; 16]));
+        self.read(|tables| tables.unread.range(all).next().map(|(&(_, order, id), ())| (order, id)))
+    }
+
+    fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
+        self.write(|tables| {
+            let first = (contact, 0, MessageId([0; 16]), false);
+            let delivered: Vec<MessageRow> = tables
+                .by_order
+                .range(first..(contact, before.0, before.1, false))
+                .filter(|((_, _, _, side), ())| *side == outgoing)
+                .filter_map(|((_, _, id, side), ())| tables.messages.get(&(contact, *side, *id)))
+                .filter(|row| row.state == MessageState::Delivered)
+                .cloned()
+                .collect();
+            let ids = delivered.iter().map(|row| row.id).collect();
+            for row in delivered {
+                tables.put_message(MessageRow { state: MessageState::Read, ..row });
+            }
+            Ok(ids)
+        })
     }
 
     fn count_undelivered(&self) -> Result<u64, StoreError> {

@@ -76,6 +76,8 @@ pub enum Setting {
     Epoch,
     /// What the clock was at the last commit that noted it, and what is known of mesh time.
     Clock,
+    /// Present once the profile was restored from a backup, so that ratchets may lie behind what was sent since.
+    Restored,
 }
 
 /// A contact, without its keys.
@@ -332,7 +334,7 @@ pub trait Store: Send {
     /// Loads a contact's messages by (order, id): those after `(order, id)` if given; if `limit` is given, the newest so many of them.
     fn load_messages(&self, contact: ContactId, after: Option<(u64, MessageId)>, limit: Option<u32>)
     -> Result<Vec<MessageRow>, StoreError>;
-    /// Loads the first outgoing messages in state *queued* that were never sealed, by (order, id), urgent ones first; at most `limit`.
+    /// Loads the first outgoing messages in state *queued* without a number, by (order, id), urgent ones first; at most `limit`.
     fn load_unsealed(&self, contact: ContactId, limit: u32) -> Result<Vec<MessageRow>, StoreError>;
     /// The highest order in a conversation, 0 if it is empty.
     fn last_order(&self, contact: ContactId) -> Result<u64, StoreError>;

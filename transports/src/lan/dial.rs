@@ -15,7 +15,6 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::tcp::canonical;
 use crate::BeaconId;
 
 /// Most neighbours that are remembered (policy): somebody who invents thousands of them doesn't fill the memory.
@@ -36,6 +35,9 @@ const BRIEF_LINK: Duration = Duration::from_secs(10);
 const FIRST_DELAY_MAX: Duration = Duration::from_millis(150);
 /// Pause in dialling a neighbour whose device has just dialled us: by then the driver knows whether that is the one.
 const INBOUND_PAUSE: Duration = Duration::from_secs(1);
+/// Pause in dialling a new neighbour on a device that we have a link to. Most likely it is the same node under its next beacon, and the
+/// link lives on; the old beacon's records lapse within 120 s (RFC 6762, section 10), and then it shows.
+const LAPSE: Duration = Duration::from_secs(150);
 
 /// What is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +83,8 @@ impl Entry {
 pub(super) struct Dialler {
     entries: BTreeMap<Target, Entry>,
     linked: BTreeSet<BeaconId>,
+    /// How many links there are to which device.
+    hosts: BTreeMap<IpAddr, usize>,
     random: fn() -> u32,
 }
 
@@ -88,19 +92,21 @@ impl Dialler {
     /// Begins with so many fixed targets, all due.
     pub(super) fn new(fixed: usize, now: Instant, random: fn() -> u32) -> Self {
         let entries = (0..fixed).map(|index| (Target::Fixed(index), Entry::new(now, Vec::new()))).collect();
-        Self { entries, linked: BTreeSet::new(), random }
+        Self { entries, linked: BTreeSet::new(), hosts: BTreeMap::new(), random }
     }
 
     /// Takes a neighbour and its addresses from mDNS; true if it was unknown and has found room.
     pub(super) fn seen(&mut self, beacon: BeaconId, mut addresses: Vec<SocketAddr>, now: Instant) -> bool {
         addresses.truncate(MAX_ADDRESSES);
-        let due = now + self.first_delay();
+        let on_a_linked_device = self.links_to(&addresses) > 0;
+        let due = now + if on_a_linked_device { LAPSE } else { self.first_delay() };
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
             entry.seen = true;
+            // The two families' addresses come in separate packets.
             if entry.addresses != addresses {
                 entry.addresses = addresses;
                 entry.failures = 0;
-                if entry.due().is_some_and(|earlier| earlier > due) {
+                if entry.due().is_some_and(|earlier| on_a_linked_device || earlier > due) {
                     entry.state = State::Waiting(due);
                 }
             }
@@ -154,11 +160,39 @@ impl Dialler {
         for (target, entry) in &mut self.entries {
             if matches!(target, Target::Beacon(_))
                 && !entry.paused
-                && entry.addresses.iter().any(|address| canonical(*address).ip() == ip)
+                && has_ip(&entry.addresses, ip)
                 && entry.due().is_some_and(|due| due < now + INBOUND_PAUSE)
             {
                 entry.paused = true;
                 entry.state = State::Waiting(now + INBOUND_PAUSE);
+            }
+        }
+    }
+
+    /// Notes a link to this device, whoever opened it.
+    pub(super) fn link_opened(&mut self, ip: IpAddr) {
+        *self.hosts.entry(ip).or_default() += 1;
+    }
+
+    /// Notes the end of a link to this device.
+    pub(super) fn link_closed(&mut self, ip: IpAddr, now: Instant) {
+        let Some(count) = self.hosts.get_mut(&ip) else {
+            return;
+        };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        self.hosts.remove(&ip);
+        let due = now + self.first_delay();
+        for (target, entry) in &mut self.entries {
+            if matches!(target, Target::Beacon(_))
+                && entry.failures == 0
+                && entry.brief_links == 0
+                && has_ip(&entry.addresses, ip)
+                && entry.due().is_some_and(|later| later > due)
+            {
+                entry.state = State::Waiting(due);
             }
         }
     }
@@ -247,10 +281,21 @@ impl Dialler {
 
     fn may_dial(&self, target: Target, entry: &Entry, room: bool) -> bool {
         match target {
-            Target::Beacon(beacon) => room && !self.linked.contains(&beacon),
+            Target::Beacon(beacon) => room && !self.linked.contains(&beacon) && !self.is_served(&entry.addresses),
             // The owner's addresses are dialled even without room, but not beside a link to the neighbour who shows the same one.
             Target::Fixed(_) => !entry.addresses.iter().any(|address| self.has_link(*address)),
         }
+    }
+
+    /// Whether there are as many links to this device as neighbours show themselves on it: a node that changes its beacon is no new one.
+    fn is_served(&self, addresses: &[SocketAddr]) -> bool {
+        let links = self.links_to(addresses);
+        links > 0
+            && links >= self.beacons().filter(|(_, entry)| entry.addresses.iter().any(|address| has_ip(addresses, address.ip()))).count()
+    }
+
+    fn links_to(&self, addresses: &[SocketAddr]) -> usize {
+        self.hosts.iter().filter(|(ip, _)| has_ip(addresses, **ip)).map(|(_, count)| count).sum()
     }
 
     fn has_link(&self, address: SocketAddr) -> bool {
@@ -278,6 +323,10 @@ impl Dialler {
     fn first_delay(&self) -> Duration {
         FIRST_DELAY_MAX.mul_f64(f64::from((self.random)()) / f64::from(u32::MAX))
     }
+}
+
+fn has_ip(addresses: &[SocketAddr], ip: IpAddr) -> bool {
+    addresses.iter().any(|address| address.ip().to_canonical() == ip.to_canonical())
 }
 
 /// The pause after so many failures: doubling, with a quarter of jitter either way.
@@ -410,6 +459,37 @@ mod tests {
         assert_eq!(dialler.next_due(true), Some(now + INBOUND_PAUSE));
         dialler.inbound(at(1)[0].ip(), now + INBOUND_PAUSE / 2);
         assert_eq!(dialler.next_due(true), Some(now + INBOUND_PAUSE));
+    }
+
+    #[test]
+    fn a_neighbours_next_beacon_brings_no_second_link() {
+        let (mut dialler, now) = dialler(0);
+        dialler.seen(A, at(1), now);
+        dialler.next(true, now).unwrap();
+        dialler.connected(Target::Beacon(A), at(1)[0]);
+        dialler.link_opened(at(1)[0].ip());
+        dialler.linked(A);
+        // B is A's next beacon; while A's records have not lapsed, B might be another node on the same device.
+        dialler.seen(B, at(9), now);
+        dialler.seen(B, [at(9), at(1)].concat(), now);
+        assert_eq!(dialler.next_due(true), Some(now + LAPSE));
+        dialler.gone(A);
+        assert_eq!(dialler.next_due(true), None);
+        // The link ends: B is dialled at once.
+        dialler.link_closed(at(1)[0].ip(), now);
+        dialler.free(A, now);
+        assert_eq!(dialler.next(true, now + FIRST_DELAY_MAX).unwrap().0, Target::Beacon(B));
+    }
+
+    #[test]
+    fn two_neighbours_on_one_device_are_both_dialled() {
+        let (mut dialler, now) = dialler(0);
+        dialler.seen(A, at(1), now);
+        dialler.seen(B, at(1), now);
+        let (first, _) = dialler.next(true, now).unwrap();
+        dialler.connected(first, at(1)[0]);
+        dialler.link_opened(at(1)[0].ip());
+        assert!(dialler.next(true, now).is_some());
     }
 
     #[test]

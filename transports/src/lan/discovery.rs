@@ -9,14 +9,16 @@
 //! - It looks for interfaces every 5 s unless told otherwise, and takes the loopback interface for one.
 //! - It queries and announces once on a new address. IPv6 addresses can't send for their first second or two, so that both are lost;
 //!   browsing anew repeats the query.
+//! - Where its port is taken it runs on without a word, so that this is looked at first.
 //! - A receiver that falls 1,000 events behind is dropped.
 
 use std::{
-    net::{IpAddr, SocketAddr, SocketAddrV6},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     time::Duration,
 };
 
-use mdns_sd::{DaemonEvent, IfKind, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{DaemonEvent, IfKind, MDNS_PORT, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use socket2::{Domain, Socket, Type};
 
 use super::{dial::MAX_ADDRESSES, interfaces::is_link_local_v6};
 use crate::BeaconId;
@@ -34,6 +36,8 @@ pub(super) enum Sighting {
     Seen(BeaconId, Vec<SocketAddr>),
     /// A neighbour has said goodbye, or its records have lapsed.
     Gone(BeaconId),
+    /// This device has gained or lost an address.
+    Network,
     /// Somebody else uses our name: take another.
     NameTaken,
     /// mDNS can't work here.
@@ -51,6 +55,9 @@ pub(super) struct Discovery {
 impl Discovery {
     /// Begins to look for others and, given a port, to show ourselves; only on the interfaces with the addresses `on`, or on all.
     pub(super) fn start(beacon: BeaconId, port: Option<u16>, on: &[IpAddr]) -> Result<Self, mdns_sd::Error> {
+        if !can_bind() {
+            return Err(mdns_sd::Error::Msg("the mDNS port is taken".to_owned()));
+        }
         let daemon = ServiceDaemon::new()?;
         let started = Self::set_up(&daemon, beacon, port, on);
         match started {
@@ -93,6 +100,7 @@ impl Discovery {
                     }
                 },
                 report = self.reports.recv_async() => match report {
+                    Ok(DaemonEvent::IpAdd(_) | DaemonEvent::IpDel(_)) => return Sighting::Network,
                     Ok(DaemonEvent::NameChange(_)) => return Sighting::NameTaken,
                     Ok(DaemonEvent::Error(_)) | Err(_) => return Sighting::Trouble,
                     Ok(_) => {}
@@ -131,6 +139,24 @@ impl Drop for Discovery {
     fn drop(&mut self) {
         end_quietly(&self.daemon);
     }
+}
+
+/// Whether the mDNS port can be shared. The daemon itself would run on in silence without it.
+fn can_bind() -> bool {
+    let wildcards: [SocketAddr; 2] = [(Ipv4Addr::UNSPECIFIED, MDNS_PORT).into(), (Ipv6Addr::UNSPECIFIED, MDNS_PORT).into()];
+    wildcards.into_iter().any(|address| {
+        let bind = || {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+            if address.is_ipv6() {
+                socket.set_only_v6(true)?;
+            }
+            socket.set_reuse_address(true)?;
+            #[cfg(unix)]
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())
+        };
+        bind().is_ok()
+    })
 }
 
 /// Ends a daemon without goodbyes: first its interfaces, then itself. The commands are taken in this order.

@@ -5,6 +5,9 @@ use std::ops::Range;
 /// A sender seals no number this far or farther above what the other side has confirmed, or it has closed itself.
 pub const SEND_WINDOW: u32 = 1_000;
 /// How many messages a sender seals in a chain of which no number is confirmed or receipted; when all are closed, one more at a time.
+///
+/// Word that a number was read comes in a chain that the other side began after reading it, and opening that ends this side's chain: among
+/// those who keep to the protocol this is how much one side writes between two answers.
 pub const SEND_UNANSWERED: u32 = 200;
 /// How many tags a receiver expects after the highest number seen in the current chain.
 pub const RECEIVE_WINDOW: u32 = 1_024;

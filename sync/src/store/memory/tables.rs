@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::table::Table;
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, SecretBytes, Setting},
+    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting},
     time::UnixMillis,
     view::MessageState,
 };
@@ -75,10 +75,10 @@ tables! {
     messages: MessageKey => MessageRow,
     /// Index: a conversation in order.
     by_order: (ContactId, u64, MessageId, bool) => (),
-    /// Index: queued outgoing messages that were never sealed, urgent ones first.
+    /// Index: queued outgoing messages without a number, urgent ones first.
     unsealed: (ContactId, Reverse<bool>, u64, MessageId) => (),
     /// Index: incoming messages that are delivered.
-    unread: (ContactId, MessageId) => (),
+    unread: (ContactId, u64, MessageId) => (),
     /// Index: outgoing messages that are queued or carried.
     undelivered: (ContactId, MessageId) => (),
     outbox: (ContactId, u32) => Outbox,
@@ -102,11 +102,11 @@ impl Tables {
             if row.state <= MessageState::Carried {
                 self.undelivered.put((contact, id), ());
             }
-            if row.state == MessageState::Queued && row.sealed == 0 {
+            if row.state == MessageState::Queued && row.number.is_none() {
                 self.unsealed.put((contact, Reverse(row.urgent), order, id), ());
             }
         } else if row.state == MessageState::Delivered {
-            self.unread.put((contact, id), ());
+            self.unread.put((contact, order, id), ());
         }
         self.messages.put((contact, row.outgoing, id), row);
     }
@@ -119,7 +119,7 @@ impl Tables {
             self.undelivered.remove(&(contact, id));
             self.unsealed.remove(&(contact, Reverse(urgent), order, id));
         } else {
-            self.unread.remove(&(contact, id));
+            self.unread.remove(&(contact, order, id));
         }
     }
 
@@ -156,11 +156,16 @@ impl Tables {
         self.messages.remove_range((id, false, least)..=(id, true, most));
         self.by_order.remove_range((id, 0, least, false)..=(id, u64::MAX, most, true));
         self.unsealed.remove_range((id, Reverse(true), 0, least)..=(id, Reverse(false), u64::MAX, most));
-        self.unread.remove_range((id, least)..=(id, most));
+        self.unread.remove_range((id, 0, least)..=(id, u64::MAX, most));
         self.undelivered.remove_range((id, least)..=(id, most));
         let tags: Vec<Tag> = self.skipped_of(id).map(|age| age.4).collect();
         for tag in &tags {
             self.remove_skipped(tag);
+        }
+        let own: Vec<BundleId> =
+            self.bundles.iter().filter(|(_, (row, _))| row.origin == Origin::Own(id)).map(|(_, (row, _))| row.id).collect();
+        for bundle in &own {
+            self.remove_bundle(bundle);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A profile on disk: SQLCipher under a random key, and beside it that key wrapped under the passphrase.
 //!
-//! A folder holds `key` ([`cipher`]) and `profile.db` with its write-ahead log. Making a profile goes `new.db` → `key` → `profile.db`:
+//! A folder holds `key` (`cipher.rs`) and `profile.db` with its write-ahead log. Making a profile goes `new.db` → `key` → `profile.db`:
 //! before `key` is there nothing was made and [`SqliteStore::create`] begins again; after it [`SqliteStore::open`] finishes the last
 //! step. Wiping destroys `key` first. One process at a time holds the database. docs/store.md has tables, parameters and reasons.
 //!

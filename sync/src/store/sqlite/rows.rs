@@ -64,10 +64,8 @@ pub(super) fn setting_code(setting: Setting) -> i64 {
         Setting::Device => 1,
         Setting::Name => 2,
         Setting::Epoch => 3,
-        Setting::Mode => 4,
-        Setting::Clock => 5,
-        Setting::Visibility => 6,
-        Setting::Restored => 7,
+        Setting::Clock => 4,
+        Setting::Restored => 5,
     }
 }
 
@@ -97,9 +95,9 @@ pub(super) fn message_state_code(state: MessageState) -> i64 {
 /// The number of an origin.
 pub(super) fn origin_code(origin: Origin) -> i64 {
     match origin {
-        Origin::Own => -1,
-        Origin::StrangerInbound => -2,
-        Origin::StrangerOutbound => -3,
+        Origin::StrangerInbound => -1,
+        Origin::StrangerOutbound => -2,
+        Origin::Own(id) => -3 - i64::from(id.0),
         Origin::Contact(id) => id.0.into(),
     }
 }
@@ -184,6 +182,11 @@ pub(super) fn message(row: &Row<'_>) -> Result<MessageRow> {
     })
 }
 
+/// Reads `place, id`.
+pub(super) fn message_place(row: &Row<'_>) -> Result<(u64, MessageId)> {
+    Ok((order(row.get(0)?), MessageId(row.get(1)?)))
+}
+
 /// Reads the highest `place` of a conversation, or nothing.
 pub(super) fn last_order(row: &Row<'_>) -> Result<u64> {
     Ok(row.get::<_, Option<i64>>(0)?.map_or(0, order))
@@ -217,12 +220,12 @@ pub(super) fn bundle(row: &Row<'_>) -> Result<BundleRow> {
         tag: Tag(row.get(6)?),
         commitment: Commitment(row.get(7)?),
         origin: match row.get::<_, i64>(8)? {
-            -1 => Origin::Own,
-            -2 => Origin::StrangerInbound,
-            -3 => Origin::StrangerOutbound,
-            other => match u32::try_from(other) {
-                Ok(id) => Origin::Contact(ContactId(id)),
-                Err(_) => return out_of_range(8, other),
+            -1 => Origin::StrangerInbound,
+            -2 => Origin::StrangerOutbound,
+            other => match (u32::try_from(other), u32::try_from(-3 - other.max(-i64::MAX))) {
+                (Ok(id), _) => Origin::Contact(ContactId(id)),
+                (_, Ok(id)) => Origin::Own(ContactId(id)),
+                _ => return out_of_range(8, other),
             },
         },
         age: row.get(9)?,
@@ -231,7 +234,7 @@ pub(super) fn bundle(row: &Row<'_>) -> Result<BundleRow> {
     })
 }
 
-/// Reads `id, created, expiry, tag, commitment, reason, at`.
+/// Reads `id, created, expiry, tag, commitment, reason, at, ack`.
 pub(super) fn gone(row: &Row<'_>) -> Result<GoneRow> {
     Ok(GoneRow {
         id: BundleId(row.get(0)?),
@@ -245,6 +248,7 @@ pub(super) fn gone(row: &Row<'_>) -> Result<GoneRow> {
             other => return out_of_range(5, other),
         },
         at: Hour(row.get(6)?),
+        ack: row.get(7)?,
     })
 }
 

@@ -6,8 +6,8 @@ use super::{SqliteStore, rows};
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{
-        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, OutboxRow, SecretBytes, Setting,
-        SkippedRow, Store, StoreError,
+        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow, SecretBytes,
+        Setting, SkippedRow, Store, StoreError,
     },
 };
 
@@ -89,6 +89,7 @@ impl Store for SqliteStore {
     }
 
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError> {
+        self.change("DELETE FROM bundle WHERE origin = ?1", [rows::origin_code(Origin::Own(id))])?;
         self.change("DELETE FROM contact WHERE id = ?1", [id.0]).map(|_| ()) // the rest goes by ON DELETE CASCADE
     }
 
@@ -237,7 +238,7 @@ impl Store for SqliteStore {
         let sql = concat!(
             "SELECT ",
             rows::message_columns!(),
-            " FROM message m INDEXED BY message_unsealed WHERE m.contact = ?1 AND m.outgoing = 1 AND m.state = 0 AND m.sealed = 0
+            " FROM message m INDEXED BY message_unsealed WHERE m.contact = ?1 AND m.outgoing = 1 AND m.state = 0 AND m.number IS NULL
               ORDER BY m.urgent DESC, m.place, m.id LIMIT ?2"
         );
         self.all(sql, [contact.0, limit], rows::message)
@@ -251,6 +252,25 @@ impl Store for SqliteStore {
     fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM message INDEXED BY message_unread WHERE contact = ?1 AND outgoing = 0 AND state = 2";
         self.count(sql, [contact.0])
+    }
+
+    fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {
+        let sql = "SELECT place, id FROM message INDEXED BY message_unread WHERE contact = ?1 AND outgoing = 0 AND state = 2
+                   ORDER BY place, id LIMIT 1";
+        self.one(sql, [contact.0], rows::message_place)
+    }
+
+    fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
+        let values = params![contact.0, outgoing, rows::place(before.0), before.1.0];
+        let sql = "SELECT id FROM message WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4) ORDER BY place, id";
+        let ids = self.all(sql, values, |row| Ok(MessageId(row.get(0)?)))?;
+        if !ids.is_empty() {
+            self.change(
+                "UPDATE message SET state = 3 WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4)",
+                values,
+            )?;
+        }
+        Ok(ids)
     }
 
     fn count_undelivered(&self) -> Result<u64, StoreError> {
@@ -317,13 +337,14 @@ impl Store for SqliteStore {
     }
 
     fn insert_gone(&mut self, row: &GoneRow) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO gone (id, created, expiry, tag, commitment, reason, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let GoneRow { id, created, expiry, tag, commitment, reason, at } = row;
-        self.change(sql, params![id.0, created.0, expiry.0, tag.0, commitment.0, rows::reason_code(*reason), at.0]).map(|_| ())
+        let sql =
+            "INSERT OR REPLACE INTO gone (id, created, expiry, tag, commitment, reason, at, ack) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let GoneRow { id, created, expiry, tag, commitment, reason, ack, at } = row;
+        self.change(sql, params![id.0, created.0, expiry.0, tag.0, commitment.0, rows::reason_code(*reason), at.0, ack]).map(|_| ())
     }
 
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
-        self.all("SELECT id, created, expiry, tag, commitment, reason, at FROM gone ORDER BY at, id", [], rows::gone)
+        self.all("SELECT id, created, expiry, tag, commitment, reason, at, ack FROM gone ORDER BY at, id", [], rows::gone)
     }
 
     fn delete_gone(&mut self, id: &BundleId) -> Result<(), StoreError> {

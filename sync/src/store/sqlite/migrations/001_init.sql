@@ -66,9 +66,9 @@ CREATE TABLE message (
     UNIQUE (contact, outgoing, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX message_unsealed ON message (contact, urgent DESC, place, id) WHERE outgoing = 1 AND state = 0 AND sealed = 0;
+CREATE INDEX message_unsealed ON message (contact, urgent DESC, place, id) WHERE outgoing = 1 AND state = 0 AND number IS NULL;
 CREATE INDEX message_undelivered ON message (contact) WHERE outgoing = 1 AND state <= 1;
-CREATE INDEX message_unread ON message (contact) WHERE outgoing = 0 AND state = 2;
+CREATE INDEX message_unread ON message (contact, place, id) WHERE outgoing = 0 AND state = 2;
 
 CREATE TABLE outbox (
     contact INTEGER NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
@@ -80,7 +80,7 @@ CREATE TABLE outbox (
     PRIMARY KEY (contact, number)
 ) STRICT, WITHOUT ROWID;
 
--- Origin: a contact's number, or -1 own, -2 a stranger who dialled, -3 a stranger whom we dialled.
+-- Origin: a contact's number, -1 a stranger who dialled, -2 a stranger whom we dialled, -3 minus a contact's number: sealed here for it.
 CREATE TABLE bundle (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     id BLOB NOT NULL UNIQUE,
@@ -104,7 +104,8 @@ CREATE TABLE gone (
     tag BLOB NOT NULL,
     commitment BLOB NOT NULL,
     reason INTEGER NOT NULL,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    ack BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ack (
