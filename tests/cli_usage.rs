@@ -12,8 +12,27 @@ fn help_names_every_command_and_exit_code() {
     let home = Home::empty();
     let help = home.ok(&["--help"]);
     for word in [
-        "init", "daemon", "status", "invite", "contact", "send", "messages", "explain", "events", "rpc", "passwd", "lock", "unlock", "wipe",
-        "export", "backup", "restore", "--home", "--passphrase-file", "--json", "Exit codes",
+        "init",
+        "daemon",
+        "status",
+        "invite",
+        "contact",
+        "send",
+        "messages",
+        "explain",
+        "events",
+        "rpc",
+        "passwd",
+        "lock",
+        "unlock",
+        "wipe",
+        "export",
+        "backup",
+        "restore",
+        "--home",
+        "--passphrase-file",
+        "--json",
+        "Exit codes",
     ] {
         assert!(help.contains(word), "{word}");
     }

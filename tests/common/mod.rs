@@ -1,5 +1,5 @@
 //! The built program as tests use it: homes in temporary folders, daemons that end with the test, waits that end.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a part for each test binary")]
 
 use std::{
     fs,
