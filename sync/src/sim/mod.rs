@@ -1,1 +1,500 @@
-//! placeholder
+//! A deterministic network of engines on virtual time: the harness of the tests, and the seed of the simulator.
+//!
+//! Real engines, real sessions, real stores; only wires and clocks are made up. One thread, one heap of events, one seed: the same seed
+//! gives the same [`log_hash`](Sim::log_hash). Wires lose, repeat, delay and reorder messages, break, and come up again by themselves as
+//! a transport's dialling would; a store that crashes between a write and its commit restarts its node.
+
+mod wire;
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    time::Duration,
+};
+
+use hedgerow_transports::{BeaconId, Direction, Flow, LinkId, LinkProperties, TransportKind};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use sha2::{Digest, Sha256};
+
+use self::wire::Wire;
+pub use self::wire::{Faults, WireId};
+use crate::{
+    crypto::identity::Name,
+    engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
+    id::{ContactId, MessageId},
+    session::{Role, Session, SessionEvent},
+    store::{Store, StoreError, memory::MemoryStore},
+    time::{Instant, Now, UnixMillis},
+    view::{Answer, Command, CommandError, ContactState, Event, Message},
+};
+
+/// What the wall clocks say when a simulation starts: 2026-11-22 06:00 UTC.
+pub const START_MILLIS: u64 = 1_795_327_200_000;
+/// How long a broken wire stays down before it comes up again by itself.
+const REDIAL_AFTER: Duration = Duration::from_secs(1);
+
+/// Names a node of one simulation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct NodeId(pub usize);
+
+/// Opens a node's store, at the start and after each crash.
+type OpenStore = Box<dyn FnMut() -> Box<dyn Store>>;
+
+/// One device.
+struct Node {
+    engine: Option<Engine>,
+    open: OpenStore,
+    sessions: BTreeMap<LinkId, Session>,
+    wires: BTreeMap<LinkId, WireId>,
+    config: EngineConfig,
+    wall_offset_ms: i64,
+    restarts: u64,
+    events: Vec<Event>,
+    replies: BTreeMap<RequestId, Result<Answer, CommandError>>,
+    on: bool,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    /// A message reaches one end of a wire, if the wire is still the same connection.
+    Arrive { wire: WireId, connection: u64, to: usize, message: Vec<u8> },
+    /// A wire breaks.
+    Break { wire: WireId, connection: u64 },
+    /// A wire may come up again.
+    Redial { wire: WireId },
+    /// An engine's time-out.
+    Wake { node: usize },
+}
+
+/// A network of engines.
+pub struct Sim {
+    now: Duration,
+    nodes: Vec<Node>,
+    wires: Vec<Wire>,
+    agenda: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
+    next_happening: u64,
+    next_link: u64,
+    next_request: u64,
+    rng: ChaCha20Rng,
+    seed: u64,
+    log: Sha256,
+    bytes: u64,
+}
+
+impl Sim {
+    /// Starts an empty network. The seed decides everything random.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            now: Duration::ZERO,
+            nodes: Vec::new(),
+            wires: Vec::new(),
+            agenda: BinaryHeap::new(),
+            next_happening: 0,
+            next_link: 1,
+            next_request: 1,
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            seed,
+            log: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Adds a node with a store in memory; the handle steers the store's crash points.
+    pub fn node(&mut self, name: &str) -> (NodeId, MemoryStore) {
+        let store = MemoryStore::new();
+        let (handle, reopened) = (store.handle(), store.handle());
+        let open: OpenStore = Box::new(move || {
+            reopened.reopen();
+            Box::new(reopened.handle())
+        });
+        (self.node_with(name, Box::new(store), open, EngineConfig::default()), handle)
+    }
+
+    /// Adds a node with a store of any kind: `fresh` is empty and gets a profile, `open` opens the same again.
+    #[expect(clippy::expect_used, reason = "a harness: a profile that can't be made ends the test")]
+    pub fn node_with(&mut self, name: &str, mut fresh: Box<dyn Store>, open: OpenStore, config: EngineConfig) -> NodeId {
+        let name = Name::new(name).expect("names of test nodes are good");
+        create_profile(fresh.as_mut(), &name, &mut self.rng).expect("an empty store takes a profile");
+        drop(fresh);
+        let id = NodeId(self.nodes.len());
+        self.nodes.push(Node {
+            engine: None,
+            open,
+            sessions: BTreeMap::new(),
+            wires: BTreeMap::new(),
+            config,
+            wall_offset_ms: 0,
+            restarts: 0,
+            events: Vec::new(),
+            replies: BTreeMap::new(),
+            on: true,
+        });
+        self.start(id);
+        id
+    }
+
+    /// Sets how far a node's wall clock is off, in milliseconds.
+    pub fn set_clock(&mut self, node: NodeId, offset_ms: i64) {
+        self.nodes[node.0].wall_offset_ms = offset_ms;
+    }
+
+    /// Lays a wire between two nodes and brings it up; it comes up again by itself whenever it breaks.
+    pub fn connect(&mut self, a: NodeId, b: NodeId, faults: Faults) -> WireId {
+        let wire = WireId(self.wires.len());
+        self.wires.push(Wire::new([a.0, b.0], faults));
+        self.bring_up(wire);
+        wire
+    }
+
+    /// Breaks a wire; it stays down until [`mend`](Self::mend).
+    pub fn cut(&mut self, wire: WireId) {
+        self.wires[wire.0].wanted = false;
+        self.tear_down(wire);
+    }
+
+    /// Lets a cut wire come up again.
+    pub fn mend(&mut self, wire: WireId) {
+        self.wires[wire.0].wanted = true;
+        self.bring_up(wire);
+    }
+
+    /// Stops a node as `kill -9` would: nothing is saved, its wires break.
+    pub fn kill(&mut self, node: NodeId) {
+        self.nodes[node.0].on = false;
+        self.stop(node);
+    }
+
+    /// Starts a node that was stopped.
+    pub fn revive(&mut self, node: NodeId) {
+        self.nodes[node.0].on = true;
+        self.start(node);
+        for wire in 0..self.wires.len() {
+            if self.wires[wire].ends.contains(&node.0) {
+                self.bring_up(WireId(wire));
+            }
+        }
+    }
+
+    /// Asks a node something; `None` if it restarted meanwhile, so that the answer is not known.
+    pub fn ask(&mut self, node: NodeId, command: Command) -> Option<Result<Answer, CommandError>> {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.feed(node, vec![Input::Command(request, command)]);
+        self.nodes[node.0].replies.remove(&request)
+    }
+
+    /// Asks a node something that must succeed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    #[expect(clippy::expect_used, reason = "a harness: what can't be asked ends the test")]
+    pub fn tell(&mut self, node: NodeId, command: Command) -> Answer {
+        self.ask(node, command).expect("the node restarted").expect("the command was refused")
+    }
+
+    /// Writes a message; the id by which both sides know it.
+    #[expect(clippy::panic, reason = "a harness: an answer of another kind ends the test")]
+    pub fn send(&mut self, from: NodeId, to: &str, text: &str) -> MessageId {
+        let command = Command::Send { contact: to.into(), text: text.into(), id: None, urgent: false };
+        match self.tell(from, command) {
+            Answer::Sent(sent) => sent.id,
+            other => panic!("not an answer to send: {other:?}"),
+        }
+    }
+
+    /// The messages of a conversation, oldest first.
+    #[expect(clippy::panic, reason = "a harness: an answer of another kind ends the test")]
+    pub fn messages(&mut self, node: NodeId, contact: &str) -> Vec<Message> {
+        match self.tell(node, Command::Messages { contact: contact.into(), since: None, limit: None, mark_read: false }) {
+            Answer::Messages(messages) => messages,
+            other => panic!("not an answer to messages: {other:?}"),
+        }
+    }
+
+    /// Makes a link at one node and uses it at the other; both are contacts once a wire has let them meet.
+    #[expect(clippy::panic, reason = "a harness: an answer of another kind ends the test")]
+    pub fn introduce(&mut self, issuer: NodeId, invitee: NodeId) {
+        let Answer::Invitation(invitation) = self.tell(issuer, Command::Invite { hours: 336 }) else { panic!("no invitation") };
+        self.tell(invitee, Command::AddContact { link: invitation.link, alias: None });
+    }
+
+    /// The state of a contact as a node sees it; `None` if it has no such contact.
+    pub fn contact_state(&mut self, node: NodeId, contact: ContactId) -> Option<ContactState> {
+        match self.ask(node, Command::Contact { contact: contact.0.to_string() })? {
+            Ok(Answer::Contact(contact)) => Some(contact.state),
+            _ => None,
+        }
+    }
+
+    /// Takes what a node has told its subscribers.
+    pub fn take_events(&mut self, node: NodeId) -> Vec<Event> {
+        std::mem::take(&mut self.nodes[node.0].events)
+    }
+
+    /// How often a node was restarted by a store that failed.
+    pub fn restarts(&self, node: NodeId) -> u64 {
+        self.nodes[node.0].restarts
+    }
+
+    /// Bytes that have crossed all wires.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The hash of everything that has happened: equal for equal seeds.
+    pub fn log_hash(&self) -> [u8; 32] {
+        self.log.clone().finalize().into()
+    }
+
+    /// Lets virtual time pass.
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(Reverse((at, _, _))) = self.agenda.peek() {
+            if *at > end {
+                break;
+            }
+            let Some(Reverse((at, _, happening))) = self.agenda.pop() else { break };
+            self.now = at;
+            self.happen(happening);
+        }
+        self.now = end;
+    }
+
+    /// Hands one input to a node's engine, as a driver with a fault of its own or a test would.
+    pub fn inject(&mut self, node: NodeId, input: Input) {
+        self.feed(node, vec![input]);
+    }
+
+    /// Sends a record from one end of a wire through its session, as a hostile peer with a good session would.
+    pub fn send_raw(&mut self, wire: WireId, from: NodeId, record: &[u8]) {
+        let Some(link) = self.nodes[from.0].wires.iter().find(|(_, other)| **other == wire).map(|(link, _)| *link) else { return };
+        if let Some(session) = self.nodes[from.0].sessions.get_mut(&link) {
+            let _ = session.seal_record(record);
+        }
+        self.drain_session(from, link);
+    }
+
+    /// Whether a wire is up.
+    pub fn is_up(&self, wire: WireId) -> bool {
+        self.wires[wire.0].links.is_some()
+    }
+
+    fn now_of(&self, node: NodeId) -> Now {
+        let wall = (START_MILLIS + self.now.as_millis() as u64).saturating_add_signed(self.nodes[node.0].wall_offset_ms);
+        Now { mono: Instant::from_origin(self.now), wall: UnixMillis(wall) }
+    }
+
+    fn schedule(&mut self, at: Duration, happening: Happening) {
+        self.next_happening += 1;
+        self.agenda.push(Reverse((at, self.next_happening, happening)));
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrive { wire, connection, to, message } => {
+                let state = &self.wires[wire.0];
+                if state.connection == connection
+                    && let Some(links) = state.links
+                {
+                    self.log.update(self.now.as_micros().to_be_bytes());
+                    self.log.update(&message);
+                    let link = links[to];
+                    let node = NodeId(state.ends[to]);
+                    self.arrive(node, link, &message);
+                }
+            }
+            Happening::Break { wire, connection } => {
+                if self.wires[wire.0].connection == connection {
+                    self.tear_down(wire);
+                }
+            }
+            Happening::Redial { wire } => self.bring_up(wire),
+            Happening::Wake { node } => {
+                let due = self.nodes[node].engine.as_ref().and_then(Engine::poll_timeout);
+                if due.is_some_and(|due| due <= Instant::from_origin(self.now)) {
+                    self.feed(NodeId(node), vec![Input::Timeout]);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, node: NodeId, link: LinkId, message: &[u8]) {
+        let Some(session) = self.nodes[node.0].sessions.get_mut(&link) else { return };
+        if session.handle_message(message).is_err() {
+            return self.tear_down_link(node, link);
+        }
+        self.drain_session(node, link);
+    }
+
+    /// Carries out what a session has to say, until it has nothing more.
+    fn drain_session(&mut self, node: NodeId, link: LinkId) {
+        let mut inputs = Vec::new();
+        let properties = self.properties(node, link);
+        let mut messages = Vec::new();
+        if let Some(session) = self.nodes[node.0].sessions.get_mut(&link) {
+            messages.extend(std::iter::from_fn(|| session.poll_message()));
+            inputs.extend(std::iter::from_fn(|| session.poll_event()).map(|event| match event {
+                SessionEvent::Handshaken(info) => Input::Handshaken { link, properties, info },
+                SessionEvent::PeerList(list) => Input::PeerList { link, list },
+                SessionEvent::Open { recognised } => Input::Open { link, recognised },
+                SessionEvent::Record(record) => Input::Record { link, record },
+            }));
+        }
+        for message in messages {
+            self.put_on_wire(node, link, message);
+        }
+        if !inputs.is_empty() {
+            self.feed(node, inputs);
+        }
+    }
+
+    fn properties(&self, node: NodeId, link: LinkId) -> LinkProperties {
+        let wire = self.nodes[node.0].wires.get(&link).map(|wire| &self.wires[wire.0]);
+        let outbound = wire.is_some_and(|wire| wire.links.is_some_and(|links| links[0] == link));
+        LinkProperties {
+            kind: TransportKind::Memory,
+            direction: if outbound { Direction::Outbound } else { Direction::Inbound },
+            flow: Flow::Duplex,
+            rate: wire.map_or(1_000_000, |wire| wire.faults.rate),
+            latency_ms: wire.map_or(1, |wire| wire.faults.delay.as_millis() as u32),
+            metered: false,
+        }
+    }
+
+    /// One batch: begin, inputs, commit, outputs. A store that fails restarts the node.
+    fn feed(&mut self, node: NodeId, inputs: Vec<Input>) {
+        let now = self.now_of(node);
+        let Some(engine) = self.nodes[node.0].engine.as_mut() else { return };
+        let batch = || -> Result<(), StoreError> {
+            engine.begin()?;
+            inputs.into_iter().try_for_each(|input| engine.handle_input(now, input))?;
+            engine.commit(now)
+        };
+        if batch().is_err() {
+            self.nodes[node.0].restarts += 1;
+            self.stop(node);
+            self.start(node);
+            return;
+        }
+        loop {
+            let Some(output) = self.nodes[node.0].engine.as_mut().and_then(Engine::poll_output) else { break };
+            self.carry_out(node, output);
+        }
+        self.wake_later(node);
+    }
+
+    fn wake_later(&mut self, node: NodeId) {
+        if let Some(due) = self.nodes[node.0].engine.as_ref().and_then(Engine::poll_timeout) {
+            let at = due.since(Instant::ZERO).max(self.now);
+            self.schedule(at, Happening::Wake { node: node.0 });
+        }
+    }
+
+    fn carry_out(&mut self, node: NodeId, output: Output) {
+        match output {
+            Output::Recognise { link, list } => self.with_session(node, link, |session| session.recognise(&list)),
+            Output::Confirm { link, verdict } => self.with_session(node, link, |session| session.confirm(verdict)),
+            Output::Transmit { link, record } => self.with_session(node, link, |session| session.seal_record(&record)),
+            Output::Close(link) => {
+                if let Some(wire) = self.nodes[node.0].wires.get(&link).copied() {
+                    // What was sent before goes out first.
+                    let connection = self.wires[wire.0].connection;
+                    let at = self.wires[wire.0].last_arrival.max(self.now);
+                    self.schedule(at, Happening::Break { wire, connection });
+                }
+            }
+            Output::Linked { .. } | Output::Free { .. } => {}
+            Output::Reply(request, result) => {
+                self.nodes[node.0].replies.insert(request, result);
+            }
+            Output::Event(event) => self.nodes[node.0].events.push(event),
+        }
+    }
+
+    fn with_session<E>(&mut self, node: NodeId, link: LinkId, act: impl FnOnce(&mut Session) -> Result<(), E>) {
+        let Some(session) = self.nodes[node.0].sessions.get_mut(&link) else { return };
+        if act(session).is_err() {
+            return self.tear_down_link(node, link);
+        }
+        self.drain_session(node, link);
+    }
+
+    fn put_on_wire(&mut self, node: NodeId, link: LinkId, message: Vec<u8>) {
+        let Some(wire_id) = self.nodes[node.0].wires.get(&link).copied() else { return };
+        let wire = &mut self.wires[wire_id.0];
+        let Some(links) = wire.links else { return };
+        self.bytes += message.len() as u64 + 2;
+        let to = usize::from(links[0] == link);
+        let connection = wire.connection;
+        for at in wire.arrivals(self.now, to, message.len(), &mut self.rng) {
+            self.schedule(at, Happening::Arrive { wire: wire_id, connection, to, message: message.clone() });
+        }
+    }
+
+    fn bring_up(&mut self, wire_id: WireId) {
+        let wire = &self.wires[wire_id.0];
+        let ends = wire.ends;
+        if !wire.wanted || wire.links.is_some() || ends.iter().any(|end| !self.nodes[*end].on) {
+            return;
+        }
+        let links = [LinkId(self.next_link), LinkId(self.next_link + 1)];
+        self.next_link += 2;
+        let wire = &mut self.wires[wire_id.0];
+        wire.up(links, self.now);
+        if let Some(after) = wire.faults.cut_after(&mut self.rng) {
+            let connection = wire.connection;
+            self.schedule(self.now + after, Happening::Break { wire: wire_id, connection });
+        }
+        for (end, role) in [(0, Role::Initiator), (1, Role::Responder)] {
+            let session = Session::new(role, &mut self.rng);
+            let node = &mut self.nodes[ends[end]];
+            node.sessions.insert(links[end], session);
+            node.wires.insert(links[end], wire_id);
+        }
+        self.drain_session(NodeId(ends[0]), links[0]);
+    }
+
+    fn tear_down_link(&mut self, node: NodeId, link: LinkId) {
+        if let Some(wire) = self.nodes[node.0].wires.get(&link).copied() {
+            self.tear_down(wire);
+        }
+    }
+
+    fn tear_down(&mut self, wire_id: WireId) {
+        let wire = &mut self.wires[wire_id.0];
+        let Some(links) = wire.links.take() else { return };
+        let ends = wire.ends;
+        for (end, link) in ends.into_iter().zip(links) {
+            let node = &mut self.nodes[end];
+            node.sessions.remove(&link);
+            node.wires.remove(&link);
+        }
+        self.schedule(self.now + REDIAL_AFTER, Happening::Redial { wire: wire_id });
+        for (end, link) in ends.into_iter().zip(links) {
+            self.feed(NodeId(end), vec![Input::LinkDown(link)]);
+        }
+    }
+
+    fn stop(&mut self, node: NodeId) {
+        self.nodes[node.0].engine = None;
+        let wires: Vec<WireId> = self.nodes[node.0].wires.values().copied().collect();
+        for wire in wires {
+            self.tear_down(wire);
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "a harness: a store that can't be opened again ends the test")]
+    fn start(&mut self, node: NodeId) {
+        let now = self.now_of(node);
+        let (keys, seed) = (self.rng.next_u64(), self.rng.next_u64());
+        let state = &mut self.nodes[node.0];
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(keys ^ self.seed));
+        let engine = Engine::open(state.config.clone(), (state.open)(), rng, seed, now).expect("the store opens again");
+        state.engine = Some(engine);
+        let mut beacon = [0; 8];
+        self.rng.fill_bytes(&mut beacon);
+        self.feed(node, vec![Input::Beacon(TransportKind::Memory, BeaconId(beacon))]);
+    }
+}

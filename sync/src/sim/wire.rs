@@ -1,0 +1,88 @@
+//! A wire between two nodes: rate, delay, and what goes wrong on it.
+
+use std::time::Duration;
+
+use hedgerow_transports::LinkId;
+use rand_core::Rng;
+
+/// Names a wire of one simulation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct WireId(pub usize);
+
+/// What a wire is like. Probabilities are per message. Loss, repetition and reordering are below the transport's promise of order, so
+/// that a session meets them as damage and must end.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// Bytes a second, each way.
+    pub rate: u32,
+    /// From one end to the other.
+    pub delay: Duration,
+    /// How often a message is lost.
+    pub loss: f64,
+    /// How often a message comes twice.
+    pub duplicate: f64,
+    /// How often a message is overtaken by the next one.
+    pub reorder: f64,
+    /// After how long a connection breaks, on average; never if absent.
+    pub cut_mean: Option<Duration>,
+}
+
+impl Faults {
+    /// A good wire: 1 MB/s, 1 ms, nothing goes wrong.
+    pub const NONE: Self =
+        Self { rate: 1_000_000, delay: Duration::from_millis(1), loss: 0.0, duplicate: 0.0, reorder: 0.0, cut_mean: None };
+
+    /// Draws when a connection breaks.
+    pub(super) fn cut_after(&self, rng: &mut impl Rng) -> Option<Duration> {
+        self.cut_mean.map(|mean| mean.mul_f64(-(1.0 - draw(rng)).ln()))
+    }
+}
+
+/// A number in [0, 1).
+fn draw(rng: &mut impl Rng) -> f64 {
+    f64::from(rng.next_u32()) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// The state of a wire.
+pub(super) struct Wire {
+    pub(super) ends: [usize; 2],
+    pub(super) faults: Faults,
+    /// Both ends' links while it is up; the first end has dialled.
+    pub(super) links: Option<[LinkId; 2]>,
+    /// Counts connections, so that nothing of an older one arrives.
+    pub(super) connection: u64,
+    pub(super) wanted: bool,
+    pub(super) last_arrival: Duration,
+    /// Until when each direction's transmitter is busy.
+    busy: [Duration; 2],
+}
+
+impl Wire {
+    pub(super) const fn new(ends: [usize; 2], faults: Faults) -> Self {
+        Self { ends, faults, links: None, connection: 0, wanted: true, last_arrival: Duration::ZERO, busy: [Duration::ZERO; 2] }
+    }
+
+    pub(super) fn up(&mut self, links: [LinkId; 2], now: Duration) {
+        self.links = Some(links);
+        self.connection += 1;
+        self.busy = [now; 2];
+        self.last_arrival = now;
+    }
+
+    /// When a message of `length` bytes arrives at end `to`: once, never, or twice.
+    pub(super) fn arrivals(&mut self, now: Duration, to: usize, length: usize, rng: &mut impl Rng) -> Vec<Duration> {
+        let [lost, doubled, reordered] = [self.faults.loss, self.faults.duplicate, self.faults.reorder].map(|p| draw(rng) < p);
+        let Some(busy) = self.busy.get_mut(to) else { return Vec::new() };
+        *busy = (*busy).max(now) + Duration::from_secs_f64(length as f64 / f64::from(self.faults.rate));
+        let mut at = *busy + self.faults.delay;
+        if reordered {
+            at += self.faults.delay * 3;
+        }
+        self.last_arrival = self.last_arrival.max(at);
+        match (lost, doubled) {
+            (true, _) => Vec::new(),
+            (false, true) => vec![at, at + self.faults.delay],
+            (false, false) => vec![at],
+        }
+    }
+}
