@@ -328,14 +328,12 @@ impl Driver {
                 // Otherwise the handle is dropped here, and the link with it.
                 if open {
                     self.links.insert(id, handle);
-                    self.count_links();
                 }
                 None
             }
             Message::FromLink(input) => input_link(&input).is_some_and(|link| self.links.contains_key(&link)).then_some(input),
             Message::LinkDown(id) => {
                 self.links.remove(&id)?;
-                self.count_links();
                 Some(Input::LinkDown(id))
             }
             Message::Beacon(kind, beacon) => open.then_some(Input::Beacon(kind, beacon)),
@@ -397,7 +395,6 @@ impl Driver {
         let Some(handle) = self.links.get(&link) else { return };
         if !handle.order(order) {
             self.links.remove(&link);
-            self.count_links();
             self.own_inputs.push_back(Input::LinkDown(link));
         }
     }
@@ -406,10 +403,6 @@ impl Driver {
         if let (TransportKind::Lan, Some(lan)) = (kind, &self.lan) {
             lan.command(command);
         }
-    }
-
-    fn count_links(&self) {
-        self.tell_transport(TransportKind::Lan, TransportCommand::LinkCount(self.links.len()));
     }
 
     fn reply(&mut self, request: RequestId, result: Result<Answer, hedgerow_sync::view::CommandError>) {
