@@ -21,7 +21,7 @@ use crate::{
     store::{ContactRow, StoreError},
     time::{Hour, Now},
     view::{Added, CommandError, ContactState, Invitation},
-    wire::bundle::Bundle,
+    wire::{bundle::Bundle, record::ByeReason},
 };
 
 /// Hours until an unanswered request is sealed again (guess: a tenth of a fortnight's link would fit all sixteen tries in three weeks).
@@ -79,7 +79,16 @@ impl Engine {
         let exchange = Exchange::Requested { request, tries: 0, last: hour, bundle: BundleId([0; 32]) };
         let contact = self.add_contact_row(now, alias, ContactState::Pending, exchange)?;
         self.seal_request(now, contact)?;
+        self.renew_strangers();
         Ok(Ok(Added { contact, state: ContactState::Pending }))
+    }
+
+    /// Ends the links whose session began before a link was taken up: only a new session can show that its holder is at the other end.
+    fn renew_strangers(&mut self) {
+        let strangers: Vec<LinkId> = self.links.iter().filter(|(_, state)| state.peer == Peer::Stranger).map(|(id, _)| *id).collect();
+        for link in strangers {
+            self.end_link(link, ByeReason::Closing);
+        }
     }
 
     fn may_exchange(&self) -> Result<(), CommandError> {
