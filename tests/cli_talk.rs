@@ -1,5 +1,7 @@
 //! Two daemons on the loopback interface: a link, two contacts, messages both ways.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use common::{Daemon, Home, Rpc};

@@ -57,10 +57,13 @@ pub(super) fn wipe(config: &Config) -> Result<(), CliError> {
         ));
     };
     profile.wipe()?;
-    drop(lock);
     // What is left holds nothing; it only keeps the folder from going too.
+    if let Ok(socket) = config.socket() {
+        let _ = std::fs::remove_file(socket);
+    }
     let _ = std::fs::remove_file(config.home.join(crate::daemon::lock::LOCK_FILE));
     let _ = std::fs::remove_dir(&config.home);
+    drop(lock);
     show(config, &json!({ "wiped": true }), |_| "The profile is destroyed. Backups, if there are any, are not.".to_owned())
 }
 

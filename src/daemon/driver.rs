@@ -517,10 +517,11 @@ impl Driver {
     fn unlock(&mut self, passphrase: &str, reply: ReplyTo) {
         match self.profile.unlock(passphrase) {
             Err(error) => reply.fail(&Failure::from(&error)),
-            Ok(_) if !matches!(self.state, State::Locked) => reply.succeed(self.status(None)),
             Ok(key) => {
-                self.key = Some(key);
-                self.reopen();
+                if matches!(self.state, State::Locked) {
+                    self.key = Some(key);
+                    self.reopen();
+                }
                 match self.trouble.get("store") {
                     Some(text) => reply.fail(&Failure::new(FailureKind::Store, text.clone())),
                     None => reply.succeed(self.status(None)),
