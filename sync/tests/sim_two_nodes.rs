@@ -40,3 +40,20 @@ fn sim_a_link_makes_contacts_who_write_both_ways() {
         assert!(messages.iter().all(|message| message.state == MessageState::Delivered), "{messages:?}");
     }
 }
+
+#[test]
+fn sim_two_thousand_queued_messages_arrive_in_order() {
+    let mut sim = Sim::new(seed());
+    let ((ann, _), (ben, _)) = (sim.node("ann"), sim.node("ben"));
+    sim.introduce(ann, ben);
+    let wire = sim.connect(ann, ben, Faults { rate: 50_000_000, ..Faults::NONE });
+    sim.run_for(SECOND);
+    for index in 0..2000 {
+        sim.send(ann, "ben", &format!("message {index}"));
+    }
+    sim.run_for(SECOND * 10);
+    assert!(sim.is_up(wire));
+    let texts: Vec<String> = sim.messages(ben, "ann").into_iter().map(|message| message.text).collect();
+    assert_eq!(texts, (0..2000).map(|index| format!("message {index}")).collect::<Vec<_>>());
+    assert!(sim.messages(ann, "ben").iter().all(|message| message.state == MessageState::Delivered));
+}
