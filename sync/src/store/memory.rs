@@ -375,29 +375,22 @@ impl Store for MemoryStore {
     }
 
     fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        let all = (contact, 0, MessageId([0; 16]))..=(contact, u64::MAX, MessageId([0xff; 16]));
-        self.read(|tables| tables.unread.range(all).count() as u64)
+        self.read(|tables| tables.unread(contact).count() as u64)
     }
 
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {
-        let all = (contact, 0, MessageId([0; 16]))..=(contact, u64::MAX, MessageId([0xff; 16]));
-        self.read(|tables| tables.unread.range(all).next().map(|(&(_, order, id), ())| (order, id)))
+        self.read(|tables| tables.unread(contact).next())
     }
 
     fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
         self.write(|tables| {
-            let first = (contact, 0, MessageId([0; 16]), false);
-            let delivered: Vec<MessageRow> = tables
-                .by_order
-                .range(first..(contact, before.0, before.1, false))
-                .filter(|((_, _, _, side), ())| *side == outgoing)
-                .filter_map(|((_, _, id, side), ())| tables.messages.get(&(contact, *side, *id)))
-                .filter(|row| row.state == MessageState::Delivered)
-                .cloned()
-                .collect();
-            let ids = delivered.iter().map(|row| row.id).collect();
-            for row in delivered {
-                tables.put_message(MessageRow { state: MessageState::Read, ..row });
+            let (first, end) = ((contact, outgoing, 0, MessageId([0; 16])), (contact, outgoing, before.0, before.1));
+            let ids: Vec<MessageId> = tables.delivered.range(first..end).map(|(&(.., id), ())| id).collect();
+            for &id in &ids {
+                if let Some(row) = tables.messages.get(&(contact, outgoing, id)) {
+                    let row = MessageRow { state: MessageState::Read, ..row.clone() };
+                    tables.put_message(row);
+                }
             }
             Ok(ids)
         })

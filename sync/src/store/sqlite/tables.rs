@@ -89,6 +89,7 @@ impl Store for SqliteStore {
     }
 
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError> {
+        // Reads all bundles: an index of origins would cost every insertion, and contacts are seldom deleted.
         self.change("DELETE FROM bundle WHERE origin = ?1", [rows::origin_code(Origin::Own(id))])?;
         self.change("DELETE FROM contact WHERE id = ?1", [id.0]).map(|_| ()) // the rest goes by ON DELETE CASCADE
     }
@@ -250,25 +251,26 @@ impl Store for SqliteStore {
     }
 
     fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM message INDEXED BY message_unread WHERE contact = ?1 AND outgoing = 0 AND state = 2";
+        let sql = "SELECT count(*) FROM message INDEXED BY message_delivered WHERE contact = ?1 AND outgoing = 0 AND state = 2";
         self.count(sql, [contact.0])
     }
 
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {
-        let sql = "SELECT place, id FROM message INDEXED BY message_unread WHERE contact = ?1 AND outgoing = 0 AND state = 2
+        let sql = "SELECT place, id FROM message INDEXED BY message_delivered WHERE contact = ?1 AND outgoing = 0 AND state = 2
                    ORDER BY place, id LIMIT 1";
         self.one(sql, [contact.0], rows::message_place)
     }
 
     fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
+        self.writing()?; // also where there is nothing to mark
         let values = params![contact.0, outgoing, rows::place(before.0), before.1.0];
-        let sql = "SELECT id FROM message WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4) ORDER BY place, id";
+        let sql = "SELECT id FROM message INDEXED BY message_delivered
+                   WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4) ORDER BY place, id";
         let ids = self.all(sql, values, |row| Ok(MessageId(row.get(0)?)))?;
         if !ids.is_empty() {
-            self.change(
-                "UPDATE message SET state = 3 WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4)",
-                values,
-            )?;
+            let sql = "UPDATE message INDEXED BY message_delivered SET state = 3
+                       WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4)";
+            self.change(sql, values)?;
         }
         Ok(ids)
     }

@@ -393,7 +393,7 @@ fn cut_log_loses_whole_transactions_only() {
     for round in 0..20_u8 {
         store.begin().unwrap();
         store.save_setting(Setting::Name, &[round; 5000]).unwrap();
-        store.save_setting(Setting::Mode, &[round; 5000]).unwrap();
+        store.save_setting(Setting::Clock, &[round; 5000]).unwrap();
         store.commit().unwrap();
     }
     let log = fs::read(dir.path().join("profile.db-wal")).unwrap();
@@ -407,9 +407,9 @@ fn cut_log_loses_whole_transactions_only() {
         fs::write(copy.path().join("profile.db"), &database).unwrap();
         fs::write(copy.path().join("profile.db-wal"), &log[..cut]).unwrap();
         let store = SqliteStore::open_with_key(copy.path(), &key).unwrap();
-        let mode = store.load_setting(Setting::Mode).unwrap().map(|value| value.to_vec());
-        assert_eq!(name(&store), mode, "cut at {cut}");
-        seen.insert(mode.map(|value| value[0]));
+        let clock = store.load_setting(Setting::Clock).unwrap().map(|value| value.to_vec());
+        assert_eq!(name(&store), clock, "cut at {cut}");
+        seen.insert(clock.map(|value| value[0]));
     }
     assert!(seen.len() > 10, "the cuts fall between commits: {seen:?}");
 }
@@ -429,7 +429,7 @@ fn values_that_no_program_wrote_are_damage() {
         created: Hour(1),
         tag: Tag([1; 16]),
         commitment: Commitment([1; 16]),
-        origin: Origin::Own,
+        origin: Origin::Own(id),
         age: 0,
         stored: Hour(1),
         forwarded: 0,
@@ -442,7 +442,10 @@ fn values_that_no_program_wrote_are_damage() {
         ("UPDATE message SET number = -1", "UPDATE message SET number = NULL"),
         ("UPDATE bundle SET lifetime = 5", "UPDATE bundle SET lifetime = 0"),
         ("UPDATE bundle SET size = 65536", "UPDATE bundle SET size = 512"),
-        ("UPDATE bundle SET origin = -4", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = 4294967296", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = -4294967299", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = 9223372036854775807", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = -9223372036854775807 - 1", "UPDATE bundle SET origin = -1"),
         ("UPDATE contact SET state = 5", "UPDATE contact SET state = 2"),
     ] {
         store.connection.execute_batch(sql).unwrap();

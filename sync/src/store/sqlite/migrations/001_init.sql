@@ -68,7 +68,7 @@ CREATE TABLE message (
 
 CREATE INDEX message_unsealed ON message (contact, urgent DESC, place, id) WHERE outgoing = 1 AND state = 0 AND number IS NULL;
 CREATE INDEX message_undelivered ON message (contact) WHERE outgoing = 1 AND state <= 1;
-CREATE INDEX message_unread ON message (contact, place, id) WHERE outgoing = 0 AND state = 2;
+CREATE INDEX message_delivered ON message (contact, outgoing, place, id) WHERE state = 2;
 
 CREATE TABLE outbox (
     contact INTEGER NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
