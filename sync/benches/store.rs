@@ -216,11 +216,11 @@ fn disk(folder: &Path) {
     let mut store = SqliteStore::create(folder, b"benchmark", KdfParams::interactive(), &mut rng).unwrap();
     measure("sqlcipher", &mut store);
     drop(store);
-    for (what, unlock) in [("unlock", true), ("open", false)] {
+    for (what, unlock) in [("unlock", true), ("open and visit", false)] {
         let start = Instant::now();
         let key = SqliteStore::unlock_key(folder, b"benchmark").unwrap();
         let unlocked = start.elapsed();
-        drop(SqliteStore::open_with_key(folder, &key).unwrap());
+        SqliteStore::open_with_key(folder, &key).unwrap().visit_bundles(&mut |_| ()).unwrap();
         println!("sqlcipher {what}: {:.2?}", if unlock { unlocked } else { start.elapsed() - unlocked });
     }
     SqliteStore::wipe(folder).unwrap();

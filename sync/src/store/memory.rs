@@ -1,10 +1,9 @@
 //! A store in memory for tests and the simulator, with crash points.
 //!
-//! Tables keep an undo log (`memory/table.rs`), so a transaction costs what it changes. A *point* is a write or a commit; a test counts the
+//! Tables keep an undo log (`table.rs`), so a transaction costs what it changes. A *point* is a write or a commit; a test counts the
 //! points of a run ([`MemoryStore::point_count`]), then repeats the run and stops it at each of them
 //! ([`MemoryStore::crash_after_writes`], [`MemoryStore::fail_full_after`]).
 
-mod table;
 mod tables;
 #[cfg(test)]
 mod tests;

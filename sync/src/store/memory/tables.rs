@@ -4,10 +4,9 @@ use std::{cmp::Reverse, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::table::Table;
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting},
+    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting, table::Table},
     time::UnixMillis,
     view::MessageState,
 };
