@@ -3,6 +3,8 @@
 //! `cargo bench -p hedgerow-sync --bench pair -- [MESSAGES] [MILLISECONDS ADDED TO EACH COMMIT]`. Prints; asserts nothing but that all
 //! messages arrived. docs/performance.md says how to read it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark: what fails ends it")]
+
 use std::{
     collections::BTreeMap,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},

@@ -1,5 +1,7 @@
 //! Two nodes on virtual time: the whole path from link to receipt, over good and bad wires.
 
+#![expect(clippy::panic, reason = "a test")]
+
 use std::time::Duration;
 
 use hedgerow_sync::{

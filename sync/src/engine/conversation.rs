@@ -425,12 +425,12 @@ impl Engine {
         }
         items.extend(read.map(|(order, id)| Item::Read { order, id }));
         let purpose = Purpose { message: None, wants_receipt: read.is_some(), urgent: false };
-        if self.seal(now, contact, items, &purpose)?.is_some() {
-            if let Some(pair) = self.pair(contact) {
-                pair.receipt_owed = false;
-                pair.receipt_due = None;
-                pair.read_told = pair.read;
-            }
+        if self.seal(now, contact, items, &purpose)?.is_some()
+            && let Some(pair) = self.pair(contact)
+        {
+            pair.receipt_owed = false;
+            pair.receipt_due = None;
+            pair.read_told = pair.read;
         }
         Ok(())
     }

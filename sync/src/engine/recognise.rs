@@ -210,13 +210,7 @@ impl Engine {
             let silent = now.mono.since(other.last_heard) >= self.config.replace_after;
             // An older link that is alive gives way only while both are new: else whoever names its beacon could end it.
             let both_new = now.mono.since(other.opened) < self.config.replace_after;
-            let stays = if silent {
-                link
-            } else if both_new && hash < other.info.hash {
-                link
-            } else {
-                twin
-            };
+            let stays = if silent || (both_new && hash < other.info.hash) { link } else { twin };
             self.end_link(if stays == link { twin } else { link }, ByeReason::Duplicate);
             if stays != link {
                 return;

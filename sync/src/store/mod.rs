@@ -23,6 +23,7 @@ pub mod delayed;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod table;
 
 /// Secret bytes of a row; wiped when dropped.
 pub type SecretBytes = Zeroizing<Vec<u8>>;
