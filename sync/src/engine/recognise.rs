@@ -31,6 +31,7 @@ impl Engine {
         let entries: Vec<[u8; 8]> = self.listed_keys().iter().map(|(_, _, keys)| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
         self.links.insert(link, LinkState::new(properties, info, now.mono));
+        self.timers.insert((now.mono + self.config.recognise_within, Timer::Link(link)));
         self.outputs.push_back(Output::Recognise { link, list });
     }
 
@@ -145,6 +146,10 @@ impl Engine {
 
     /// Handles UPGRADE: the holder of a pending link has become the contact that came of it.
     pub(super) fn handle_upgrade(&mut self, now: Now, link: LinkId, mac: &[u8; 32]) -> Result<(), StoreError> {
+        if let Some(LinkState { peer: Peer::Invited(contact), upgrade: None, .. }) = self.links.get(&link) {
+            // It came in one batch with the reply: this side's own word has not gone out yet.
+            self.send_upgrades(*contact);
+        }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         // Not expected, or not right: the session stays what it is, for a link may have two holders.
         let Some((contact, keys)) = state.upgrade.take() else { return Ok(()) };
@@ -167,7 +172,7 @@ impl Engine {
                 .and_then(|contact| contact.pair.as_ref()?.ratchet.recognition().find(|keys| keys.epoch == 0))
                 .map(recognition_keys);
             let (Some(keys), Some(state)) = (keys, self.links.get_mut(&link)) else { continue };
-            if state.peer == Peer::Invited(contact) {
+            if state.peer == Peer::Invited(contact) && state.upgrade.is_none() {
                 let mac = keys.own_upgrade(&state.info);
                 state.upgrade = Some((contact, keys));
                 self.transmit(link, &Record::Upgrade(mac));
@@ -250,7 +255,13 @@ impl Engine {
 
     /// A link's timer: asks for a sign of life, or gives the link up.
     pub(super) fn check_link(&mut self, now: Now, link: LinkId) {
-        let Some(state) = self.links.get_mut(&link).filter(|state| state.is_open()) else { return };
+        let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) else { return };
+        if !state.is_open() {
+            if now.mono.since(state.opened) >= self.config.recognise_within {
+                self.end_link(link, ByeReason::Closing);
+            }
+            return;
+        }
         let silence = now.mono.since(state.last_heard);
         let next = match state.ping_sent {
             Some(sent) if sent >= state.last_heard => {

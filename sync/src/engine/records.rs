@@ -66,7 +66,7 @@ impl Engine {
             Record::Stored(ids) => self.handle_stored(link, &ids)?,
             Record::Refused(refusals) => self.handle_refused(link, &refusals)?,
             Record::Ack(secrets) => self.handle_acks(now, &secrets)?,
-            Record::Ranges(body) => self.handle_ranges(link, &body)?,
+            Record::Ranges(body) => self.handle_ranges(now, link, &body)?,
             Record::Cursor { own_epoch, epoch, sequence } => {
                 // A session that is being upgraded may hear it before this side has seen UPGRADE; then it is not a contact's yet.
                 if !is_contact {
