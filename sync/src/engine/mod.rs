@@ -103,7 +103,8 @@ pub struct Engine {
     contacts: BTreeMap<ContactId, Contact>,
     // Looked up, never iterated.
     tags: HashMap<Tag, Expected>,
-    tries: HashMap<Tag, u8>,
+    /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
+    tries: HashMap<(Tag, bool), u8>,
     /// Ack secrets that wait, with their due time.
     acks: BTreeMap<BundleId, (UnixMillis, [u8; 16])>,
 
