@@ -83,8 +83,9 @@ pub(super) struct LinkState {
     pub(super) offers: VecDeque<(u16, Vec<BundleId>)>,
     pub(super) next_offer: u16,
     pub(super) next_peer_offer: u16,
-    /// Short ids of our own set, made when first asked for.
-    pub(super) own_shorts: Option<HashMap<ShortId, BundleId>>,
+    /// Short ids of all that goes between this contact and us, held or remembered: made when first asked for, then kept up. What is listed
+    /// may have been let go meanwhile.
+    pub(super) names: Option<HashMap<ShortId, BundleId>>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
     pub(super) asked: BTreeSet<ShortId>,
     /// To be told once the batch is durable.
@@ -127,7 +128,7 @@ impl LinkState {
             offers: VecDeque::new(),
             next_offer: 0,
             next_peer_offer: 0,
-            own_shorts: None,
+            names: None,
             asked: BTreeSet::new(),
             stored: Vec::new(),
             refused: Vec::new(),

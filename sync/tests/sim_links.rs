@@ -1,0 +1,108 @@
+//! What strangers, link holders and contacts who mean harm can do on a link, and what they must not.
+
+mod common;
+
+use common::{HOUR, SECOND, Two, bundles, listen, seed};
+use hedgerow_sync::{
+    sim::{Faults, NodeId, Sim, WireId},
+    store::Store,
+    view::Command,
+};
+
+const PICK: u8 = 0x03;
+const BUNDLE: u8 = 0x05;
+const STORED: u8 = 0x06;
+const REFUSED: u8 = 0x07;
+const ACK: u8 = 0x08;
+
+/// The record that carries a bundle.
+fn bundle_record(bundle: &[u8]) -> Vec<u8> {
+    [&[BUNDLE, 0, 0, 255], bundle].concat()
+}
+
+/// The types of records that a puppet was sent.
+fn kinds(records: &[Vec<u8>]) -> Vec<u8> {
+    records.iter().map(|record| record[0]).collect()
+}
+
+/// Records of one type.
+fn of_kind(records: &[Vec<u8>], kind: u8) -> Vec<Vec<u8>> {
+    records.iter().filter(|record| record[0] == kind).cloned().collect()
+}
+
+/// HELLO of somebody with this beacon, without a clock.
+fn hello(beacon: u8) -> Vec<u8> {
+    [&[0x01][..], &[beacon; 8], &0_u32.to_be_bytes(), &1_048_576_u32.to_be_bytes(), &[0]].concat()
+}
+
+/// A stranger with a wire to a node, past HELLO; it has dialled.
+fn stranger_at(sim: &mut Sim, node: NodeId, beacon: u8) -> (NodeId, WireId) {
+    let eve = sim.stranger("eve");
+    let wire = sim.connect(eve, node, Faults::NONE);
+    sim.run_for(SECOND);
+    sim.send_raw(wire, eve, &hello(beacon));
+    sim.run_for(SECOND);
+    sim.take_records(eve);
+    (eve, wire)
+}
+
+/// Two contacts, of whom Ben has written, and whose bundles are acknowledged; the bundles.
+fn long_read(two: &mut Two) -> Vec<Vec<u8>> {
+    let heard = listen(&mut two.sim);
+    two.write(two.ben, 3);
+    two.sim.run_for(5 * HOUR);
+    let bundles = bundles(&heard, two.ben);
+    assert!(bundles.len() >= 3 && two.ann_store.load_gone().unwrap().len() >= 3, "read and let go");
+    bundles
+}
+
+#[test]
+fn sim_a_contact_is_not_told_that_the_bundle_of_another_was_read() {
+    let mut two = Two::contacts(seed());
+    let bundles = long_read(&mut two);
+    let (cat, _) = two.sim.node("cat");
+    two.sim.introduce(two.ann, cat);
+    let wire = two.sim.connect(cat, two.ann, Faults::NONE);
+    two.sim.run_for(2 * SECOND);
+    two.sim.possess(cat);
+    for bundle in &bundles {
+        two.sim.send_raw(wire, cat, &bundle_record(bundle));
+    }
+    two.sim.run_for(SECOND);
+    let answers = two.sim.take_records(cat);
+    assert!(of_kind(&answers, ACK).is_empty() && of_kind(&answers, REFUSED).is_empty(), "{:?}", kinds(&answers));
+    assert!(!of_kind(&answers, STORED).is_empty(), "answered like an unread one");
+}
+
+#[test]
+fn sim_the_other_end_of_a_bundle_is_told_that_it_was_read() {
+    let mut two = Two::contacts(seed());
+    let bundles = long_read(&mut two);
+    two.sim.possess(two.ben);
+    two.sim.send_raw(two.wire, two.ben, &bundle_record(&bundles[0]));
+    two.sim.run_for(SECOND);
+    let answers = two.sim.take_records(two.ben);
+    assert_eq!((of_kind(&answers, ACK).len(), of_kind(&answers, REFUSED).len()), (1, 1), "{:?}", kinds(&answers));
+}
+
+#[test]
+fn sim_a_stranger_is_answered_without_a_look() {
+    let mut two = Two::contacts(seed());
+    let bundles = long_read(&mut two);
+    let (eve, wire) = stranger_at(&mut two.sim, two.ann, 1);
+    two.sim.send_raw(wire, eve, &[&[0x02, 0, 0][..], &[7; 16]].concat());
+    two.sim.send_raw(wire, eve, &bundle_record(&bundles[0]));
+    two.sim.run_for(SECOND / 2);
+    let answers = two.sim.take_records(eve);
+    assert_eq!(of_kind(&answers, PICK), [[PICK, 0, 0, 0]]);
+    assert!(of_kind(&answers, ACK).is_empty());
+    assert_eq!(of_kind(&answers, REFUSED)[0].last(), Some(&4), "not carried");
+}
+
+#[test]
+fn sim_removing_a_contact_forgets_the_ids_it_could_ask_for() {
+    let mut two = Two::contacts(seed());
+    long_read(&mut two);
+    two.sim.tell(two.ann, Command::RemoveContact { contact: "ben".into() });
+    assert_eq!(two.ann_store.load_gone().unwrap(), []);
+}
