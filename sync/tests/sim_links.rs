@@ -106,3 +106,34 @@ fn sim_removing_a_contact_forgets_the_ids_it_could_ask_for() {
     two.sim.tell(two.ann, Command::RemoveContact { contact: "ben".into() });
     assert_eq!(two.ann_store.load_gone().unwrap(), []);
 }
+
+#[test]
+fn sim_a_stranger_who_names_a_contacts_beacon_does_not_keep_it_from_being_dialled() {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    let beacon = two.sim.beacon(two.ben);
+    assert!(!two.sim.is_linked(two.ann, beacon));
+    let eve = two.sim.stranger("eve");
+    let wire = two.sim.connect(eve, two.ann, Faults::NONE);
+    two.sim.run_for(SECOND);
+    let hello = [&[0x01][..], &beacon.0, &0_u32.to_be_bytes(), &1_048_576_u32.to_be_bytes(), &[0]].concat();
+    two.sim.send_raw(wire, eve, &hello);
+    two.sim.run_for(SECOND);
+    assert!(two.sim.is_up(wire) && !two.sim.is_linked(two.ann, beacon));
+    two.sim.mend(two.wire);
+    two.sim.run_for(SECOND);
+    assert!(two.sim.is_linked(two.ann, beacon), "the contact itself is believed");
+    two.sim.cut(two.wire);
+    assert!(!two.sim.is_linked(two.ann, beacon), "and free once its link is down");
+}
+
+#[test]
+fn sim_a_stranger_who_was_dialled_is_not_dialled_again_while_the_link_lives() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    two.sim.run_for(SECOND);
+    let (ann, ben) = (two.sim.beacon(two.ann), two.sim.beacon(two.ben));
+    assert!(two.sim.is_linked(two.ann, ben), "dialled");
+    assert!(!two.sim.is_linked(two.ben, ann), "was dialled by");
+    two.sim.cut(two.wire);
+    assert!(!two.sim.is_linked(two.ann, ben));
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use hedgerow_transports::LinkProperties;
+use hedgerow_transports::{BeaconId, LinkProperties};
 
 use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
 use crate::{
@@ -61,6 +61,8 @@ pub(super) struct LinkState {
     pub(super) upgrade_sent: bool,
     pub(super) shorts: ShortIds,
     pub(super) hello: Option<Hello>,
+    /// The beacon that is not to be dialled while this link lives.
+    pub(super) linked: Option<BeaconId>,
     pub(super) opened: Instant,
     pub(super) last_heard: Instant,
     pub(super) ping_sent: Option<Instant>,
@@ -113,6 +115,7 @@ impl LinkState {
             peer: Peer::Stranger,
             upgrade_sent: false,
             hello: None,
+            linked: None,
             opened: now,
             last_heard: now,
             ping_sent: None,

@@ -156,6 +156,7 @@ impl Engine {
         self.send_upgrade(link, &keys);
         self.tell_link(link, false);
         self.meet_contact(now, link, contact)?;
+        self.note_linked(link);
         self.tell_link(link, true);
         Ok(())
     }
@@ -196,7 +197,7 @@ impl Engine {
             return self.end_link(link, ByeReason::Myself);
         }
         self.clock.witness(now.mono, peer.contact(), hello.hour);
-        self.outputs.push_back(Output::Linked { kind, beacon: hello.beacon });
+        self.note_linked(link);
 
         // A contact's links are the same node's whatever beacon it names; among strangers the beacon is all there is to go by.
         let twins: Vec<LinkId> = self
@@ -222,6 +223,17 @@ impl Engine {
         }
     }
 
+    /// Keeps the transport from dialling the device at the other end. A beacon is but a claim: a contact's is believed, a stranger's if it
+    /// is the one that was dialled; else a stranger could name the beacon of somebody else and cut him off.
+    fn note_linked(&mut self, link: LinkId) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.linked.is_none()) else { return };
+        let Some(beacon) = state.hello.map(|hello| hello.beacon) else { return };
+        if state.peer.contact().is_some() || state.properties.dialled == Some(beacon) {
+            state.linked = Some(beacon);
+            self.outputs.push_back(Output::Linked { kind: state.properties.kind, beacon });
+        }
+    }
+
     /// Says BYE and closes.
     pub(super) fn end_link(&mut self, link: LinkId, reason: ByeReason) {
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) else { return };
@@ -240,8 +252,8 @@ impl Engine {
         }
         let Some(state) = self.links.remove(&link) else { return };
         let kind = state.properties.kind;
-        if let Some(beacon) = state.hello.map(|hello| hello.beacon) {
-            let same = |other: &LinkState| other.properties.kind == kind && other.hello.is_some_and(|hello| hello.beacon == beacon);
+        if let Some(beacon) = state.linked {
+            let same = |other: &LinkState| other.properties.kind == kind && other.linked == Some(beacon);
             if !self.links.values().any(same) {
                 self.outputs.push_back(Output::Free { kind, beacon });
             }
