@@ -137,3 +137,32 @@ fn sim_a_stranger_who_was_dialled_is_not_dialled_again_while_the_link_lives() {
     two.sim.cut(two.wire);
     assert!(!two.sim.is_linked(two.ann, ben));
 }
+
+/// Blocks or removes Ben at Ann once recognition has come to each of its steps; whatever he had confirmed, he is not let in.
+fn while_recognising(command: &Command) {
+    for step in 0..8 {
+        let mut two = Two::contacts(seed());
+        two.sim.cut(two.wire);
+        two.sim.mend(two.wire);
+        two.sim.run_for(SECOND / 1000 * step);
+        two.sim.tell(two.ann, command.clone());
+        let heard = listen(&mut two.sim);
+        two.sim.run_for(2 * SECOND);
+        let said = heard.borrow();
+        let cursors = said.iter().filter(|(node, record)| *node == two.ann && record[0] == 0x0a).count();
+        assert_eq!(cursors, 0, "step {step}: met as a contact");
+        drop(said);
+        let neighbours = common::status(&mut two.sim, two.ann).neighbours;
+        assert!(neighbours.iter().all(|neighbour| neighbour.contact.is_none()), "step {step}: {neighbours:?}");
+    }
+}
+
+#[test]
+fn sim_a_contact_blocked_while_it_is_recognised_is_not_let_in() {
+    while_recognising(&Command::BlockContact { contact: "ben".into(), blocked: true });
+}
+
+#[test]
+fn sim_a_contact_removed_while_it_is_recognised_is_not_let_in() {
+    while_recognising(&Command::RemoveContact { contact: "ben".into() });
+}

@@ -6,7 +6,7 @@ use super::{
     Engine, Output, Timer,
     config::MAX_OPENING_LINKS,
     link::{LinkState, Peer, Phase},
-    pair::Exchange,
+    pair::{Contact, Exchange},
 };
 use crate::{
     crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
@@ -62,7 +62,7 @@ impl Engine {
         let pending: Vec<_> = self
             .contacts
             .values()
-            .filter_map(|contact| Some((Peer::Invited(contact.row.id), 0, exchange_keys(contact.exchange.as_ref()?)?)))
+            .filter_map(|contact| Some((Peer::Invited(contact.row.id), 0, contact.exchange_keys()?)))
             .collect();
         contacts.truncate(RECOGNITION_ENTRIES - pending.len().min(RECOGNITION_ENTRIES));
         contacts
@@ -102,7 +102,7 @@ impl Engine {
                 let pair = self.contacts.get(&id)?.pair.as_ref()?;
                 recognition_keys(pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?)
             }
-            (Peer::Invited(id), _) => exchange_keys(self.contacts.get(&id)?.exchange.as_ref()?)?,
+            (Peer::Invited(id), _) => self.contacts.get(&id)?.exchange_keys()?,
             _ => return None,
         };
         Some((peer, keys))
@@ -112,10 +112,20 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Phase::Confirming(candidate) = state.phase else { return Ok(()) };
+        let peer = if recognised { candidate } else { Peer::Stranger };
+        let welcome = match peer {
+            Peer::Contact(id) => self.contacts.get(&id).is_some_and(|contact| contact.row.state == ContactState::Established),
+            Peer::Invited(id) => self.contacts.get(&id).is_some_and(|contact| contact.exchange_keys().is_some()),
+            Peer::Stranger => true,
+        };
+        if !welcome {
+            // It was blocked or removed since our confirmation went out.
+            self.end_link(link, ByeReason::Closing);
+            return Ok(());
+        }
         state.phase = Phase::Open;
-        state.peer = if recognised { candidate } else { Peer::Stranger };
+        state.peer = peer;
         state.last_heard = now.mono;
-        let peer = state.peer;
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let hello = Hello { beacon, hour, window: self.config.window, carries: false };
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
@@ -173,8 +183,8 @@ impl Engine {
 
     /// The keys of pair epoch 0, by which the holder of a pending link proves to be the contact that came of it.
     fn upgrade_keys(&self, contact: ContactId) -> Option<RecognitionKeys> {
-        let pair = self.contacts.get(&contact)?.pair.as_ref()?;
-        pair.ratchet.recognition().find(|keys| keys.epoch == 0).map(recognition_keys)
+        let contact = self.contacts.get(&contact).filter(|contact| contact.row.state == ContactState::Established)?;
+        contact.pair.as_ref()?.ratchet.recognition().find(|keys| keys.epoch == 0).map(recognition_keys)
     }
 
     /// Sends UPGRADE, once a session.
@@ -304,15 +314,21 @@ fn recognition_keys(keys: PairEpochKeys) -> RecognitionKeys {
     RecognitionKeys::new(keys.own, keys.other, keys.link)
 }
 
-/// The keys by which the holder of a pending link is recognised; `None` once it has shown itself as the contact that came of it.
-fn exchange_keys(exchange: &Exchange) -> Option<RecognitionKeys> {
-    let (role, LinkKeys { invitee_to_issuer, issuer_to_invitee, link }) = match exchange {
-        Exchange::Issued { link, met: false, .. } => (PairRole::Issuer, link.link().keys()),
-        Exchange::Issued { .. } => return None,
-        Exchange::Requested { request, .. } => (PairRole::Invitee, request.link_keys()),
-    };
-    Some(match role {
-        PairRole::Issuer => RecognitionKeys::new(issuer_to_invitee, invitee_to_issuer, link),
-        PairRole::Invitee => RecognitionKeys::new(invitee_to_issuer, issuer_to_invitee, link),
-    })
+impl Contact {
+    /// The keys by which the holder of its pending link is recognised; `None` once it has shown itself as the contact that came of it, and
+    /// while it is blocked.
+    fn exchange_keys(&self) -> Option<RecognitionKeys> {
+        if self.row.state == ContactState::Blocked {
+            return None;
+        }
+        let (role, LinkKeys { invitee_to_issuer, issuer_to_invitee, link }) = match self.exchange.as_ref()? {
+            Exchange::Issued { link, met: false, .. } => (PairRole::Issuer, link.link().keys()),
+            Exchange::Issued { .. } => return None,
+            Exchange::Requested { request, .. } => (PairRole::Invitee, request.link_keys()),
+        };
+        Some(match role {
+            PairRole::Issuer => RecognitionKeys::new(issuer_to_invitee, invitee_to_issuer, link),
+            PairRole::Invitee => RecognitionKeys::new(invitee_to_issuer, issuer_to_invitee, link),
+        })
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     Engine, Expected, Output, Timer,
     config::MAX_UNANSWERED_OFFERS,
     holdings::{Known, expiry_of},
-    link::{InFlight, LinkState, Peer},
+    link::{InFlight, LinkState, Peer, Phase},
     records::{Breach, Fault},
     routing::shows,
 };
@@ -461,9 +461,12 @@ impl Engine {
         self.transmit(link, &record);
     }
 
-    /// A contact is gone: its links lead to a stranger now, so they are closed.
+    /// A contact is gone: its links lead to a stranger now, so they are closed, those that are still being recognised too.
     pub(super) fn end_links_of(&mut self, contact: ContactId) {
-        let leads = |state: &LinkState| matches!(state.peer, Peer::Contact(id) | Peer::Invited(id) if id == contact);
+        let leads = |state: &LinkState| {
+            let peer = if let Phase::Confirming(candidate) = state.phase { candidate } else { state.peer };
+            matches!(peer, Peer::Contact(id) | Peer::Invited(id) if id == contact)
+        };
         let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| leads(state)).map(|(id, _)| *id).collect();
         for link in links {
             self.end_link(link, ByeReason::Closing);
