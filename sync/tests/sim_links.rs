@@ -14,6 +14,7 @@ const BUNDLE: u8 = 0x05;
 const STORED: u8 = 0x06;
 const REFUSED: u8 = 0x07;
 const ACK: u8 = 0x08;
+const BYE: u8 = 0x0f;
 
 /// The record that carries a bundle.
 fn bundle_record(bundle: &[u8]) -> Vec<u8> {
@@ -165,4 +166,82 @@ fn sim_a_contact_blocked_while_it_is_recognised_is_not_let_in() {
 #[test]
 fn sim_a_contact_removed_while_it_is_recognised_is_not_let_in() {
     while_recognising(&Command::RemoveContact { contact: "ben".into() });
+}
+
+#[test]
+fn sim_a_stranger_who_sends_bundles_is_refused_and_sent_away() {
+    let mut two = Two::contacts(seed());
+    let (eve, wire) = stranger_at(&mut two.sim, two.ann, 1);
+    for _ in 0..3 {
+        two.sim.send_raw(wire, eve, &bundle_record(&[1; 512]));
+    }
+    two.sim.run_for(SECOND / 2);
+    let answers = two.sim.take_records(eve);
+    assert_eq!(kinds(&answers), [REFUSED, BYE]);
+    assert_eq!((answers[0].last(), answers[1].last()), (Some(&4), Some(&3)));
+    assert!(!two.sim.is_up(wire));
+}
+
+#[test]
+fn sim_what_is_no_bundle_is_refused_and_the_session_lives() {
+    let mut two = Two::contacts(seed());
+    two.sim.possess(two.ben);
+    for bundle in [vec![1; 100], vec![9; 512], vec![1; 4096]] {
+        two.sim.send_raw(two.wire, two.ben, &bundle_record(&bundle));
+    }
+    two.sim.run_for(SECOND / 2);
+    let answers = two.sim.take_records(two.ben);
+    let reasons: Vec<u8> = of_kind(&answers, REFUSED).iter().flat_map(|record| record[1..].chunks(9).map(|one| one[8])).collect();
+    assert_eq!(reasons, [5, 5, 5]);
+    assert!(two.sim.is_up(two.wire) && of_kind(&answers, BYE).is_empty());
+}
+
+/// Ann has made a link, of which Ben is a holder who speaks only for the test; the request he would have sent.
+fn link_holder() -> (Two, Vec<u8>) {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    let requests = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let (ben, kept) = (two.ben, std::rc::Rc::clone(&requests));
+    two.sim.on_transmit(move |node, _, record| {
+        let is_request = node == ben && record[0] == BUNDLE;
+        if is_request {
+            kept.borrow_mut().push(record[4..].to_vec());
+        }
+        !is_request
+    });
+    two.sim.introduce(two.ann, two.ben);
+    two.sim.run_for(2 * SECOND);
+    two.sim.possess(two.ben);
+    let request = requests.borrow()[0].clone();
+    (two, request)
+}
+
+#[test]
+fn sim_a_link_holder_who_repeats_his_request_has_sixteen_answers_and_fills_nothing() {
+    let (mut two, request) = link_holder();
+    for _ in 0..40 {
+        two.sim.send_raw(two.wire, two.ben, &bundle_record(&request));
+        two.sim.run_for(SECOND / 10);
+    }
+    let answers = two.sim.take_records(two.ben);
+    let replies = of_kind(&answers, BUNDLE);
+    let tags: std::collections::BTreeSet<Vec<u8>> = replies.iter().map(|record| record[12..28].to_vec()).collect();
+    assert_eq!((replies.len(), tags.len()), (16, 16));
+    assert_eq!((of_kind(&answers, STORED).len(), of_kind(&answers, REFUSED).len()), (16, 24));
+    assert_eq!(common::status(&mut two.sim, two.ann).bundles, 16, "the answers, none of the requests");
+}
+
+#[test]
+fn sim_a_link_holder_who_sends_garbage_has_eight_tries() {
+    let (mut two, mut request) = link_holder();
+    two.sim.take_events(two.ann);
+    for number in 0..30 {
+        *request.last_mut().unwrap() = number;
+        two.sim.send_raw(two.wire, two.ben, &bundle_record(&request));
+    }
+    two.sim.run_for(SECOND);
+    assert_eq!(common::status(&mut two.sim, two.ann).bundles, 0);
+    assert_eq!(common::notices(&mut two.sim, two.ann), ["unopened"]);
+    let answers = two.sim.take_records(two.ben);
+    let refused: usize = of_kind(&answers, REFUSED).iter().map(|record| (record.len() - 1) / 9).sum();
+    assert!((21..=22).contains(&refused), "{refused}");
 }

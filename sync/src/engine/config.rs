@@ -20,6 +20,8 @@ pub(crate) const MAX_UNANSWERED_OFFERS: usize = 16;
 pub(crate) const MAX_TRIES_PER_TAG: u8 = 8;
 /// Ids that a peer has been asked for on one link and has not sent, at most (guess: sixteen full offers, four times over; bounds memory).
 pub(crate) const MAX_ASKED_IDS: usize = 16_384;
+/// Ids that a peer is known to hold, at most, on one link (guess: a gigabyte of small bundles; bounds memory).
+pub(crate) const MAX_KNOWN_IDS: usize = 1 << 20;
 /// How far a contact's text may move the conversation's order (guess): above it, it is placed last.
 pub(crate) const MAX_ORDER_STEP: u64 = 1_000_000;
 /// Messages that a contact may ask for again, in 24 hours (docs/protocol.md, section 8.6).
