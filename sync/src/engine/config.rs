@@ -38,13 +38,14 @@ pub(crate) const MAX_WINDOW: usize = 1_048_576;
 /// What may be tuned.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Silence after which PING is sent. Default 20 s (docs/protocol.md, section 4).
+    /// Silence after which PING is sent by the side that dialled; the other waits a tenth longer. Default 20 s (docs/protocol.md, section 4).
     pub ping_after: Duration,
     /// Silence after PING after which a link is closed. Default 10 s.
     pub pong_within: Duration,
     /// How long recognition may take after a handshake. Default 10 s (guess: a hundred times what it takes at 10 kB/s).
     pub recognise_within: Duration,
-    /// Silence after which a newer link from the same device replaces an older one. Default 5 s (design brief, section 2).
+    /// How long an older link may leave a PING unanswered until a newer one to the same device replaces it. Default 5 s (design brief,
+    /// section 2).
     pub replace_after: Duration,
     /// Mean of the delay of receipts while their reader is not in reach. Default 60 s (design brief, 4.4).
     pub receipt_delay: Duration,

@@ -12,7 +12,7 @@ use crate::{
     crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
     id::ContactId,
     session::{
-        RECOGNITION_ENTRIES, RECOGNITION_LIST_LEN, RecognitionKeys, SessionInfo, Verdict,
+        RECOGNITION_ENTRIES, RECOGNITION_LIST_LEN, RecognitionKeys, Role, SessionInfo, Verdict,
         recognition::{build_list, find_match},
     },
     store::StoreError,
@@ -219,18 +219,53 @@ impl Engine {
             .collect();
         for twin in twins {
             let Some(other) = self.links.get(&twin) else { continue };
-            let silent = now.mono.since(other.last_heard) >= self.config.replace_after;
-            // An older link that is alive gives way only while both are new: else whoever names its beacon could end it.
+            // Of two that are new the same one stays at both ends. An older link gives way only if it is dead: else whoever names its beacon
+            // could end it.
             let both_new = now.mono.since(other.opened) < self.config.replace_after;
-            let stays = if silent || (both_new && hash < other.info.hash) { link } else { twin };
-            self.end_link(if stays == link { twin } else { link }, ByeReason::Duplicate);
-            if stays != link {
-                return;
+            if both_new && hash < other.info.hash {
+                self.end_link(twin, ByeReason::Duplicate);
+            } else if both_new || other.rival.is_some() {
+                return self.end_link(link, ByeReason::Duplicate);
+            } else {
+                self.probe_link(now, twin, link);
             }
         }
         if let Peer::Invited(contact) = peer {
             self.meet_invited(link, contact);
         }
+    }
+
+    /// Asks an older link for a sign of life because of a newer one to the same device.
+    fn probe_link(&mut self, now: Now, older: LinkId, newer: LinkId) {
+        let Some(state) = self.links.get_mut(&older) else { return };
+        state.rival = Some((newer, now.mono));
+        let after = self.config.replace_after;
+        self.timers.extend([after, 2 * after].map(|after| (now.mono + after, Timer::Rival(older))));
+        self.transmit(older, &Record::Ping);
+    }
+
+    /// Decides between an older link that was probed and its rival. The side that dialled the newer link decides as soon as the older one
+    /// is heard, the other side only if that fails to: so that they don't close both.
+    pub(super) fn settle_rival(&mut self, now: Now, older: LinkId) {
+        let Some(state) = self.links.get_mut(&older).filter(|state| state.is_open()) else { return };
+        let Some((newer, since)) = state.rival else { return };
+        let (heard, waited) = (state.last_heard > since, now.mono.since(since));
+        let Some(role) = self.links.get(&newer).filter(|newer| newer.is_open()).map(|newer| newer.info.role) else {
+            if let Some(state) = self.links.get_mut(&older) {
+                state.rival = None;
+            }
+            return;
+        };
+        let after = self.config.replace_after;
+        let loser = match heard {
+            true if role == Role::Initiator || waited >= 2 * after => newer,
+            false if waited >= after => older,
+            _ => return,
+        };
+        if let Some(state) = self.links.get_mut(&older) {
+            state.rival = None;
+        }
+        self.end_link(loser, ByeReason::Duplicate);
     }
 
     /// Keeps the transport from dialling the device at the other end. A beacon is but a claim: a contact's is believed, a stranger's if it
@@ -282,6 +317,7 @@ impl Engine {
             }
             return;
         }
+        let ping_after = state.ping_after(&self.config);
         let silence = now.mono.since(state.last_heard);
         let next = match state.ping_sent {
             Some(sent) if sent >= state.last_heard => {
@@ -290,12 +326,12 @@ impl Engine {
                 }
                 sent + self.config.pong_within
             }
-            _ if silence >= self.config.ping_after => {
+            _ if silence >= ping_after => {
                 state.ping_sent = Some(now.mono);
                 self.transmit(link, &Record::Ping);
                 now.mono + self.config.pong_within
             }
-            _ => state.last_heard + self.config.ping_after,
+            _ => state.last_heard + ping_after,
         };
         self.timers.insert((next, Timer::Link(link)));
         self.busy_links.insert(link);

@@ -475,7 +475,7 @@ impl Engine {
             return;
         }
         if now.mono < state.next_mark {
-            self.timers.insert((state.next_mark, Timer::Link(link)));
+            self.timers.insert((state.next_mark, Timer::Mark(link)));
             return;
         }
         state.marked = last;
