@@ -4,10 +4,13 @@ mod common;
 
 use common::{HOUR, SECOND, Two, bundles, listen, seed};
 use hedgerow_sync::{
+    engine::Input,
+    session::{Role, SessionInfo},
     sim::{Faults, NodeId, Sim, WireId},
     store::Store,
     view::Command,
 };
+use hedgerow_transports::{Direction, Flow, LinkId, LinkProperties, TransportKind};
 
 const PICK: u8 = 0x03;
 const BUNDLE: u8 = 0x05;
@@ -288,4 +291,45 @@ fn sim_an_idle_link_costs_one_ping_and_one_pong() {
     let pings: Vec<_> = heard.iter().filter(|(_, record)| record[0] == 0x0d).collect();
     assert!((25..=31).contains(&pings.len()), "{}", pings.len());
     assert!(heard.len() <= 2 * pings.len() + 2, "{}", heard.len());
+}
+
+#[test]
+fn sim_links_that_never_finish_recognition_do_not_keep_a_contact_out() {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    two.sim.mend(two.wire);
+    for number in 0..40 {
+        let properties = LinkProperties {
+            kind: TransportKind::Memory,
+            direction: Direction::Inbound,
+            dialled: None,
+            flow: Flow::Duplex,
+            rate: 1_000_000,
+            latency_ms: 1,
+            metered: false,
+        };
+        let info = SessionInfo { hash: [number; 32], role: Role::Responder, version: 1 };
+        two.sim.inject(two.ann, Input::Handshaken { link: LinkId(1_000_000 + u64::from(number)), properties, info });
+    }
+    two.sim.run_for(SECOND);
+    assert!(common::in_reach(&mut two.sim, two.ann, "ben"));
+}
+
+#[test]
+fn sim_strangers_who_dialled_are_few() {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    for _ in 0..20 {
+        let eve = two.sim.stranger("eve");
+        two.sim.connect(eve, two.ann, Faults::NONE);
+    }
+    let dialled = two.sim.stranger("dan");
+    two.sim.connect(two.ann, dialled, Faults::NONE);
+    two.sim.run_for(SECOND / 2);
+    let neighbours = common::status(&mut two.sim, two.ann).neighbours;
+    assert_eq!(neighbours.iter().filter(|neighbour| !neighbour.outbound).count(), 8);
+    assert_eq!(neighbours.iter().filter(|neighbour| neighbour.outbound).count(), 1, "whom we dial is our own choice");
+    two.sim.mend(two.wire);
+    two.sim.run_for(SECOND);
+    assert!(common::in_reach(&mut two.sim, two.ann, "ben"));
 }

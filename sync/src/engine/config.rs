@@ -6,8 +6,11 @@ use std::time::Duration;
 pub(crate) const RELEASE_HOUR: u32 = 498_192;
 /// How long after the release a system clock is believed: ten years, in hours.
 pub(crate) const PLAUSIBLE_HOURS: u32 = 87_660;
-/// Links that have not finished recognition, at most; further ones are closed (guess: twice the LAN's links).
+/// Links that have not finished recognition, at most; a further one takes the place of the oldest (guess: twice the LAN's links).
 pub(crate) const MAX_OPENING_LINKS: usize = 24;
+/// Strangers who dialled us and have an open link, at most (guess: a third of the LAN's inbound links; the rest is for contacts and for
+/// recognition).
+pub(crate) const MAX_INBOUND_STRANGERS: usize = 8;
 /// Contacts, at most (guess: far above what a person has; bounds memory).
 pub(crate) const MAX_CONTACTS: usize = 2_000;
 /// Links waiting for an answer at once, made and taken up together (docs/design: each is a way to probe for presence).

@@ -69,6 +69,8 @@ pub(super) struct LinkState {
     pub(super) opened: Instant,
     pub(super) last_heard: Instant,
     pub(super) ping_sent: Option<Instant>,
+    /// People were told that it is up.
+    pub(super) told: bool,
     /// A newer link to the same device, and when this one was asked for a sign of life because of it.
     pub(super) rival: Option<(LinkId, Instant)>,
     /// The link is being closed; nothing more is sent or handled.
@@ -124,6 +126,7 @@ impl LinkState {
             opened: now,
             last_heard: now,
             ping_sent: None,
+            told: false,
             rival: None,
             closing: false,
             set: ItemSet::new(),

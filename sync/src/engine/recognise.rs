@@ -1,10 +1,10 @@
 //! Who is at the other end of a link (docs/protocol.md, sections 3.1 and 7.6), and what happens when a session opens or ends.
 
-use hedgerow_transports::{LinkId, LinkProperties};
+use hedgerow_transports::{Direction, LinkId, LinkProperties};
 
 use super::{
     Engine, Output, Timer,
-    config::MAX_OPENING_LINKS,
+    config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
     link::{LinkState, Peer, Phase},
     pair::{Contact, Exchange},
 };
@@ -23,10 +23,16 @@ use crate::{
 
 impl Engine {
     pub(super) fn handle_handshaken(&mut self, now: Now, link: LinkId, properties: LinkProperties, info: SessionInfo) {
-        let opening = self.links.values().filter(|link| !matches!(link.phase, Phase::Open)).count();
-        if opening >= MAX_OPENING_LINKS || self.links.contains_key(&link) {
+        if self.links.contains_key(&link) {
             self.outputs.push_back(Output::Close(link));
             return;
+        }
+        // Who means to be recognised is so within moments: the one that has taken longest gives way.
+        let opening = || self.links.iter().filter(|(_, state)| !state.closing && !matches!(state.phase, Phase::Open));
+        if opening().count() >= MAX_OPENING_LINKS
+            && let Some(slowest) = opening().min_by_key(|(id, state)| (state.opened, **id)).map(|(id, _)| *id)
+        {
+            self.end_link(slowest, ByeReason::Crowded);
         }
         let entries: Vec<[u8; 8]> = self.listed_keys().iter().map(|(_, _, keys)| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
@@ -125,6 +131,12 @@ impl Engine {
         }
         state.phase = Phase::Open;
         state.peer = peer;
+        let inbound = state.properties.direction == Direction::Inbound;
+        if peer == Peer::Stranger && inbound && self.inbound_strangers() > MAX_INBOUND_STRANGERS {
+            self.end_link(link, ByeReason::Crowded);
+            return Ok(());
+        }
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         state.last_heard = now.mono;
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let hello = Hello { beacon, hour, window: self.config.window, carries: false };
@@ -136,6 +148,12 @@ impl Engine {
         }
         self.tell_link(link, true);
         Ok(())
+    }
+
+    /// How many strangers who dialled us have an open link.
+    fn inbound_strangers(&self) -> usize {
+        let inbound = |state: &&LinkState| state.peer == Peer::Stranger && state.properties.direction == Direction::Inbound;
+        self.links.values().filter(|state| state.is_open()).filter(inbound).count()
     }
 
     /// A link was found to lead to a contact: tells both cursors.
@@ -292,7 +310,7 @@ impl Engine {
 
     pub(super) fn handle_link_down(&mut self, link: LinkId) {
         let Some(state) = self.links.get(&link) else { return };
-        if matches!(state.phase, Phase::Open) {
+        if matches!(state.phase, Phase::Open) && state.told {
             self.tell_link(link, false);
         }
         let Some(state) = self.links.remove(&link) else { return };
@@ -339,6 +357,9 @@ impl Engine {
 
     fn tell_link(&mut self, link: LinkId, up: bool) {
         let Some(neighbour) = self.view_neighbour(link) else { return };
+        if let Some(state) = self.links.get_mut(&link) {
+            state.told = up;
+        }
         if let Some(contact) = neighbour.contact {
             self.told.insert(contact);
         }
