@@ -229,6 +229,17 @@ impl Store for MemoryStore {
         })
     }
 
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        self.write_for(to, |tables| {
+            for row in tables.remove_messages(from) {
+                let again = row.outgoing && row.state <= MessageState::Carried;
+                let (state, number) = if again { (MessageState::Queued, None) } else { (row.state, row.number) };
+                tables.put_message(MessageRow { contact: to, state, number, ..row });
+            }
+            Ok(())
+        })
+    }
+
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
         self.read(|tables| tables.pairs.get(&contact).cloned())
     }

@@ -101,6 +101,12 @@ impl Store for SqliteStore {
         self.change("DELETE FROM contact WHERE id = ?1", [id.0]).map(|_| ()) // the rest goes by ON DELETE CASCADE
     }
 
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        let again = "UPDATE message SET state = 0, number = NULL WHERE contact = ?1 AND outgoing = 1 AND state <= 1";
+        self.change(again, [from.0])?;
+        self.change("UPDATE message SET contact = ?2 WHERE contact = ?1", [from.0, to.0]).map(|_| ())
+    }
+
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
         self.one("SELECT state FROM pair WHERE contact = ?1", [contact.0], |row| rows::secret(row, 0))
     }
