@@ -27,7 +27,7 @@ use super::Script;
 /// Most headers of one input, and most operations: each may cost a thousand key derivations.
 const MAX_HEADERS: usize = 8;
 /// See [`MAX_HEADERS`].
-const MAX_OPERATIONS: usize = 200;
+const MAX_OPERATIONS: usize = 80;
 
 /// The envelope of every message here.
 pub fn envelope(hour: u32) -> Envelope {

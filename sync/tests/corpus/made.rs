@@ -428,10 +428,10 @@ fn ratchet_pairs(out: &mut Corpus<'_>) {
     out.add("back-and-forth", [0, 4, 1, 5].repeat(20));
     out.add("newest-first", [vec![0; 15], [0xe6, 0xd6, 0xc6, 0xb6].repeat(4), vec![1, 5, 0, 4]].concat());
     out.add("losses", [0, 0x10, 8, 4, 1, 0x11, 9, 5, 10, 11].repeat(10));
-    out.add("hybrid", [[0, 4, 1, 5].repeat(16), [0xfc, 4, 0xfd, 5].repeat(8)].concat());
-    out.add("silence", vec![0; 200]);
+    out.add("hybrid", [[0, 4, 1, 5].repeat(13), [0xfc, 4, 0xfd, 5].repeat(7)].concat());
+    out.add("silence", vec![0; 80]);
     for seed in 0..4 {
-        out.add(&format!("random-{seed}"), random(seed, 160));
+        out.add(&format!("random-{seed}"), random(seed, 80));
     }
     out.add("nothing", []);
 }
