@@ -131,7 +131,7 @@ impl Engine {
     }
 
     fn take_opened(&mut self, now: Now, contact: ContactId, bundle: BundleId, opened: Opened) -> Result<Vec<BundleId>, StoreError> {
-        let hour = self.hour(now);
+        let hour = self.clock.running_hours();
         for tag in &opened.forget {
             self.tags.remove(tag);
             self.forget_tries(tag);
@@ -143,11 +143,11 @@ impl Engine {
         }
         for key in &opened.skipped {
             let keys = zeroize::Zeroizing::new(key.encode().to_vec());
-            let row = SkippedRow { contact, tag: key.tag, number: key.number, chain: key.chain, stored_hour: hour.0, keys };
+            let row = SkippedRow { contact, tag: key.tag, number: key.number, chain: key.chain, stored_hour: hour, keys };
             self.store.insert_skipped(&row)?;
         }
-        if !opened.skipped.is_empty() && !self.clock.is_quiet(now.mono) {
-            let before = hour.0.saturating_sub(SKIPPED_KEY_HOURS);
+        if !opened.skipped.is_empty() {
+            let before = hour.saturating_sub(SKIPPED_KEY_HOURS);
             self.store.prune_skipped(contact, before, MAX_SKIPPED_PER_CONTACT as u32)?;
         }
         if let Some(pair) = self.pair(contact) {
