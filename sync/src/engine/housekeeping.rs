@@ -11,6 +11,10 @@ use crate::{
 impl Engine {
     /// One round of housekeeping. Nothing is destroyed while the clock is unknown, nor by more than settled time.
     pub(super) fn keep_house(&mut self, now: Now) -> Result<(), StoreError> {
+        let hour = self.hour(now);
+        if hour != Hour::UNKNOWN {
+            self.holdings.stamp_stored(self.store.as_mut(), hour)?;
+        }
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(hour)?;
             self.expire_exchanges(hour);
