@@ -181,6 +181,16 @@ impl Holdings {
         Ok(())
     }
 
+    /// Begins to count the age of bundles whose sender had no clock and that came while there was none here, or while it was ahead.
+    pub(super) fn stamp_stored(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
+        let clockless = self.held.values_mut().filter(|row| row.created == Hour::UNKNOWN);
+        for row in clockless.filter(|row| row.stored == Hour::UNKNOWN || row.stored > hour) {
+            row.stored = hour;
+            store.save_stored(&row.id, hour)?;
+        }
+        Ok(())
+    }
+
     /// What is known of an id.
     pub(super) fn known(&self, id: &BundleId) -> Option<Known> {
         if self.held.contains_key(id) { Some(Known::Held) } else { self.gone.get(id).map(|row| Known::Gone(row.reason)) }

@@ -9,6 +9,7 @@ use crate::{
         AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
         SecretBytes, Setting, SkippedRow, Store, StoreError,
     },
+    time::Hour,
 };
 
 impl SqliteStore {
@@ -359,6 +360,13 @@ impl Store for SqliteStore {
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
         match self.bundles.find(self.writing()?, id)? {
             Some(sequence) => self.change("UPDATE bundle SET forwarded = ?2 WHERE sequence = ?1", params![sequence, forwarded]).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        match self.bundles.find(self.writing()?, id)? {
+            Some(sequence) => self.change("UPDATE bundle SET stored = ?2 WHERE sequence = ?1", params![sequence, stored.0]).map(|_| ()),
             None => Ok(()),
         }
     }
