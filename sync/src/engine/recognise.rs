@@ -272,6 +272,7 @@ impl Engine {
             }
             _ if silence >= self.config.ping_after => {
                 state.ping_sent = Some(now.mono);
+                state.pings += 1;
                 self.transmit(link, &Record::Ping);
                 now.mono + self.config.pong_within
             }

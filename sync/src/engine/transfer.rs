@@ -377,7 +377,15 @@ impl Engine {
             records.push(Record::Refused(std::mem::replace(&mut refused, rest)));
         }
         if let Some(reconciler) = &mut state.reconciler {
+            let before = records.len();
             records.extend(std::iter::from_fn(|| reconciler.poll_record()).map(Record::Ranges));
+            state.fence_owed |= records.len() > before;
+            if state.fence_owed && reconciler.is_done() {
+                state.fence_owed = false;
+                state.pings += 1;
+                state.fence = state.pings;
+                records.push(Record::Ping);
+            }
         }
         while state.offers.len() < MAX_UNANSWERED_OFFERS && !state.backlog.is_empty() {
             let mut ids: Vec<BundleId> = state.backlog.drain(..state.backlog.len().min(MAX_RECORD_IDS)).collect();
