@@ -24,6 +24,23 @@ impl Sim {
         node
     }
 
+    /// Adds a node that says nothing after its handshakes, not even whom it recognises.
+    pub fn mute_stranger(&mut self, name: &str) -> NodeId {
+        let node = self.stranger(name);
+        self.nodes[node.0].mute = true;
+        node
+    }
+
+    /// Gives a puppet's place back to its engine; best while the node is stopped.
+    pub fn release(&mut self, node: NodeId) {
+        self.nodes[node.0].puppet = false;
+    }
+
+    /// Lets a wire stay down once it breaks.
+    pub fn keep_down(&mut self, wire: WireId) {
+        self.wires[wire.0].wanted = false;
+    }
+
     /// Takes what a puppet was sent.
     pub fn take_records(&mut self, puppet: NodeId) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.nodes[puppet.0].records).into_iter().map(|(_, record)| record).collect()
@@ -33,6 +50,7 @@ impl Sim {
     pub(super) fn move_puppet(&mut self, node: NodeId, inputs: Vec<Input>) {
         for input in inputs {
             match input {
+                _ if self.nodes[node.0].mute => {}
                 Input::Handshaken { link, .. } => {
                     let list = build_list(std::iter::empty(), &mut self.rng);
                     self.with_session(node, link, |session| session.recognise(&list));

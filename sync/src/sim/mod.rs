@@ -58,6 +58,8 @@ struct Node {
     on: bool,
     /// The engine hears and says nothing more; a test speaks in its place.
     puppet: bool,
+    /// A puppet that does not even answer in recognition.
+    mute: bool,
     /// Links whose handshake is done.
     handshaken: BTreeSet<LinkId>,
     /// What arrived for a puppet.
@@ -163,6 +165,7 @@ impl Sim {
             replies: BTreeMap::new(),
             on: true,
             puppet: false,
+            mute: false,
             handshaken: BTreeSet::new(),
             records: Vec::new(),
             wakes: 0,
