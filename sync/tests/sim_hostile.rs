@@ -134,13 +134,19 @@ fn sim_a_stranger_is_answered_like_at_an_empty_node() {
         Record::Bundle { age: 0, copies: 255, bytes: bundle }.encode(),
         Record::Ack(vec![[1; 16]]).encode(),
         Record::Upgrade([1; 32]).encode(),
-        // A question with one fingerprint over everything: answered, without ids.
+        // A question about nothing: a node without a relay set answers, too.
+        Record::Ranges(vec![1]).encode(),
         Record::Ping.encode(),
     ];
     let before = status(&mut two.sim, two.ann).bundles;
     assert!(survives(&mut two.sim, wire, eve, two.ann, &records));
     let got: Vec<Record> = two.sim.take_records(eve).iter().map(|record| Record::decode(record).unwrap()).collect();
-    assert!(got.iter().all(|record| matches!(record, Record::Pick { .. } | Record::Refused(_) | Record::Pong)), "{got:?}");
+    assert!(
+        got.iter()
+            .all(|record| matches!(record, Record::Pick { .. } | Record::Refused(_) | Record::Ranges(_) | Record::Ping | Record::Pong)),
+        "{got:?}"
+    );
+    assert!(got.contains(&Record::Ranges(vec![2])), "{got:?}");
     assert!(got.contains(&Record::Pick { batch: 0, wanted: vec![0; 25] }));
     assert!(got.contains(&Record::Refused(vec![(short(1), Refusal::Unwanted), (short(2), Refusal::Unwanted)])));
     assert!(got.iter().any(|record| matches!(record, Record::Refused(all) if all[0].1 == Refusal::NotCarried)));

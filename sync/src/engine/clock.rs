@@ -48,10 +48,27 @@ pub(super) struct MeshTime {
 }
 
 impl MeshTime {
-    /// Starts at `now`; `last` is what the wall clock said when the profile was last in use.
-    pub(super) fn new(now: Now, last: Option<UnixMillis>) -> Self {
-        let jumped = last.is_some_and(|last| last.0.abs_diff(now.wall.0) > u64::from(TOLERANCE_HOURS) * 3_600_000);
-        Self { contacts: VecDeque::new(), strangers: VecDeque::new(), last: now, quiet_until: jumped.then(|| now.mono + QUIET_AFTER_JUMP) }
+    /// Starts at `now`; `last` is what the wall clock said when the profile was last in use, and how long it was to be quiet then.
+    pub(super) fn new(now: Now, last: Option<(UnixMillis, Duration)>) -> Self {
+        let jumped = last.is_some_and(|(last, _)| last.0.abs_diff(now.wall.0) > u64::from(TOLERANCE_HOURS) * 3_600_000);
+        let left = last.map_or(Duration::ZERO, |(_, left)| left.min(QUIET_AFTER_JUMP));
+        let quiet = if jumped { QUIET_AFTER_JUMP } else { left };
+        Self { contacts: VecDeque::new(), strangers: VecDeque::new(), last: now, quiet_until: Some(now.mono + quiet) }
+    }
+
+    /// What [`encode`](Self::encode) wrote: the wall clock, and how long it was to be quiet.
+    pub(super) fn decode(bytes: &[u8]) -> Option<(UnixMillis, Duration)> {
+        let (wall, left) = bytes.split_first_chunk()?;
+        Some((UnixMillis(u64::from_be_bytes(*wall)), Duration::from_millis(u64::from_be_bytes(left.try_into().ok()?))))
+    }
+
+    /// What a restart must know: else a jump would be forgotten by it.
+    pub(super) fn encode(&self, now: Now) -> [u8; 16] {
+        let left = self.quiet_until.map_or(Duration::ZERO, |until| until.since(now.mono)).as_millis() as u64;
+        let mut out = [0; 16];
+        out[..8].copy_from_slice(&now.wall.0.to_be_bytes());
+        out[8..].copy_from_slice(&left.to_be_bytes());
+        out
     }
 
     /// Compares the wall clock with running time. `true` if it has jumped since the last call.
@@ -190,12 +207,24 @@ mod tests {
 
     #[test]
     fn a_jump_is_noticed_and_makes_quiet_for_a_day() {
-        let mut time = MeshTime::new(at(0, GOOD), Some(at(0, GOOD).wall));
+        let mut time = MeshTime::new(at(0, GOOD), Some((at(0, GOOD).wall, Duration::ZERO)));
         assert!(!time.observe(at(3600, GOOD + 1)));
         assert!(!time.is_quiet(at(3600, 0).mono));
         assert!(time.observe(at(3700, GOOD + 800)));
         assert!(time.is_quiet(at(3700, 0).mono));
         assert!(!time.is_quiet(at(3700 + 86_400, 0).mono));
-        assert!(MeshTime::new(at(0, GOOD), Some(at(0, GOOD - 100).wall)).is_quiet(Instant::ZERO), "switched off for long");
+        let since = Some((at(0, GOOD - 100).wall, Duration::ZERO));
+        assert!(MeshTime::new(at(0, GOOD), since).is_quiet(Instant::ZERO), "switched off for long");
+    }
+
+    #[test]
+    fn a_restart_does_not_end_the_quiet() {
+        let mut time = MeshTime::new(at(0, GOOD), None);
+        assert!(time.observe(at(100, GOOD + 800)));
+        let saved = MeshTime::decode(&time.encode(at(3700, GOOD + 801)));
+        let again = MeshTime::new(at(9, GOOD + 801), saved);
+        assert!(again.is_quiet(at(9 + 82_700, 0).mono));
+        assert!(!again.is_quiet(at(9 + 82_900, 0).mono));
+        assert_eq!(MeshTime::decode(&[0; 8]), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 impl Engine {
     /// One round of housekeeping. Nothing is destroyed while the clock is unknown, or within a day of its last jump.
     pub(super) fn keep_house(&mut self, now: Now) -> Result<(), StoreError> {
-        self.store.save_setting(Setting::Clock, &now.wall.0.to_be_bytes())?;
+        self.store.save_setting(Setting::Clock, &self.clock.encode(now))?;
         let hour = self.hour(now);
         if hour != Hour::UNKNOWN && !self.clock.is_quiet(now.mono) {
             self.expire_bundles(hour)?;

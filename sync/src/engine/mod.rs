@@ -137,10 +137,10 @@ impl Engine {
         store.rollback()?;
         let profile = Profile::load(store.as_ref())?;
         let holdings = Holdings::load(store.as_ref())?;
-        let last = store.load_setting(Setting::Clock)?.and_then(|bytes| bytes.as_slice().try_into().ok()).map(u64::from_be_bytes);
+        let last = store.load_setting(Setting::Clock)?.and_then(|bytes| MeshTime::decode(&bytes));
         let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, *row.secret))).collect();
         let mut engine = Self {
-            clock: MeshTime::new(now, last.map(UnixMillis)),
+            clock: MeshTime::new(now, last),
             config,
             rng,
             jitter: ChaCha20Rng::seed_from_u64(seed),
@@ -255,6 +255,12 @@ impl Engine {
     /// Returns when to come back with [`Input::Timeout`], if ever.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The pair epoch that recognition lists use for the first contact.
+    #[cfg(feature = "sim")]
+    pub(crate) fn first_pair_epoch(&self) -> Option<u32> {
+        self.contacts.values().find_map(|contact| Some(contact.pair.as_ref()?.ratchet.sending_epoch()))
     }
 
     /// Gives the store back.

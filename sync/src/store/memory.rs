@@ -82,6 +82,18 @@ impl MemoryStore {
         state.full_at = Some(state.points.saturating_add(n));
     }
 
+    /// The ids of all bundles held.
+    pub fn bundle_ids(&self) -> Vec<BundleId> {
+        self.state().tables.sequences.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Loses a bundle behind everybody's back, as a damaged file would.
+    pub fn lose_bundle(&self, id: &BundleId) {
+        let mut state = self.state();
+        state.tables.remove_bundle(id);
+        state.tables.commit();
+    }
+
     /// Comes back as after a restart: with what was committed and without faults.
     pub fn reopen(&self) {
         let mut state = self.state();
