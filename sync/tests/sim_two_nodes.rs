@@ -79,7 +79,7 @@ fn sim_three_thousand_one_way_messages_cross_in_windows() {
 
 #[test]
 fn sim_full_windows_both_ways_do_not_block_each_other() {
-    const COUNT: usize = 1_300;
+    const COUNT: usize = 1_100;
     let mut two = Two::contacts_over(seed(), Faults { rate: 10_000_000, ..Faults::NONE });
     two.sim.cut(two.wire);
     two.write(two.ann, COUNT);

@@ -268,6 +268,12 @@ impl Engine {
         self.timers.first().map(|(at, _)| *at)
     }
 
+    /// The pair epoch that recognition lists use for the first contact.
+    #[cfg(feature = "sim")]
+    pub(crate) fn first_pair_epoch(&self) -> Option<u32> {
+        self.contacts.values().find_map(|contact| Some(contact.pair.as_ref()?.ratchet.sending_epoch()))
+    }
+
     /// Gives the store back.
     pub fn into_store(self) -> Box<dyn Store> {
         self.store

@@ -42,7 +42,7 @@ pub(super) enum Exchange {
         answered: Option<(ReplyState, u8)>,
         /// Requests by others that were refused.
         refused: u8,
-        /// The contact has shown that it has the reply: the link need not be recognised any more.
+        /// The contact has shown that it has the reply: whoever comes with the link from now on is somebody else.
         met: bool,
         /// The reply.
         bundle: BundleId,

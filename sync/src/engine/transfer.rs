@@ -1,6 +1,6 @@
 //! Bundles on a link: comparing, offering, sending, storing, answering (docs/protocol.md, sections 4 and 6).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hedgerow_transports::LinkId;
 use rand_core::Rng;
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     crypto::bundle_seal::commitment,
-    id::{BundleId, ContactId, ShortId},
+    id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, Reconciler, SessionView, cut_hour},
     session::Role,
-    store::{Cursor, GoneReason, Origin, StoreError},
+    store::{Cursor, GoneReason, GoneRow, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
     wire::{
@@ -138,9 +138,15 @@ impl Engine {
         self.send_acks(link, &acks);
         let own = self.own_shorts(link);
         let gone = self.gone_shorts(link);
+        let mut unwanted = HashSet::new();
+        for (short, row) in ids.iter().filter_map(|short| Some((short, gone.get(short)?))) {
+            if row.reason == GoneReason::Acknowledged || self.expected_from(&row.tag)?.is_none() {
+                unwanted.insert(*short);
+            }
+        }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let wanted: Vec<bool> =
-            ids.iter().map(|short| !own.contains_key(short) && !gone.contains_key(short) && state.ask(*short)).collect();
+            ids.iter().map(|short| !own.contains_key(short) && !unwanted.contains(short) && state.ask(*short)).collect();
         for id in ids.iter().filter_map(|short| own.get(short)) {
             state.known.insert(*id);
         }
@@ -154,14 +160,10 @@ impl Engine {
         self.holdings.rows().filter(|row| shows(state.peer, row)).map(|row| (state.shorts.short(&row.id), row.id)).collect()
     }
 
-    /// Short ids of what is remembered and not wanted again: all but dropped ones whose tag is expected.
-    fn gone_shorts(&self, link: LinkId) -> HashMap<ShortId, BundleId> {
+    /// What is remembered without its bundle, by short id: not wanted again, but for dropped ones whose tag is expected.
+    fn gone_shorts(&self, link: LinkId) -> HashMap<ShortId, &GoneRow> {
         let Some(state) = self.links.get(&link) else { return HashMap::new() };
-        self.holdings
-            .gone()
-            .filter(|gone| gone.reason == GoneReason::Acknowledged || !self.tags.contains_key(&gone.tag))
-            .map(|gone| (state.shorts.short(&gone.id), gone.id))
-            .collect()
+        self.holdings.gone().map(|gone| (state.shorts.short(&gone.id), gone)).collect()
     }
 
     pub(super) fn handle_pick(&mut self, link: LinkId, batch: u16, wanted: &[u8]) -> Result<(), Fault> {
@@ -208,7 +210,7 @@ impl Engine {
             state.known.insert(id);
         }
         self.busy_links.insert(link);
-        let verdict = match self.judge_bundle(now, peer, &bundle) {
+        let verdict = match self.judge_bundle(now, peer, &bundle)? {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         };
@@ -247,33 +249,38 @@ impl Engine {
     }
 
     /// Why a bundle is not taken from this peer, if it isn't.
-    fn judge_bundle(&self, now: Now, peer: Peer, bundle: &Bundle) -> Option<Refusal> {
+    fn judge_bundle(&self, now: Now, peer: Peer, bundle: &Bundle) -> Result<Option<Refusal>, StoreError> {
         let expected = self.tags.get(&bundle.header().tag);
         match peer {
             Peer::Contact(_) => {}
             Peer::Invited(contact) if matches!(expected, Some(Expected::Request(id) | Expected::Reply(id)) if *id == contact) => {}
-            Peer::Invited(_) | Peer::Stranger => return Some(Refusal::NotCarried),
+            Peer::Invited(_) | Peer::Stranger => return Ok(Some(Refusal::NotCarried)),
         }
+        let sender = self.expected_from(&bundle.header().tag)?;
         match self.holdings.known(&bundle.id()) {
-            Some(Known::Held) => return None,
-            Some(Known::Gone(GoneReason::Acknowledged)) => return Some(Refusal::Unwanted),
-            Some(Known::Gone(GoneReason::Dropped)) if expected.is_none() => return Some(Refusal::Unwanted),
+            Some(Known::Held) => return Ok(None),
+            Some(Known::Gone(GoneReason::Acknowledged)) => return Ok(Some(Refusal::Unwanted)),
+            Some(Known::Gone(GoneReason::Dropped)) if sender.is_none() => return Ok(Some(Refusal::Unwanted)),
             Some(Known::Gone(GoneReason::Dropped)) | None => {}
         }
         // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
-        let from_sender = match (peer, expected) {
-            (Peer::Contact(contact), Some(Expected::Message(sender, _))) => contact == *sender,
-            (peer, Some(Expected::Request(_) | Expected::Reply(_))) => matches!(peer, Peer::Invited(_)),
-            _ => false,
-        };
-        if from_sender {
-            return None;
+        let (Peer::Contact(from) | Peer::Invited(from)) = peer else { return Ok(None) };
+        if sender == Some(from) {
+            return Ok(None);
         }
         let hour = self.hour(now);
         let (created, expiry) = (bundle.header().created, bundle.header().expiry());
         let expired = expiry.is_some_and(|expiry| expiry <= hour);
         let ahead = created > hour.plus(CREATED_AHEAD_HOURS);
-        (hour != Hour::UNKNOWN && (expired || ahead)).then_some(Refusal::Time)
+        Ok((hour != Hour::UNKNOWN && (expired || ahead)).then_some(Refusal::Time))
+    }
+
+    /// Who is expected to use a tag, skipped messages included.
+    fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
+        match self.tags.get(tag) {
+            Some(Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) => Ok(Some(*contact)),
+            None => Ok(self.store.find_skipped(tag)?.map(|row| row.contact)),
+        }
     }
 
     /// Drops the longest-held bundles of others until one more of `size` bytes fits; what was read of them stays readable.
@@ -377,7 +384,15 @@ impl Engine {
             records.push(Record::Refused(std::mem::replace(&mut refused, rest)));
         }
         if let Some(reconciler) = &mut state.reconciler {
+            let before = records.len();
             records.extend(std::iter::from_fn(|| reconciler.poll_record()).map(Record::Ranges));
+            state.fence_owed |= records.len() > before;
+            if state.fence_owed && reconciler.is_done() {
+                state.fence_owed = false;
+                state.pings += 1;
+                state.fence = state.pings;
+                records.push(Record::Ping);
+            }
         }
         while state.offers.len() < MAX_UNANSWERED_OFFERS && !state.backlog.is_empty() {
             let mut ids: Vec<BundleId> = state.backlog.drain(..state.backlog.len().min(MAX_RECORD_IDS)).collect();
