@@ -1,4 +1,5 @@
 //! Clocks that are wrong, jump or stand still: nothing that people need is destroyed, and what is over goes in the end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 

@@ -181,6 +181,8 @@ fn gone(id: u8, at: u32) -> GoneRow {
         reason: if id.is_multiple_of(2) { GoneReason::Dropped } else { GoneReason::Acknowledged },
         ack: if id.is_multiple_of(2) { [0; 16] } else { [id; 16] },
         at: Hour(at),
+        origin: [Origin::Own(ContactId(1)), Origin::Contact(ContactId(1)), Origin::StrangerInbound, Origin::StrangerOutbound]
+            [usize::from(id % 4)],
     }
 }
 

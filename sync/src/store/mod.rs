@@ -250,6 +250,8 @@ pub struct GoneRow {
     pub ack: [u8; 16],
     /// Mesh hour when it went.
     pub at: Hour,
+    /// Whose it was: nobody else is told that it was here.
+    pub origin: Origin,
 }
 
 /// An ack secret that waits to be told.
