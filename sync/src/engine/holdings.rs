@@ -195,6 +195,16 @@ impl Holdings {
         Ok(())
     }
 
+    /// Begins to count the age of bundles whose sender had no clock and that came while there was none here, or while it was ahead.
+    pub(super) fn stamp_stored(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
+        let clockless = self.held.values_mut().filter(|row| row.created == Hour::UNKNOWN);
+        for row in clockless.filter(|row| row.stored == Hour::UNKNOWN || row.stored > hour) {
+            row.stored = hour;
+            store.save_stored(&row.id, hour)?;
+        }
+        Ok(())
+    }
+
     /// Ids of all bundles between this node and a contact, held or remembered.
     pub(super) fn between(&self, contact: ContactId) -> impl Iterator<Item = &BundleId> {
         let held = self.held.values().filter(move |row| is_between(row.origin, contact)).map(|row| &row.id);

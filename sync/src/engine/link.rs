@@ -104,6 +104,12 @@ pub(super) struct LinkState {
     pub(super) synced: bool,
     /// The initiator is to begin a comparison, because the cursors did not fit.
     pub(super) awaits_comparison: bool,
+    /// What was listed last may still be asked for: a PING is to follow the comparison.
+    pub(super) fence_owed: bool,
+    /// The PING whose PONG says that everything listed before it was asked for or passed over.
+    pub(super) fence: u64,
+    pub(super) pings: u64,
+    pub(super) pongs: u64,
     /// The lowest arrival sequence that the peer refused for now: no MARK goes past it, so that the next session tries again.
     pub(super) refused_from: Option<u64>,
     /// The arrival sequence of the last MARK.
@@ -146,6 +152,10 @@ impl LinkState {
             refused: Vec::new(),
             synced: false,
             awaits_comparison: false,
+            fence_owed: false,
+            fence: 0,
+            pings: 0,
+            pongs: 0,
             refused_from: None,
             marked: 0,
             next_mark: now,
@@ -197,6 +207,8 @@ impl LinkState {
             && self.in_flight.is_empty()
             && self.backlog.is_empty()
             && self.offers.is_empty()
+            && !self.fence_owed
+            && self.pongs >= self.fence
             && self.reconciler.as_ref().is_none_or(|reconciler| reconciler.is_done() || !(self.awaits_comparison || reconciler.has_begun()))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Engine, Output, Timer,
     config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
     link::{LinkState, Peer, Phase},
-    pair::{Contact, Exchange},
+    pair::Exchange,
 };
 use crate::{
     crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
@@ -55,8 +55,9 @@ impl Engine {
         self.outputs.push_back(Output::Confirm { link, verdict });
     }
 
-    /// Whom we list: contacts with the keys of their newest common epoch, then holders of pending links. The same choice for the list sent
-    /// and for the entries expected.
+    /// Whom we list: contacts with the keys of their newest common epoch, then holders of pending links, and as far as there is room those
+    /// of settled links, so that a second user is told and both people are warned. The same choice for the list sent and for the entries
+    /// expected.
     fn listed_keys(&self) -> Vec<(Peer, u32, RecognitionKeys)> {
         let mut contacts: Vec<_> = self
             .contacts
@@ -65,11 +66,14 @@ impl Engine {
             .filter_map(|contact| Some((contact.row.last_seen, contact.row.id, contact.pair.as_ref()?)))
             .collect();
         contacts.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        let pending: Vec<_> = self
+        let (pending, settled): (Vec<_>, Vec<_>) = self
             .contacts
             .values()
-            .filter_map(|contact| Some((Peer::Invited(contact.row.id), 0, contact.exchange_keys()?)))
-            .collect();
+            .filter(|contact| contact.row.state != ContactState::Blocked)
+            .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
+            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
+        let room = RECOGNITION_ENTRIES.saturating_sub(contacts.len() + pending.len());
+        let invited = |(id, exchange): (ContactId, &Exchange)| (Peer::Invited(id), 0, exchange_keys(exchange));
         contacts.truncate(RECOGNITION_ENTRIES - pending.len().min(RECOGNITION_ENTRIES));
         contacts
             .into_iter()
@@ -78,7 +82,8 @@ impl Engine {
                 let keys = pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?;
                 Some((Peer::Contact(id), epoch, recognition_keys(keys)))
             })
-            .chain(pending)
+            .chain(pending.into_iter().map(invited))
+            .chain(settled.into_iter().take(room).map(invited))
             .collect()
     }
 
@@ -108,7 +113,7 @@ impl Engine {
                 let pair = self.contacts.get(&id)?.pair.as_ref()?;
                 recognition_keys(pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?)
             }
-            (Peer::Invited(id), _) => self.contacts.get(&id)?.exchange_keys()?,
+            (Peer::Invited(id), _) => exchange_keys(self.contacts.get(&id)?.exchange.as_ref()?),
             _ => return None,
         };
         Some((peer, keys))
@@ -121,7 +126,9 @@ impl Engine {
         let peer = if recognised { candidate } else { Peer::Stranger };
         let welcome = match peer {
             Peer::Contact(id) => self.contacts.get(&id).is_some_and(|contact| contact.row.state == ContactState::Established),
-            Peer::Invited(id) => self.contacts.get(&id).is_some_and(|contact| contact.exchange_keys().is_some()),
+            Peer::Invited(id) => {
+                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && contact.exchange.is_some())
+            }
             Peer::Stranger => true,
         };
         if !welcome {
@@ -257,6 +264,7 @@ impl Engine {
     fn probe_link(&mut self, now: Now, older: LinkId, newer: LinkId) {
         let Some(state) = self.links.get_mut(&older) else { return };
         state.rival = Some((newer, now.mono));
+        state.pings += 1;
         let after = self.config.replace_after;
         self.timers.extend([after, 2 * after].map(|after| (now.mono + after, Timer::Rival(older))));
         self.transmit(older, &Record::Ping);
@@ -346,6 +354,7 @@ impl Engine {
             }
             _ if silence >= ping_after => {
                 state.ping_sent = Some(now.mono);
+                state.pings += 1;
                 self.transmit(link, &Record::Ping);
                 now.mono + self.config.pong_within
             }
@@ -371,21 +380,14 @@ fn recognition_keys(keys: PairEpochKeys) -> RecognitionKeys {
     RecognitionKeys::new(keys.own, keys.other, keys.link)
 }
 
-impl Contact {
-    /// The keys by which the holder of its pending link is recognised; `None` once it has shown itself as the contact that came of it, and
-    /// while it is blocked.
-    fn exchange_keys(&self) -> Option<RecognitionKeys> {
-        if self.row.state == ContactState::Blocked {
-            return None;
-        }
-        let (role, LinkKeys { invitee_to_issuer, issuer_to_invitee, link }) = match self.exchange.as_ref()? {
-            Exchange::Issued { link, met: false, .. } => (PairRole::Issuer, link.link().keys()),
-            Exchange::Issued { .. } => return None,
-            Exchange::Requested { request, .. } => (PairRole::Invitee, request.link_keys()),
-        };
-        Some(match role {
-            PairRole::Issuer => RecognitionKeys::new(issuer_to_invitee, invitee_to_issuer, link),
-            PairRole::Invitee => RecognitionKeys::new(invitee_to_issuer, issuer_to_invitee, link),
-        })
+/// The keys by which the holder of a link is recognised.
+fn exchange_keys(exchange: &Exchange) -> RecognitionKeys {
+    let (role, LinkKeys { invitee_to_issuer, issuer_to_invitee, link }) = match exchange {
+        Exchange::Issued { link, .. } => (PairRole::Issuer, link.link().keys()),
+        Exchange::Requested { request, .. } => (PairRole::Invitee, request.link_keys()),
+    };
+    match role {
+        PairRole::Issuer => RecognitionKeys::new(issuer_to_invitee, invitee_to_issuer, link),
+        PairRole::Invitee => RecognitionKeys::new(invitee_to_issuer, issuer_to_invitee, link),
     }
 }

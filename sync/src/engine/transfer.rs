@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     crypto::{bundle_seal::commitment, kdf::hash},
-    id::{BundleId, ContactId, ShortId},
+    id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, Reconciler, SessionView, cut_hour},
     session::Role,
     store::{Cursor, GoneReason, Origin, StoreError},
@@ -148,9 +148,11 @@ impl Engine {
             return Ok(());
         };
         let (mut acks, mut wanted) = (Vec::new(), Vec::with_capacity(ids.len()));
-        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         for short in ids {
             let id = names.get(short);
+            let tag = id.and_then(|id| self.holdings.gone_tag(id));
+            let comes_again = tag.is_some_and(|tag| matches!(self.expected_from(&tag), Ok(Some(_))));
+            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             let wants = match id.and_then(|id| self.holdings.known(id)) {
                 Some(Known::Held) => {
                     state.known.extend(id);
@@ -160,10 +162,7 @@ impl Engine {
                     acks.extend(id.and_then(|id| self.holdings.ack_for(contact, id)));
                     false
                 }
-                Some(Known::Gone(GoneReason::Dropped)) => {
-                    let tag = id.and_then(|id| self.holdings.gone_tag(id));
-                    tag.is_some_and(|tag| self.tags.contains_key(&tag)) && state.ask(*short)
-                }
+                Some(Known::Gone(GoneReason::Dropped)) => comes_again && state.ask(*short),
                 None => state.ask(*short),
             };
             wanted.push(wants);
@@ -218,7 +217,7 @@ impl Engine {
         };
         self.busy_links.insert(link);
         let verdict = match Bundle::decode(bytes) {
-            Ok(bundle) => self.judge_bundle(now, peer, &bundle).map_or(Ok(bundle), Err),
+            Ok(bundle) => self.judge_bundle(now, peer, &bundle)?.map_or(Ok(bundle), Err),
             Err(_) => Err(Refusal::Malformed),
         };
         if let Some(secret) = peer.contact().and_then(|contact| self.holdings.ack_for(contact, &id)) {
@@ -277,41 +276,46 @@ impl Engine {
     }
 
     /// Why a bundle is not taken from this peer, if it isn't.
-    fn judge_bundle(&self, now: Now, peer: Peer, bundle: &Bundle) -> Option<Refusal> {
+    fn judge_bundle(&self, now: Now, peer: Peer, bundle: &Bundle) -> Result<Option<Refusal>, StoreError> {
         let expected = self.tags.get(&bundle.header().tag);
         match peer {
             Peer::Contact(_) => {}
             Peer::Invited(contact) if matches!(expected, Some(Expected::Request(id) | Expected::Reply(id)) if *id == contact) => {
                 // Eight bundles that were none, or sixteen answers: a holder of the link has had its share of our time.
                 if self.is_tried_out(&bundle.header().tag, Some(contact)) || self.is_answered_out(contact) {
-                    return Some(Refusal::Unwanted);
+                    return Ok(Some(Refusal::Unwanted));
                 }
             }
-            Peer::Invited(_) | Peer::Stranger => return Some(Refusal::NotCarried),
+            Peer::Invited(_) | Peer::Stranger => return Ok(Some(Refusal::NotCarried)),
         }
+        let sender = self.expected_from(&bundle.header().tag)?;
         match self.holdings.known(&bundle.id()) {
-            Some(Known::Held) => return None,
+            Some(Known::Held) => return Ok(None),
             Some(Known::Gone(GoneReason::Acknowledged)) => {
                 let between = peer.contact().is_some_and(|contact| self.holdings.ack_for(contact, &bundle.id()).is_some());
-                return between.then_some(Refusal::Unwanted);
+                return Ok(between.then_some(Refusal::Unwanted));
             }
-            Some(Known::Gone(GoneReason::Dropped)) if expected.is_none() => return Some(Refusal::Unwanted),
+            Some(Known::Gone(GoneReason::Dropped)) if sender.is_none() => return Ok(Some(Refusal::Unwanted)),
             Some(Known::Gone(GoneReason::Dropped)) | None => {}
         }
         // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
-        let from_sender = match (peer, expected) {
-            (Peer::Contact(contact), Some(Expected::Message(sender, _))) => contact == *sender,
-            (peer, Some(Expected::Request(_) | Expected::Reply(_))) => matches!(peer, Peer::Invited(_)),
-            _ => false,
-        };
-        if from_sender {
-            return None;
+        let (Peer::Contact(from) | Peer::Invited(from)) = peer else { return Ok(None) };
+        if sender == Some(from) {
+            return Ok(None);
         }
         let hour = self.hour(now);
         let (created, expiry) = (bundle.header().created, bundle.header().expiry());
         let expired = expiry.is_some_and(|expiry| expiry <= hour);
         let ahead = created > hour.plus(CREATED_AHEAD_HOURS);
-        (hour != Hour::UNKNOWN && (expired || ahead)).then_some(Refusal::Time)
+        Ok((hour != Hour::UNKNOWN && (expired || ahead)).then_some(Refusal::Time))
+    }
+
+    /// Who is expected to use a tag, skipped messages included.
+    fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
+        match self.tags.get(tag) {
+            Some(Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) => Ok(Some(*contact)),
+            None => Ok(self.store.find_skipped(tag)?.map(|row| row.contact)),
+        }
     }
 
     /// Drops the longest-held bundles of others until one more of `size` bytes fits; what was read of them stays readable.
@@ -415,7 +419,15 @@ impl Engine {
             records.push(Record::Refused(std::mem::replace(&mut refused, rest)));
         }
         if let Some(reconciler) = &mut state.reconciler {
+            let before = records.len();
             records.extend(std::iter::from_fn(|| reconciler.poll_record()).map(Record::Ranges));
+            state.fence_owed |= records.len() > before;
+            if state.fence_owed && reconciler.is_done() {
+                state.fence_owed = false;
+                state.pings += 1;
+                state.fence = state.pings;
+                records.push(Record::Ping);
+            }
         }
         while state.offers.len() < MAX_UNANSWERED_OFFERS && !state.backlog.is_empty() {
             let mut ids: Vec<BundleId> = state.backlog.drain(..state.backlog.len().min(MAX_RECORD_IDS)).collect();

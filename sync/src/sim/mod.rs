@@ -23,8 +23,8 @@ use self::{control::OnTransmit, wire::Wire};
 use crate::{
     crypto::identity::Name,
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
-    id::{ContactId, MessageId},
-    session::{Role, Session, SessionEvent, Verdict, recognition::build_list},
+    id::{BundleId, ContactId, MessageId},
+    session::{Role, Session, SessionEvent, SessionInfo, Verdict, recognition::build_list},
     store::{Store, StoreError, memory::MemoryStore},
     time::{Instant, Now, UnixMillis},
     view::{Answer, Command, CommandError, ContactState, Event, Message},
@@ -61,8 +61,12 @@ struct Node {
     linked: BTreeSet<BeaconId>,
     /// The engine hears and says nothing more; a test speaks in its place.
     puppet: bool,
+    /// A puppet that does not even answer in recognition.
+    mute: bool,
     /// Links whose handshake is done.
-    handshaken: BTreeSet<LinkId>,
+    infos: BTreeMap<LinkId, SessionInfo>,
+    /// Bundles that a puppet was sent and has not answered.
+    in_hand: Vec<BundleId>,
     /// What arrived for a puppet.
     records: Vec<(LinkId, Vec<u8>)>,
     /// How often the engine's time-out came.
@@ -168,7 +172,9 @@ impl Sim {
             beacon: BeaconId([0; 8]),
             linked: BTreeSet::new(),
             puppet: false,
-            handshaken: BTreeSet::new(),
+            mute: false,
+            infos: BTreeMap::new(),
+            in_hand: Vec::new(),
             records: Vec::new(),
             wakes: 0,
             gather: None,
@@ -357,7 +363,7 @@ impl Sim {
             Happening::Redial { wire } => self.bring_up(wire),
             Happening::GiveUp { wire, connection } => {
                 let state = &self.wires[wire.0];
-                let done = |(end, link): (&usize, &LinkId)| self.nodes[*end].handshaken.contains(link);
+                let done = |(end, link): (&usize, &LinkId)| self.nodes[*end].infos.contains_key(link);
                 let stuck = state.links.is_some_and(|links| !state.ends.iter().zip(&links).all(done));
                 if stuck && state.connection == connection {
                     self.tear_down(wire);
@@ -405,8 +411,10 @@ impl Sim {
         if inputs.is_empty() {
             return;
         }
-        if inputs.iter().any(|input| matches!(input, Input::Handshaken { .. })) {
-            self.nodes[node.0].handshaken.insert(link);
+        for input in &inputs {
+            if let Input::Handshaken { info, .. } = input {
+                self.nodes[node.0].infos.insert(link, info.clone());
+            }
         }
         if self.nodes[node.0].puppet {
             self.move_puppet(node, inputs);
@@ -567,7 +575,7 @@ impl Sim {
             let node = &mut self.nodes[end];
             node.sessions.remove(&link);
             node.wires.remove(&link);
-            node.handshaken.remove(&link);
+            node.infos.remove(&link);
         }
         self.schedule(self.now + REDIAL_AFTER, Happening::Redial { wire: wire_id });
         for (end, link) in ends.into_iter().zip(links) {

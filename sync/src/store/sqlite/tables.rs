@@ -9,6 +9,7 @@ use crate::{
         AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
         SecretBytes, Setting, SkippedRow, Store, StoreError,
     },
+    time::Hour,
 };
 
 impl SqliteStore {
@@ -99,6 +100,12 @@ impl Store for SqliteStore {
             self.delete_bundle(&bundle)?;
         }
         self.change("DELETE FROM contact WHERE id = ?1", [id.0]).map(|_| ()) // the rest goes by ON DELETE CASCADE
+    }
+
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        let again = "UPDATE message SET state = 0, number = NULL WHERE contact = ?1 AND outgoing = 1 AND state <= 1";
+        self.change(again, [from.0])?;
+        self.change("UPDATE message SET contact = ?2 WHERE contact = ?1", [from.0, to.0]).map(|_| ())
     }
 
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
@@ -353,6 +360,13 @@ impl Store for SqliteStore {
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
         match self.bundles.find(self.writing()?, id)? {
             Some(sequence) => self.change("UPDATE bundle SET forwarded = ?2 WHERE sequence = ?1", params![sequence, forwarded]).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        match self.bundles.find(self.writing()?, id)? {
+            Some(sequence) => self.change("UPDATE bundle SET stored = ?2 WHERE sequence = ?1", params![sequence, stored.0]).map(|_| ()),
             None => Ok(()),
         }
     }
