@@ -1,7 +1,7 @@
 //! How many messages a second the stores take: `cargo bench -p hedgerow-sync --bench store [-- FOLDER]`.
 //!
-//! Each transaction does for a batch of messages what a writer's node does (message, outbox, bundle) or a reader's (message, bundle).
-//! Medians over all transactions, after the store holds 50,000 messages; the folder decides the disk.
+//! Each transaction does for a batch of messages what the engine does, in the three steps of a message's life at its writer's node and the
+//! two at its reader's ([`Step`]). After the store holds 50,000 messages and bundles of 20 contacts; the folder decides the disk.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first error")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
@@ -13,7 +13,7 @@ use std::{
 use hedgerow_sync::{
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
     store::{
-        BundleRow, ContactRow, MessageRow, Origin, OutboxRow, Store,
+        AckRow, BundleRow, ContactRow, GoneReason, GoneRow, MessageRow, Origin, OutboxRow, Store,
         memory::MemoryStore,
         sqlite::{KdfParams, SqliteStore},
     },
@@ -26,7 +26,30 @@ use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 const STORED_BEFORE: u64 = 50_000;
-const MEASURED: u64 = 20_000;
+const MEASURED: usize = 20_000;
+
+/// What the engine does for each message of a batch; for each contact of the batch it saves the pair besides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// Writer: inserts message, outbox and bundle.
+    Send,
+    /// Writer: finds the message, updates it, deletes from the outbox, inserts the ack that waits.
+    Receipt,
+    /// Reader: inserts message, bundle and the ack that waits.
+    Read,
+    /// Both: deletes the bundle and the ack, inserts what is gone.
+    LetGo,
+}
+
+/// What later steps need of a message.
+struct Stored {
+    contact: ContactId,
+    outgoing: bool,
+    message: MessageId,
+    number: u32,
+    bundle: BundleId,
+    ack: [u8; 16],
+}
 
 struct Load {
     rng: ChaCha20Rng,
@@ -59,11 +82,12 @@ impl Load {
         bytes
     }
 
-    /// One message of about 100 characters and its bundle of 512 bytes.
-    fn message(&mut self, store: &mut dyn Store, outgoing: bool) {
+    /// Inserts a message of about 100 characters and its bundle of 512 bytes.
+    fn message(&mut self, store: &mut dyn Store, outgoing: bool) -> Stored {
         self.count += 1;
         let contact = self.contacts[self.count as usize % self.contacts.len()];
-        let (id, bundle) = (MessageId(self.bytes()), BundleId(self.bytes()));
+        let (id, bundle, ack) = (MessageId(self.bytes()), BundleId(self.bytes()), self.bytes());
+        let number = self.count as u32;
         let message = MessageRow {
             contact,
             outgoing,
@@ -74,16 +98,15 @@ impl Load {
             stored: UnixMillis(1_764_000_000_100 + self.count),
             state: if outgoing { MessageState::Queued } else { MessageState::Delivered },
             urgent: false,
-            number: Some(self.count as u32),
-            expires: Some(Hour(490_336)),
+            number: Some(number),
+            expires: outgoing.then_some(Hour(490_336)),
             handed_contacts: 0,
             handed_strangers: 0,
             sealed: u32::from(outgoing),
         };
         assert!(store.insert_message(&message).unwrap());
         if outgoing {
-            let ack = Zeroizing::new(self.bytes());
-            let row = OutboxRow { contact, number: self.count as u32, message: Some(id), wants_receipt: true, bundle, ack };
+            let row = OutboxRow { contact, number, message: Some(id), wants_receipt: true, bundle, ack: Zeroizing::new(ack) };
             store.insert_outbox(&row).unwrap();
         }
         let row = BundleRow {
@@ -95,20 +118,65 @@ impl Load {
             created: Hour(490_000),
             tag: Tag(self.bytes()),
             commitment: Commitment(self.bytes()),
-            origin: if outgoing { Origin::Own } else { Origin::Contact(contact) },
+            origin: if outgoing { Origin::Own(contact) } else { Origin::Contact(contact) },
             age: 0,
             stored: Hour(490_000),
             forwarded: 0,
         };
         let bytes: [u8; 512] = self.bytes();
         store.insert_bundle(&row, &bytes).unwrap();
+        Stored { contact, outgoing, message: id, number, bundle, ack }
     }
 
-    fn batch(&mut self, store: &mut dyn Store, size: u64, outgoing: bool) -> Duration {
+    fn insert_ack(&mut self, store: &mut dyn Store, stored: &Stored) {
+        let due = UnixMillis(1_764_000_000_000 + self.rng.next_u64() % 600_000);
+        store.insert_ack(&AckRow { bundle: stored.bundle, secret: Zeroizing::new(stored.ack), due }).unwrap();
+    }
+
+    fn step(&mut self, store: &mut dyn Store, step: Step, stored: &Stored) {
+        match step {
+            Step::Send | Step::Read => (),
+            Step::Receipt => {
+                let row = store.find_message(stored.contact, stored.outgoing, stored.message).unwrap().unwrap();
+                store.save_message(&MessageRow { state: MessageState::Delivered, ..row }).unwrap();
+                store.delete_outbox(stored.contact, stored.number).unwrap();
+                self.insert_ack(store, stored);
+            }
+            Step::LetGo => {
+                store.delete_bundle(&stored.bundle).unwrap();
+                let row = GoneRow {
+                    id: stored.bundle,
+                    created: Hour(490_000),
+                    expiry: Hour(490_336),
+                    tag: Tag(self.bytes()),
+                    commitment: Commitment(self.bytes()),
+                    reason: GoneReason::Acknowledged,
+                    ack: stored.ack,
+                    at: Hour(490_001),
+                };
+                store.insert_gone(&row).unwrap();
+                store.delete_ack(&stored.bundle).unwrap();
+            }
+        }
+    }
+
+    /// One transaction: a step for each message of a batch, which `Send` and `Read` add to `all`.
+    fn batch(&mut self, store: &mut dyn Store, step: Step, size: usize, all: &mut Vec<Stored>, done: usize) -> Duration {
         let start = Instant::now();
         store.begin().unwrap();
-        for _ in 0..size {
-            self.message(store, outgoing);
+        for index in done..done + size {
+            if matches!(step, Step::Send | Step::Read) {
+                let stored = self.message(store, step == Step::Send);
+                if step == Step::Read {
+                    self.insert_ack(store, &stored);
+                }
+                all.push(stored);
+            } else {
+                self.step(store, step, &all[index]);
+            }
+        }
+        for contact in self.contacts.iter().take(size) {
+            store.save_pair(*contact, &[7; 1500]).unwrap();
         }
         store.commit().unwrap();
         start.elapsed()
@@ -118,17 +186,20 @@ impl Load {
 fn measure(name: &str, store: &mut dyn Store) {
     let mut load = Load::new(store);
     for _ in 0..STORED_BEFORE / 1000 {
-        load.batch(store, 1000, true);
+        load.batch(store, Step::Send, 1000, &mut Vec::new(), 0);
     }
-    for (who, outgoing) in [("writer", true), ("reader", false)] {
+    for steps in [[Step::Send, Step::Receipt, Step::LetGo].as_slice(), &[Step::Read, Step::LetGo]] {
         for size in [1, 10, 100, 1000] {
             let rounds = (MEASURED / size).min(400);
-            let mut times: Vec<Duration> = (0..rounds).map(|_| load.batch(store, size, outgoing)).collect();
-            times.sort();
-            let total: Duration = times.iter().sum();
-            let rate = (rounds * size) as f64 / total.as_secs_f64();
-            let [median, slowest] = [times[times.len() / 2], times[times.len() - 1]];
-            println!("{name} {who} batch {size:>4}: {rate:>9.0} messages/s, commit median {median:>9.2?}, slowest {slowest:>9.2?}");
+            let mut all = Vec::new();
+            for step in steps {
+                let batches = (0..rounds).map(|round| load.batch(store, *step, size, &mut all, round * size));
+                let mut times: Vec<Duration> = batches.collect();
+                times.sort();
+                let rate = (rounds * size) as f64 / times.iter().sum::<Duration>().as_secs_f64();
+                let [median, slowest] = [times[times.len() / 2], times[times.len() - 1]];
+                println!("{name} {step:?} batch {size:>4}: {rate:>8.0} messages/s, median {median:>9.2?}, slowest {slowest:>9.2?}");
+            }
         }
     }
     let start = Instant::now();
@@ -145,11 +216,11 @@ fn disk(folder: &Path) {
     let mut store = SqliteStore::create(folder, b"benchmark", KdfParams::interactive(), &mut rng).unwrap();
     measure("sqlcipher", &mut store);
     drop(store);
-    for (what, unlock) in [("unlock", true), ("open", false)] {
+    for (what, unlock) in [("unlock", true), ("open and visit", false)] {
         let start = Instant::now();
         let key = SqliteStore::unlock_key(folder, b"benchmark").unwrap();
         let unlocked = start.elapsed();
-        drop(SqliteStore::open_with_key(folder, &key).unwrap());
+        SqliteStore::open_with_key(folder, &key).unwrap().visit_bundles(&mut |_| ()).unwrap();
         println!("sqlcipher {what}: {:.2?}", if unlock { unlocked } else { start.elapsed() - unlocked });
     }
     SqliteStore::wipe(folder).unwrap();

@@ -118,10 +118,11 @@ impl MeshTime {
             return (Hour(hour), ClockSource::Contacts);
         }
         let spread = self.strangers.iter().map(|witness| witness.at).min().map(|first| now.mono.since(first));
-        if self.strangers.len() == WITNESSES && spread >= Some(STRANGERS_OVER) {
-            if let Some(hour) = median(self.strangers.iter().map(|witness| witness.now(now.mono))) {
-                return (Hour(hour), ClockSource::Strangers);
-            }
+        if self.strangers.len() == WITNESSES
+            && spread >= Some(STRANGERS_OVER)
+            && let Some(hour) = median(self.strangers.iter().map(|witness| witness.now(now.mono)))
+        {
+            return (Hour(hour), ClockSource::Strangers);
         }
         (Hour::UNKNOWN, ClockSource::Unknown)
     }

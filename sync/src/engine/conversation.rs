@@ -6,7 +6,7 @@ use hedgerow_transports::LinkId;
 use rand_core::Rng;
 
 use super::{
-    Engine, Expected, Timer,
+    Changed, Engine, Expected, Timer,
     config::{MAX_ASKED_PER_DAY, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
     link::Peer,
 };
@@ -183,7 +183,9 @@ impl Engine {
                 Item::Read { order, id } => {
                     self.flush_messages()?;
                     for message in self.store.mark_read(contact, true, (order, id))? {
-                        self.change_message(contact, true, message, |row| row.state = row.state.max(MessageState::Read))?;
+                        if let Some(row) = self.store.find_message(contact, true, message)? {
+                            self.changed.insert((contact, true, message), Changed { row, saved: true });
+                        }
                     }
                 }
                 Item::PqKey { epoch, key } => {
@@ -226,7 +228,7 @@ impl Engine {
             sealed: 0,
         };
         if self.store.insert_message(&row)? {
-            self.changed.insert((contact, false, row.id), row);
+            self.changed.insert((contact, false, row.id), Changed { row, saved: true });
         }
         Ok(())
     }
@@ -262,7 +264,7 @@ impl Engine {
         let delay = self.exponential(mean, most);
         let due = UnixMillis(now.wall.0.saturating_add(delay.as_millis() as u64));
         self.store.insert_ack(&AckRow { bundle, secret: zeroize::Zeroizing::new(*secret.expose()), due })?;
-        self.acks.insert(bundle, (due, *secret.expose()));
+        self.acks.insert(bundle, (due, zeroize::Zeroizing::new(*secret.expose())));
         // One timer is enough: when it comes, the next is set.
         let earlier = self.timers.iter().any(|(at, timer)| *timer == Timer::Acks && *at <= now.mono + delay);
         if !earlier {
@@ -274,7 +276,7 @@ impl Engine {
     /// Tells the ack secrets that are due to the contacts on open links, and lets their bundles go.
     pub(super) fn tell_due_acks(&mut self, now: Now) -> Result<(), StoreError> {
         let due: Vec<(BundleId, [u8; 16])> =
-            self.acks.iter().filter(|(_, (due, _))| *due <= now.wall).map(|(id, (_, secret))| (*id, *secret)).collect();
+            self.acks.iter().filter(|(_, (due, _))| *due <= now.wall).map(|(id, (_, secret))| (*id, **secret)).collect();
         let links: Vec<LinkId> = self
             .links
             .iter()
@@ -393,17 +395,14 @@ impl Engine {
             let wanted = room.min(SEAL_BATCH);
             let rows = self.store.load_unsealed(contact, wanted)?;
             let more = rows.len() as u32 == wanted;
-            if let Some(pair) = self.pair(contact) {
-                pair.unsealed = more;
-            }
             for mut row in rows {
                 if !self.seal_text(now, &mut row)? {
-                    if let Some(pair) = self.pair(contact) {
-                        pair.unsealed = true;
-                    }
                     return Ok(());
                 }
-                self.changed.insert((contact, true, row.id), row);
+                self.changed.insert((contact, true, row.id), Changed { row, saved: false });
+            }
+            if let Some(pair) = self.pair(contact) {
+                pair.unsealed = more;
             }
         }
     }
@@ -436,7 +435,7 @@ impl Engine {
     fn seal_receipt(&mut self, now: Now, contact: ContactId, in_reach: bool) -> Result<(), StoreError> {
         let delay = self.exponential(self.config.receipt_delay, self.config.receipt_delay * 5);
         let Some(pair) = self.pair(contact) else { return Ok(()) };
-        if !pair.receipt_owed && !pair.is_read_due() {
+        if !pair.receipt_owed && !pair.read_due {
             return Ok(());
         }
         if !in_reach {
@@ -456,21 +455,29 @@ impl Engine {
             .take(MAX_RECEIPT_RANGES)
             .map(|range| NumberRange { first: range.start, count: range.end - range.start })
             .collect();
-        let read = pair.is_read_due().then_some(pair.read).flatten();
+        let read = if pair.read_due { Some(self.read_place(contact)?) } else { None };
         let mut items = Vec::new();
         if !ranges.is_empty() {
             items.push(Item::Receipt(ranges));
         }
         items.extend(read.map(|(order, id)| Item::Read { order, id }));
         let purpose = Purpose { message: None, wants_receipt: read.is_some(), urgent: false };
-        if self.seal(now, contact, items, &purpose)?.is_some() {
-            if let Some(pair) = self.pair(contact) {
-                pair.receipt_owed = false;
-                pair.receipt_due = None;
-                pair.read_told = pair.read;
-            }
+        if self.seal(now, contact, items, &purpose)?.is_some()
+            && let Some(pair) = self.pair(contact)
+        {
+            pair.receipt_owed = false;
+            pair.receipt_due = None;
+            pair.read_due = false;
         }
         Ok(())
+    }
+
+    /// The place up to which everything of a contact's has been read.
+    fn read_place(&self, contact: ContactId) -> Result<(u64, MessageId), StoreError> {
+        match self.store.first_unread(contact)? {
+            Some(place) => Ok(place),
+            None => Ok((self.store.last_order(contact)?.saturating_add(1), MessageId([0; 16]))),
+        }
     }
 
     /// Asks for what has been missing for long.
@@ -516,6 +523,7 @@ impl Engine {
         // The header confirms all that has come without a gap, which is most often all there is.
         if pair.ratchet.received_beyond().is_empty() {
             pair.receipt_owed = false;
+            pair.receipt_due = None;
         }
         if purpose.wants_receipt {
             let row = OutboxRow {
@@ -542,13 +550,14 @@ impl Engine {
         change: impl FnOnce(&mut MessageRow),
     ) -> Result<(), StoreError> {
         let key = (contact, outgoing, id);
-        if let Some(row) = self.changed.get_mut(&key) {
-            change(row);
+        if let Some(changed) = self.changed.get_mut(&key) {
+            change(&mut changed.row);
+            changed.saved = false;
         } else if let Some(mut row) = self.store.find_message(contact, outgoing, id)? {
             let before = row.clone();
             change(&mut row);
-            if row != before || row.state == MessageState::Read {
-                self.changed.insert(key, row);
+            if row != before {
+                self.changed.insert(key, Changed { row, saved: false });
             }
         }
         Ok(())
@@ -556,7 +565,11 @@ impl Engine {
 
     /// Saves the messages that changed so far, so that questions to the store see them; they are still told at the end.
     pub(super) fn flush_messages(&mut self) -> Result<(), StoreError> {
-        self.changed.values().try_for_each(|row| self.store.save_message(row))
+        for changed in self.changed.values_mut().filter(|changed| !changed.saved) {
+            self.store.save_message(&changed.row)?;
+            changed.saved = true;
+        }
+        Ok(())
     }
 
     /// Draws a delay: exponential with this mean, at most `most`.

@@ -8,7 +8,7 @@ use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
 use crate::{
     id::{BundleId, ContactId, ShortId},
     reconcile::{ItemSet, Reconciler},
-    session::{RecognitionKeys, SessionInfo, ShortIds},
+    session::{SessionInfo, ShortIds},
     time::Instant,
     wire::record::{Hello, Refusal},
 };
@@ -57,8 +57,8 @@ pub(super) struct LinkState {
     pub(super) info: SessionInfo,
     pub(super) phase: Phase,
     pub(super) peer: Peer,
-    /// The keys by which the peer will prove to be the contact that came of its link (docs/protocol.md, section 7.6).
-    pub(super) upgrade: Option<(ContactId, RecognitionKeys)>,
+    /// UPGRADE went out (docs/protocol.md, section 7.6).
+    pub(super) upgrade_sent: bool,
     pub(super) shorts: ShortIds,
     pub(super) hello: Option<Hello>,
     pub(super) opened: Instant,
@@ -116,7 +116,7 @@ impl LinkState {
             info,
             phase: Phase::Recognising,
             peer: Peer::Stranger,
-            upgrade: None,
+            upgrade_sent: false,
             hello: None,
             opened: now,
             last_heard: now,

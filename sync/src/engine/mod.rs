@@ -38,6 +38,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use hedgerow_transports::{BeaconId, LinkId, TransportKind};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
+use zeroize::Zeroizing;
 
 use self::{
     clock::MeshTime,
@@ -69,6 +70,13 @@ enum Expected {
     Request(ContactId),
     /// The reply to our request.
     Reply(ContactId),
+}
+
+/// A message that changed in this batch.
+struct Changed {
+    row: MessageRow,
+    /// The store has it as it is here.
+    saved: bool,
 }
 
 /// What a timer is for. Timers may fire without need: their handlers look again.
@@ -106,10 +114,10 @@ pub struct Engine {
     /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
     tries: HashMap<(Tag, bool), u8>,
     /// Ack secrets that wait, with their due time.
-    acks: BTreeMap<BundleId, (UnixMillis, [u8; 16])>,
+    acks: BTreeMap<BundleId, (UnixMillis, Zeroizing<[u8; 16]>)>,
 
-    /// Messages that changed in this batch; saved and told once at its end.
-    changed: BTreeMap<(ContactId, bool, MessageId), MessageRow>,
+    /// Messages that changed in this batch; told once at its end, and saved then if they aren't yet.
+    changed: BTreeMap<(ContactId, bool, MessageId), Changed>,
     /// Contacts to be told of at the end of the batch.
     told: BTreeSet<ContactId>,
     /// Contacts whose exchange changed in this batch.
@@ -138,7 +146,7 @@ impl Engine {
         let profile = Profile::load(store.as_ref())?;
         let holdings = Holdings::load(store.as_ref())?;
         let last = store.load_setting(Setting::Clock)?.and_then(|bytes| MeshTime::decode(&bytes));
-        let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, *row.secret))).collect();
+        let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
         let mut engine = Self {
             clock: MeshTime::new(now, last),
             config,
@@ -287,8 +295,8 @@ impl Engine {
     }
 
     fn save_changed(&mut self) -> Result<(), StoreError> {
-        for row in std::mem::take(&mut self.changed).into_values() {
-            self.store.save_message(&row)?;
+        self.flush_messages()?;
+        for Changed { row, saved: _ } in std::mem::take(&mut self.changed).into_values() {
             self.told.insert(row.contact);
             let message = self.view_message(&row);
             self.outputs.push_back(Output::Event(Event::Message(message)));

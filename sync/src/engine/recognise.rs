@@ -151,17 +151,14 @@ impl Engine {
 
     /// Handles UPGRADE: the holder of a pending link has become the contact that came of it.
     pub(super) fn handle_upgrade(&mut self, now: Now, link: LinkId, mac: &[u8; 32]) -> Result<(), StoreError> {
-        if let Some(LinkState { peer: Peer::Invited(contact), upgrade: None, .. }) = self.links.get(&link) {
-            // It came in one batch with the reply: this side's own word has not gone out yet.
-            self.send_upgrades(*contact);
-        }
-        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        let Some(state) = self.links.get(&link) else { return Ok(()) };
         // Not expected, or not right: the session stays what it is, for a link may have two holders.
-        let Some((contact, keys)) = state.upgrade.take() else { return Ok(()) };
+        let Peer::Invited(contact) = state.peer else { return Ok(()) };
+        let Some(keys) = self.upgrade_keys(contact) else { return Ok(()) };
         if !keys.other_upgrade(&state.info).matches(mac) {
-            state.upgrade = Some((contact, keys));
             return Ok(());
         }
+        self.send_upgrade(link, &keys);
         self.tell_link(link, false);
         self.meet_contact(now, link, contact)?;
         self.tell_link(link, true);
@@ -170,19 +167,26 @@ impl Engine {
 
     /// Offers the holders of a contact's pending link to go on as that contact.
     pub(super) fn send_upgrades(&mut self, contact: ContactId) {
+        let Some(keys) = self.upgrade_keys(contact) else { return };
         for link in self.links_to(contact) {
-            let keys = self
-                .contacts
-                .get(&contact)
-                .and_then(|contact| contact.pair.as_ref()?.ratchet.recognition().find(|keys| keys.epoch == 0))
-                .map(recognition_keys);
-            let (Some(keys), Some(state)) = (keys, self.links.get_mut(&link)) else { continue };
-            if state.peer == Peer::Invited(contact) && state.upgrade.is_none() {
-                let mac = keys.own_upgrade(&state.info);
-                state.upgrade = Some((contact, keys));
-                self.transmit(link, &Record::Upgrade(mac));
+            if self.links.get(&link).is_some_and(|state| state.peer == Peer::Invited(contact)) {
+                self.send_upgrade(link, &keys);
             }
         }
+    }
+
+    /// The keys of pair epoch 0, by which the holder of a pending link proves to be the contact that came of it.
+    fn upgrade_keys(&self, contact: ContactId) -> Option<RecognitionKeys> {
+        let pair = self.contacts.get(&contact)?.pair.as_ref()?;
+        pair.ratchet.recognition().find(|keys| keys.epoch == 0).map(recognition_keys)
+    }
+
+    /// Sends UPGRADE, once a session.
+    fn send_upgrade(&mut self, link: LinkId, keys: &RecognitionKeys) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| !state.upgrade_sent) else { return };
+        state.upgrade_sent = true;
+        let mac = keys.own_upgrade(&state.info);
+        self.transmit(link, &Record::Upgrade(mac));
     }
 
     /// Handles HELLO: notes the hour, and settles which of several links between two nodes stays.
@@ -212,13 +216,7 @@ impl Engine {
             let silent = now.mono.since(other.last_heard) >= self.config.replace_after;
             // An older link that is alive gives way only while both are new: else whoever names its beacon could end it.
             let both_new = now.mono.since(other.opened) < self.config.replace_after;
-            let stays = if silent {
-                link
-            } else if both_new && hash < other.info.hash {
-                link
-            } else {
-                twin
-            };
+            let stays = if silent || (both_new && hash < other.info.hash) { link } else { twin };
             self.end_link(if stays == link { twin } else { link }, ByeReason::Duplicate);
             if stays != link {
                 return;

@@ -68,7 +68,7 @@ impl Engine {
             Record::Ack(secrets) => self.handle_acks(now, &secrets)?,
             Record::Ranges(body) => self.handle_ranges(now, link, &body)?,
             Record::Cursor { own_epoch, epoch, sequence } => {
-                // A session that is being upgraded may hear it before this side has seen UPGRADE; then it is not a contact's yet.
+                // In a session that is being upgraded, the other's UPGRADE comes before its CURSOR.
                 if !is_contact {
                     return Err(Breach.into());
                 }

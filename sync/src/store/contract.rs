@@ -1,10 +1,12 @@
 //! What every store must do, run on each; [`model`] runs random operations on both and compares their answers.
 
+mod messages;
 #[cfg(feature = "sqlite")]
 mod model;
 
 use zeroize::Zeroizing;
 
+use self::messages::*;
 use super::{memory::MemoryStore, *};
 
 /// A store that can be closed and opened again.
@@ -83,14 +85,20 @@ contract! {
     settings_are_replaced,
     contact_numbers_are_never_reused,
     contacts_keep_every_field,
-    deleting_a_contact_leaves_only_its_bundles,
+    deleting_a_contact_leaves_only_what_is_carried,
+    deleting_a_contact_deletes_the_bundles_sealed_for_it,
     what_belongs_to_a_contact_needs_it,
     skipped_keys_are_found_replaced_and_pruned,
     messages_are_unique_by_side_and_id,
     messages_keep_every_field,
     conversation_is_ordered_and_limited,
     unsealed_are_urgent_first,
+    unsealed_have_no_number_however_often_they_were_sealed,
     counts_follow_states,
+    first_unread_follows_states,
+    read_marks_one_side_before_a_place,
+    read_marks_only_delivered_ones_of_one_contact,
+    places_sort_without_sign,
     outbox_numbers_are_unique_and_ordered,
     bundle_sequences_are_never_reused,
     bundles_keep_every_field,
@@ -120,7 +128,7 @@ fn message(contact: ContactId, outgoing: bool, id: u8, order: u64) -> MessageRow
         order,
         text: format!("text {id}"),
         sent: UnixMillis(order),
-        stored: UnixMillis(order + 1),
+        stored: UnixMillis(order.saturating_add(1)),
         state: if outgoing { MessageState::Queued } else { MessageState::Delivered },
         urgent: false,
         number: None,
@@ -156,7 +164,7 @@ fn bundle(id: u8) -> BundleRow {
         created: Hour(490_000),
         tag: Tag([id; 16]),
         commitment: Commitment([id ^ 0xff; 16]),
-        origin: Origin::Own,
+        origin: Origin::StrangerInbound,
         age: 0,
         stored: Hour(490_001),
         forwarded: 0,
@@ -171,6 +179,7 @@ fn gone(id: u8, at: u32) -> GoneRow {
         tag: Tag([id; 16]),
         commitment: Commitment([id; 16]),
         reason: if id.is_multiple_of(2) { GoneReason::Dropped } else { GoneReason::Acknowledged },
+        ack: if id.is_multiple_of(2) { [0; 16] } else { [id; 16] },
         at: Hour(at),
     }
 }
@@ -198,6 +207,7 @@ fn fill(store: &mut dyn Store, mark: u8) -> ContactId {
     assert!(store.insert_message(&message(id, false, mark, 4)).unwrap());
     store.insert_outbox(&outbox(id, mark.into())).unwrap();
     store.insert_bundle(&bundle(mark), &[mark; 512]).unwrap();
+    store.insert_bundle(&BundleRow { origin: Origin::Own(id), ..bundle(mark ^ 0x40) }, &[mark; 640]).unwrap();
     store.insert_gone(&gone(mark ^ 0x80, mark.into())).unwrap();
     store.insert_ack(&ack(mark, mark.into())).unwrap();
     store.save_cursor(id, Cursor { epoch: [mark; 8], sequence: mark.into() }).unwrap();
@@ -207,14 +217,15 @@ fn fill(store: &mut dyn Store, mark: u8) -> ContactId {
 /// Everything a store holds, in words.
 fn dump(store: &dyn Store) -> Vec<String> {
     let mut out = Vec::new();
-    for setting in [Setting::Device, Setting::Name, Setting::Epoch, Setting::Mode, Setting::Clock, Setting::Visibility] {
+    for setting in [Setting::Device, Setting::Name, Setting::Epoch, Setting::Clock, Setting::Restored] {
         out.push(format!("{setting:?} {:?}", store.load_setting(setting).unwrap()));
     }
     // Numbers beyond those in use too, so that what outlives its contact is seen.
     for id in (0..20).map(ContactId) {
         out.push(format!("{id:?} {:?} {:?}", store.load_pair(id).unwrap(), store.load_cursor(id).unwrap()));
         out.push(format!("{:?} {:?}", store.load_messages(id, None, None).unwrap(), store.load_outbox(id).unwrap()));
-        out.push(format!("{:?} {}", store.load_unsealed(id, u32::MAX).unwrap(), store.count_unread(id).unwrap()));
+        out.push(format!("{:?}", store.load_unsealed(id, u32::MAX).unwrap()));
+        out.push(format!("{} {:?}", store.count_unread(id).unwrap(), store.first_unread(id).unwrap()));
     }
     out.push(format!("{:?} {:?}", store.load_contacts().unwrap(), store.load_exchanges().unwrap()));
     for id in 0..=u8::MAX {
@@ -241,6 +252,7 @@ fn disturb(store: &mut dyn Store, id: ContactId) {
     store.insert_skipped(&skipped(id, 1, 99)).unwrap();
     store.prune_skipped(id, 0, 0).unwrap();
     store.save_message(&MessageRow { sealed: 4, state: MessageState::Read, ..message(id, true, 1, 3) }).unwrap();
+    assert_eq!(store.mark_read(id, false, (u64::MAX, MessageId([0; 16]))).unwrap(), [MessageId([1; 16])]);
     store.delete_outbox(id, 1).unwrap();
     store.save_forwarded(&BundleId([1; 32]), 8).unwrap();
     store.delete_bundle(&BundleId([1; 32])).unwrap();
@@ -299,6 +311,9 @@ fn writes_need_a_transaction(place: &mut dyn Reopen) {
     let store = place.store();
     assert!(matches!(store.save_setting(Setting::Name, b"x"), Err(StoreError::Io(MISUSE))));
     assert!(matches!(store.insert_contact(&contact()), Err(StoreError::Io(MISUSE))));
+    let end = (u64::MAX, MessageId([0xff; 16]));
+    assert!(matches!(store.mark_read(ContactId(1), false, end), Err(StoreError::Io(MISUSE))), "also where there is nothing to mark");
+    assert!(matches!(store.delete_contact(ContactId(1)), Err(StoreError::Io(MISUSE))));
     assert!(matches!(store.commit(), Err(StoreError::Io(MISUSE))));
     store.begin().unwrap();
     assert!(matches!(store.begin(), Err(StoreError::Io(MISUSE))));
@@ -308,7 +323,7 @@ fn writes_need_a_transaction(place: &mut dyn Reopen) {
 
 fn settings_are_replaced(place: &mut dyn Reopen) {
     let store = place.store();
-    let all = [Setting::Device, Setting::Name, Setting::Epoch, Setting::Mode, Setting::Clock, Setting::Visibility];
+    let all = [Setting::Device, Setting::Name, Setting::Epoch, Setting::Clock, Setting::Restored];
     transact(store, |store| {
         for (mark, setting) in (0u8..).zip(all) {
             assert!(store.load_setting(setting).unwrap().is_none());
@@ -362,7 +377,7 @@ fn contacts_keep_every_field(place: &mut dyn Reopen) {
     assert_eq!(store.load_contacts().unwrap(), rows);
 }
 
-fn deleting_a_contact_leaves_only_its_bundles(place: &mut dyn Reopen) {
+fn deleting_a_contact_leaves_only_what_is_carried(place: &mut dyn Reopen) {
     let store = place.store();
     let kept = transact(store, |store| fill(store, 1));
     let before = dump(store);
@@ -380,7 +395,7 @@ fn deleting_a_contact_leaves_only_its_bundles(place: &mut dyn Reopen) {
     });
     let (mut bundles, mut left) = (0, Vec::new());
     store.visit_bundles(&mut |_| bundles += 1).unwrap();
-    assert_eq!(bundles, 3, "bundles are carried on");
+    assert_eq!(bundles, 4, "what others sealed is carried on");
     transact(store, |store| {
         for id in [2, 3] {
             store.delete_bundle(&BundleId([id; 32])).unwrap();
@@ -391,6 +406,50 @@ fn deleting_a_contact_leaves_only_its_bundles(place: &mut dyn Reopen) {
     left.extend(dump(store));
     assert_eq!(left, before);
     assert_eq!(store.load_messages(kept, None, None).unwrap().len(), 2);
+}
+
+fn deleting_a_contact_deletes_the_bundles_sealed_for_it(place: &mut dyn Reopen) {
+    let store = place.store();
+    let [ann, ben] = transact(store, |store| [store.insert_contact(&contact()).unwrap(), store.insert_contact(&contact()).unwrap()]);
+    let origins = [
+        Origin::Own(ann),
+        Origin::Own(ben),
+        Origin::Contact(ann),
+        Origin::StrangerInbound,
+        Origin::StrangerOutbound,
+        Origin::Own(ann),
+        Origin::Own(ContactId(0)),
+        Origin::Own(ContactId(u32::MAX)),
+        Origin::Contact(ContactId(u32::MAX)),
+    ];
+    transact(store, |store| {
+        for (id, origin) in (1..).zip(origins) {
+            assert_eq!(store.insert_bundle(&BundleRow { origin, ..bundle(id) }, &[id; 512]).unwrap(), u64::from(id));
+        }
+    });
+    let held = |store: &dyn Store| {
+        let mut held = Vec::new();
+        store.visit_bundles(&mut |row| held.push((row.sequence, row.id.0[0]))).unwrap();
+        held
+    };
+    let left: Vec<(u64, u8)> = [2, 3, 4, 5, 7, 8, 9].map(|id| (u64::from(id), id)).into();
+    store.begin().unwrap();
+    store.delete_contact(ann).unwrap();
+    assert_eq!(held(store), left);
+    store.rollback().unwrap();
+    assert_eq!(held(store).len(), origins.len(), "rolled back");
+    transact(store, |store| store.delete_contact(ann).unwrap());
+    place.reopen();
+    let store = place.store();
+    assert_eq!(held(store), left);
+    for id in 1..=9 {
+        assert_eq!(store.load_bundle(&BundleId([id; 32])).unwrap().is_some(), ![1, 6].contains(&id), "bundle {id}");
+    }
+    transact(store, |store| {
+        store.save_forwarded(&BundleId([1; 32]), 4).unwrap(); // not held: harmless
+        assert_eq!(store.insert_bundle(&bundle(1), &[9; 512]).unwrap(), 10, "the id is free, the sequence is not");
+        assert_eq!(store.load_bundle(&BundleId([1; 32])).unwrap(), Some(vec![9; 512]));
+    });
 }
 
 fn what_belongs_to_a_contact_needs_it(place: &mut dyn Reopen) {
@@ -444,135 +503,6 @@ fn skipped_keys_are_found_replaced_and_pruned(place: &mut dyn Reopen) {
     });
 }
 
-fn messages_are_unique_by_side_and_id(place: &mut dyn Reopen) {
-    let store = place.store();
-    transact(store, |store| {
-        let [ann, ben] = [store.insert_contact(&contact()).unwrap(), store.insert_contact(&contact()).unwrap()];
-        let first = message(ann, true, 1, 10);
-        assert!(store.insert_message(&first).unwrap());
-        let again = MessageRow { text: "other".into(), order: 11, ..first.clone() };
-        assert!(!store.insert_message(&again).unwrap());
-        assert_eq!(store.load_messages(ann, None, None).unwrap(), std::slice::from_ref(&first));
-        let [received, elsewhere] = [message(ann, false, 1, 10), message(ben, false, 1, 2)];
-        assert!(store.insert_message(&elsewhere).unwrap());
-        assert!(store.insert_message(&received).unwrap());
-        assert_eq!(store.find_messages_by_id(MessageId([1; 16])).unwrap(), [received.clone(), first.clone(), elsewhere]);
-        assert_eq!(store.find_message(ann, false, MessageId([1; 16])).unwrap(), Some(received));
-        assert_eq!(store.find_message(ben, true, MessageId([1; 16])).unwrap(), None);
-        assert_eq!(store.find_messages_by_id(MessageId([2; 16])).unwrap(), []);
-    });
-}
-
-fn messages_keep_every_field(place: &mut dyn Reopen) {
-    use MessageState::{Carried, Delivered, Expired, Failed, Queued, Read};
-    let store = place.store();
-    transact(store, |store| {
-        let ann = store.insert_contact(&contact()).unwrap();
-        for (id, state) in (0u8..).zip([Queued, Carried, Delivered, Read, Expired, Failed]) {
-            let full = MessageRow {
-                order: u64::MAX - u64::from(id),
-                text: "nul\0\n\u{202e}🌿".repeat(300),
-                sent: UnixMillis(u64::MAX),
-                stored: UnixMillis(u64::MAX - 1),
-                state,
-                urgent: true,
-                number: Some(u32::MAX),
-                expires: Some(Hour(u32::MAX)),
-                handed_contacts: u32::MAX,
-                handed_strangers: u32::MAX - 1,
-                sealed: u32::MAX - 2,
-                ..message(ann, true, id, 0)
-            };
-            let empty = MessageRow { text: String::new(), sent: UnixMillis(0), stored: UnixMillis(0), ..message(ann, false, id, 0) };
-            for row in [full, empty] {
-                assert!(store.insert_message(&row).unwrap());
-                assert_eq!(store.find_message(ann, row.outgoing, row.id).unwrap(), Some(row.clone()));
-                let saved = MessageRow { order: 5, text: "changed".into(), sealed: 1, state, number: None, ..row.clone() };
-                store.save_message(&saved).unwrap();
-                let expected = MessageRow { order: row.order, text: row.text, ..saved };
-                assert_eq!(store.find_message(ann, row.outgoing, row.id).unwrap(), Some(expected));
-            }
-        }
-        assert_eq!(store.last_order(ann).unwrap(), u64::MAX);
-        let absent = message(ann, true, 99, 0);
-        assert!(matches!(store.save_message(&absent), Err(StoreError::Io(NOT_FOUND))));
-    });
-}
-
-fn conversation_is_ordered_and_limited(place: &mut dyn Reopen) {
-    let store = place.store();
-    transact(store, |store| {
-        let [ann, ben] = [store.insert_contact(&contact()).unwrap(), store.insert_contact(&contact()).unwrap()];
-        assert_eq!(store.last_order(ann).unwrap(), 0);
-        let orders = [(9, 5), (1, 7), (4, 5), (2, u64::MAX), (3, 0), (255, u64::MAX), (6, i64::MAX as u64), (7, 1 << 63)];
-        for (id, order) in orders {
-            store.insert_message(&MessageRow { stored: UnixMillis(0), ..message(ann, id % 2 == 0, id, order.min(u64::MAX - 1)) }).unwrap();
-        }
-        store.insert_message(&message(ben, false, 200, 6)).unwrap();
-        let ids = |after: Option<(u64, u8)>, limit| -> Vec<u8> {
-            let after = after.map(|(order, id)| (order, MessageId([id; 16])));
-            store.load_messages(ann, after, limit).unwrap().iter().map(|row| row.id.0[0]).collect()
-        };
-        assert_eq!(ids(None, None), [3, 4, 9, 1, 6, 7, 2, 255]);
-        assert_eq!(ids(None, Some(3)), [7, 2, 255]);
-        assert_eq!(ids(None, Some(0)), []);
-        assert_eq!(ids(None, Some(u32::MAX)).len(), 8);
-        assert_eq!(ids(Some((5, 4)), None), [9, 1, 6, 7, 2, 255]);
-        assert_eq!(ids(Some((5, 5)), Some(6)), [9, 1, 6, 7, 2, 255]);
-        assert_eq!(ids(Some((5, 9)), Some(1)), [255]);
-        assert_eq!(ids(Some((u64::MAX, 255)), None), []);
-        assert_eq!(ids(Some((u64::MAX - 1, 2)), None), [255]);
-        assert_eq!(store.last_order(ann).unwrap(), u64::MAX - 1);
-        assert_eq!(store.last_order(ben).unwrap(), 6);
-    });
-}
-
-fn unsealed_are_urgent_first(place: &mut dyn Reopen) {
-    let store = place.store();
-    transact(store, |store| {
-        let ann = store.insert_contact(&contact()).unwrap();
-        for (id, order, urgent) in [(1, 1, false), (2, 2, true), (3, 3, false), (4, 3, true), (5, 0, false)] {
-            store.insert_message(&MessageRow { urgent, ..message(ann, true, id, order) }).unwrap();
-        }
-        store.insert_message(&message(ann, false, 6, 0)).unwrap();
-        store.insert_message(&MessageRow { state: MessageState::Queued, ..message(ann, false, 7, 0) }).unwrap();
-        let ids =
-            |store: &dyn Store, limit| -> Vec<u8> { store.load_unsealed(ann, limit).unwrap().iter().map(|row| row.id.0[0]).collect() };
-        assert_eq!(ids(store, u32::MAX), [2, 4, 5, 1, 3]);
-        assert_eq!(ids(store, 3), [2, 4, 5]);
-        assert_eq!(ids(store, 0), []);
-        store.save_message(&MessageRow { sealed: 1, urgent: true, ..message(ann, true, 2, 2) }).unwrap();
-        store.save_message(&MessageRow { state: MessageState::Failed, ..message(ann, true, 5, 0) }).unwrap();
-        store.save_message(&MessageRow { urgent: true, ..message(ann, true, 1, 1) }).unwrap();
-        assert_eq!(ids(store, u32::MAX), [1, 4, 3]);
-        store.save_message(&message(ann, true, 5, 0)).unwrap();
-        assert_eq!(ids(store, u32::MAX), [1, 4, 5, 3]);
-    });
-}
-
-fn counts_follow_states(place: &mut dyn Reopen) {
-    use MessageState::{Carried, Delivered, Expired, Failed, Queued, Read};
-    let store = place.store();
-    transact(store, |store| {
-        let [ann, ben] = [store.insert_contact(&contact()).unwrap(), store.insert_contact(&contact()).unwrap()];
-        for (id, state) in (0u8..).zip([Queued, Carried, Delivered, Read, Expired, Failed]) {
-            for outgoing in [true, false] {
-                store.insert_message(&MessageRow { state, ..message(ann, outgoing, id, id.into()) }).unwrap();
-            }
-        }
-        store.insert_message(&message(ben, true, 1, 1)).unwrap();
-        assert_eq!((store.count_unread(ann).unwrap(), store.count_unread(ben).unwrap()), (1, 0));
-        assert_eq!(store.count_undelivered().unwrap(), 3);
-        store.save_message(&MessageRow { state: Read, ..message(ann, false, 2, 2) }).unwrap();
-        store.save_message(&MessageRow { state: Delivered, ..message(ann, true, 0, 0) }).unwrap();
-        store.save_message(&MessageRow { state: Carried, ..message(ben, true, 1, 1) }).unwrap();
-        assert_eq!(store.count_unread(ann).unwrap(), 0);
-        assert_eq!(store.count_undelivered().unwrap(), 2);
-        store.delete_contact(ann).unwrap();
-        assert_eq!(store.count_undelivered().unwrap(), 1);
-    });
-}
-
 fn outbox_numbers_are_unique_and_ordered(place: &mut dyn Reopen) {
     let store = place.store();
     store.begin().unwrap();
@@ -607,7 +537,8 @@ fn bundle_sequences_are_never_reused(place: &mut dyn Reopen) {
 
 fn bundles_keep_every_field(place: &mut dyn Reopen) {
     let origins = [
-        Origin::Own,
+        Origin::Own(ContactId(0)),
+        Origin::Own(ContactId(u32::MAX)),
         Origin::StrangerInbound,
         Origin::StrangerOutbound,
         Origin::Contact(ContactId(0)),
@@ -616,7 +547,7 @@ fn bundles_keep_every_field(place: &mut dyn Reopen) {
     let store = place.store();
     let mut rows = Vec::new();
     transact(store, |store| {
-        for (id, (origin, lifetime)) in (0u8..).zip(origins.into_iter().zip(Lifetime::ALL)) {
+        for (id, (origin, lifetime)) in (0u8..).zip(origins.into_iter().zip(Lifetime::ALL.into_iter().cycle())) {
             let row = BundleRow {
                 sequence: 99,
                 size: if id == 0 { u16::MAX } else { 0 },
@@ -678,5 +609,8 @@ fn deleting_what_is_absent_is_harmless(place: &mut dyn Reopen) {
         assert_eq!(store.prune_skipped(ContactId(8), 8, 8).unwrap(), 0);
         assert_eq!(store.load_unsealed(ContactId(8), 8).unwrap(), []);
         assert_eq!(store.count_unread(ContactId(8)).unwrap(), 0);
+        assert_eq!(store.first_unread(ContactId(8)).unwrap(), None);
+        assert_eq!(store.mark_read(ContactId(8), true, (u64::MAX, MessageId([0xff; 16]))).unwrap(), []);
+        assert_eq!(store.mark_read(ContactId(8), false, (0, MessageId([0; 16]))).unwrap(), []);
     });
 }

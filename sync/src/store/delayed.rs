@@ -64,6 +64,10 @@ impl<S: Store> Store for DelayedCommit<S> {
         self.store.delete_contact(id)
     }
 
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        self.store.move_messages(from, to)
+    }
+
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
         self.store.load_pair(contact)
     }

@@ -1,10 +1,9 @@
 //! A store in memory for tests and the simulator, with crash points.
 //!
-//! Tables keep an undo log (`memory/table.rs`), so a transaction costs what it changes. A *point* is a write or a commit; a test counts the
+//! Tables keep an undo log (`table.rs`), so a transaction costs what it changes. A *point* is a write or a commit; a test counts the
 //! points of a run ([`MemoryStore::point_count`]), then repeats the run and stops it at each of them
 //! ([`MemoryStore::crash_after_writes`], [`MemoryStore::fail_full_after`]).
 
-mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -249,6 +248,17 @@ impl Store for MemoryStore {
         })
     }
 
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        self.write_for(to, |tables| {
+            for row in tables.remove_messages(from) {
+                let again = row.outgoing && row.state <= MessageState::Carried;
+                let (state, number) = if again { (MessageState::Queued, None) } else { (row.state, row.number) };
+                tables.put_message(MessageRow { contact: to, state, number, ..row });
+            }
+            Ok(())
+        })
+    }
+
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
         self.read(|tables| tables.pairs.get(&contact).cloned())
     }
@@ -394,29 +404,22 @@ impl Store for MemoryStore {
     }
 
     fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        let all = (contact, 0, MessageId([0; 16]))..=(contact, u64::MAX, MessageId([0xff; 16]));
-        self.read(|tables| tables.unread.range(all).count() as u64)
+        self.read(|tables| tables.unread(contact).count() as u64)
     }
 
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {
-        let all = (contact, 0, MessageId([0; 16]))..=(contact, u64::MAX, MessageId([0xff; 16]));
-        self.read(|tables| tables.unread.range(all).next().map(|(&(_, order, id), ())| (order, id)))
+        self.read(|tables| tables.unread(contact).next())
     }
 
     fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
         self.write(|tables| {
-            let first = (contact, 0, MessageId([0; 16]), false);
-            let delivered: Vec<MessageRow> = tables
-                .by_order
-                .range(first..(contact, before.0, before.1, false))
-                .filter(|((_, _, _, side), ())| *side == outgoing)
-                .filter_map(|((_, _, id, side), ())| tables.messages.get(&(contact, *side, *id)))
-                .filter(|row| row.state == MessageState::Delivered)
-                .cloned()
-                .collect();
-            let ids = delivered.iter().map(|row| row.id).collect();
-            for row in delivered {
-                tables.put_message(MessageRow { state: MessageState::Read, ..row });
+            let (first, end) = ((contact, outgoing, 0, MessageId([0; 16])), (contact, outgoing, before.0, before.1));
+            let ids: Vec<MessageId> = tables.delivered.range(first..end).map(|(&(.., id), ())| id).collect();
+            for &id in &ids {
+                if let Some(row) = tables.messages.get(&(contact, outgoing, id)) {
+                    let row = MessageRow { state: MessageState::Read, ..row.clone() };
+                    tables.put_message(row);
+                }
             }
             Ok(ids)
         })

@@ -23,6 +23,7 @@ pub mod delayed;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod table;
 
 /// Secret bytes of a row; wiped when dropped.
 pub type SecretBytes = Zeroizing<Vec<u8>>;
@@ -76,6 +77,8 @@ pub enum Setting {
     Epoch,
     /// What the clock was at the last commit that noted it, and what is known of mesh time.
     Clock,
+    /// Present once the profile was restored from a backup, so that ratchets may lie behind what was sent since.
+    Restored,
 }
 
 /// A contact, without its keys.
@@ -298,6 +301,10 @@ pub trait Store: Send {
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError>;
     /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
+
+    /// Gives the messages of one contact to another, which has none: a new exchange with the same person. Outgoing ones that are *queued* or
+    /// *carried* become *queued* without a number.
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError>;
 
     /// Loads the engine's encoding of a contact's ratchet and conversation.
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError>;

@@ -14,7 +14,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0u8..32, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
+    (0u8..36, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
 }
 
 /// Does one step within the open transaction and says what came of it.
@@ -23,8 +23,8 @@ fn apply(store: &mut dyn Store, step: Step) -> String {
     let Step { operation, contact: who, key, value } = step;
     let id = ContactId(who.into());
     let state = [Queued, Carried, Delivered, Read, Expired, Failed][usize::from(value) % 6];
-    let sealed = u32::from(value & 8 == 0);
-    let row = MessageRow { urgent: value & 1 == 1, state, sealed, ..message(id, value & 2 == 2, key, u64::from(value) / 16) };
+    let (sealed, number) = (u32::from(value & 4 == 0), (value & 8 == 0).then_some(value.into()));
+    let row = MessageRow { urgent: value & 1 == 1, state, sealed, number, ..message(id, value & 2 == 2, key, u64::from(value) / 16) };
     let tag = Tag([key; 16]);
     let bundle_id = BundleId([key; 32]);
     match operation {
@@ -43,13 +43,18 @@ fn apply(store: &mut dyn Store, step: Step) -> String {
         20 => format!("{:?} {:?}", store.find_messages_by_id(row.id), store.load_unsealed(id, key.into())),
         21 => format!("{:?}", store.insert_outbox(&outbox(id, key.into()))),
         22 => format!("{:?}", store.delete_outbox(id, key.into())),
-        23 | 24 => format!("{:?}", store.insert_bundle(&bundle(key), &[value; 64])),
+        23 | 24 => {
+            let origin = if value & 1 == 1 { Origin::Own(id) } else { Origin::Contact(id) };
+            format!("{:?}", store.insert_bundle(&BundleRow { origin, ..bundle(key) }, &[value; 64]))
+        }
         25 => format!("{:?}", store.save_forwarded(&bundle_id, value.into())),
         26 => format!("{:?}", store.delete_bundle(&bundle_id)),
         27 => format!("{:?}", store.insert_gone(&gone(key, value.into()))),
         28 => format!("{:?}", store.delete_gone(&bundle_id)),
         29 => format!("{:?}", store.insert_ack(&ack(key, value.into()))),
         30 => format!("{:?}", store.delete_ack(&bundle_id)),
+        31 => format!("{:?} {:?}", store.first_unread(id), store.count_unread(id)),
+        32..=34 => format!("{:?}", store.mark_read(id, row.outgoing, (row.order, row.id))),
         _ => format!("{:?}", store.save_cursor(id, Cursor { epoch: [value; 8], sequence: key.into() })),
     }
 }

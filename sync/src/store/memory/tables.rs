@@ -4,10 +4,9 @@ use std::{cmp::Reverse, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::table::Table;
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting},
+    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting, table::Table},
     time::UnixMillis,
     view::MessageState,
 };
@@ -77,8 +76,8 @@ tables! {
     by_order: (ContactId, u64, MessageId, bool) => (),
     /// Index: queued outgoing messages without a number, urgent ones first.
     unsealed: (ContactId, Reverse<bool>, u64, MessageId) => (),
-    /// Index: incoming messages that are delivered.
-    unread: (ContactId, u64, MessageId) => (),
+    /// Index: messages of each side that are delivered and not read.
+    delivered: (ContactId, bool, u64, MessageId) => (),
     /// Index: outgoing messages that are queued or carried.
     undelivered: (ContactId, MessageId) => (),
     outbox: (ContactId, u32) => Outbox,
@@ -96,31 +95,37 @@ impl Tables {
     /// Puts a message and lists it in the indexes.
     pub(super) fn put_message(&mut self, row: MessageRow) {
         self.unlist_message(&row);
-        let MessageRow { contact, id, order, .. } = row;
-        self.by_order.put((contact, order, id, row.outgoing), ());
-        if row.outgoing {
+        let MessageRow { contact, outgoing, id, order, .. } = row;
+        self.by_order.put((contact, order, id, outgoing), ());
+        if row.state == MessageState::Delivered {
+            self.delivered.put((contact, outgoing, order, id), ());
+        }
+        if outgoing {
             if row.state <= MessageState::Carried {
                 self.undelivered.put((contact, id), ());
             }
             if row.state == MessageState::Queued && row.number.is_none() {
                 self.unsealed.put((contact, Reverse(row.urgent), order, id), ());
             }
-        } else if row.state == MessageState::Delivered {
-            self.unread.put((contact, order, id), ());
         }
-        self.messages.put((contact, row.outgoing, id), row);
+        self.messages.put((contact, outgoing, id), row);
     }
 
     /// Takes what is there under a message's key out of the indexes that a change can touch.
     fn unlist_message(&mut self, row: &MessageRow) {
         let MessageRow { contact, outgoing, id, .. } = *row;
         let Some(&MessageRow { urgent, order, .. }) = self.messages.get(&(contact, outgoing, id)) else { return };
+        self.delivered.remove(&(contact, outgoing, order, id));
         if outgoing {
             self.undelivered.remove(&(contact, id));
             self.unsealed.remove(&(contact, Reverse(urgent), order, id));
-        } else {
-            self.unread.remove(&(contact, order, id));
         }
+    }
+
+    /// The places of a contact's unread incoming messages, in order.
+    pub(super) fn unread(&self, contact: ContactId) -> impl DoubleEndedIterator<Item = (u64, MessageId)> {
+        let (first, last) = ((contact, false, 0, MessageId([0; 16])), (contact, false, u64::MAX, MessageId([0xff; 16])));
+        self.delivered.range(first..=last).map(|(&(_, _, order, id), ())| (order, id))
     }
 
     /// Removes the keys for a tag, if there.
@@ -145,19 +150,27 @@ impl Tables {
         }
     }
 
+    /// Takes out a contact's messages.
+    pub(super) fn remove_messages(&mut self, id: ContactId) -> Vec<MessageRow> {
+        let (least, most) = (MessageId([0; 16]), MessageId([0xff; 16]));
+        let all = (id, false, least)..=(id, true, most);
+        let rows = self.messages.range(all.clone()).map(|(_, row)| row.clone()).collect();
+        self.messages.remove_range(all);
+        self.by_order.remove_range((id, 0, least, false)..=(id, u64::MAX, most, true));
+        self.unsealed.remove_range((id, Reverse(true), 0, least)..=(id, Reverse(false), u64::MAX, most));
+        self.delivered.remove_range((id, false, 0, least)..=(id, true, u64::MAX, most));
+        self.undelivered.remove_range((id, least)..=(id, most));
+        rows
+    }
+
     /// Removes a contact with all that belongs to it.
     pub(super) fn remove_contact(&mut self, id: ContactId) {
-        let (least, most) = (MessageId([0; 16]), MessageId([0xff; 16]));
         self.contacts.remove(&id);
         self.pairs.remove(&id);
         self.exchanges.remove(&id);
         self.cursors.remove(&id);
         self.outbox.remove_range((id, 0)..=(id, u32::MAX));
-        self.messages.remove_range((id, false, least)..=(id, true, most));
-        self.by_order.remove_range((id, 0, least, false)..=(id, u64::MAX, most, true));
-        self.unsealed.remove_range((id, Reverse(true), 0, least)..=(id, Reverse(false), u64::MAX, most));
-        self.unread.remove_range((id, 0, least)..=(id, u64::MAX, most));
-        self.undelivered.remove_range((id, least)..=(id, most));
+        self.remove_messages(id);
         let tags: Vec<Tag> = self.skipped_of(id).map(|age| age.4).collect();
         for tag in &tags {
             self.remove_skipped(tag);

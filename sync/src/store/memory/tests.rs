@@ -16,7 +16,7 @@ fn name(store: &MemoryStore) -> Vec<u8> {
 fn run(store: &mut MemoryStore) -> Result<(), StoreError> {
     store.begin()?;
     store.save_setting(Setting::Name, b"after")?;
-    store.save_setting(Setting::Mode, b"mesh")?;
+    store.save_setting(Setting::Clock, b"mesh")?;
     store.commit()
 }
 

@@ -8,6 +8,7 @@
 
 mod cipher;
 mod files;
+mod ids;
 mod migrate;
 mod rows;
 mod tables;
@@ -21,7 +22,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use zeroize::Zeroizing;
 
 pub use self::cipher::KdfParams;
-use self::files::{Files, create_new, present};
+use self::{
+    files::{Files, create_new, present},
+    ids::Ids,
+};
 use super::{CONSTRAINT, MISUSE, StoreError};
 use crate::crypto::secret::Secret;
 
@@ -40,11 +44,14 @@ const CACHE_KIB: u32 = 32 * 1024;
 /// The engine's durable state in an encrypted database.
 pub struct SqliteStore {
     connection: Connection,
+    bundles: Ids,
+    gone: Ids,
+    acks: Ids,
 }
 
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { connection: _ } = self; // a new field must be judged here to compile
+        let Self { connection: _, bundles: _, gone: _, acks: _ } = self; // a new field must be judged here to compile
         f.debug_struct("SqliteStore").finish_non_exhaustive()
     }
 }
@@ -109,7 +116,12 @@ impl SqliteStore {
         }
         let mut connection = connect(&files.database, key)?;
         migrate::migrate(&mut connection, migrate::MIGRATIONS)?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            bundles: Ids::new("SELECT sequence, id FROM bundle"),
+            gone: Ids::new("SELECT row, id FROM gone"),
+            acks: Ids::new("SELECT row, bundle FROM ack"),
+        })
     }
 
     /// Wraps the database's key under another passphrase. The database may be open meanwhile.
@@ -151,6 +163,11 @@ impl SqliteStore {
     pub fn exists(dir: &Path) -> Result<bool, StoreError> {
         let files = Files::of(dir);
         Ok(present(&files.key)? || present(&files.database)?)
+    }
+
+    /// The indexes in memory.
+    fn indexes(&self) -> [&Ids; 3] {
+        [&self.bundles, &self.gone, &self.acks]
     }
 
     /// The connection, for a write.

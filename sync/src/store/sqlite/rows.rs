@@ -65,6 +65,7 @@ pub(super) fn setting_code(setting: Setting) -> i64 {
         Setting::Name => 2,
         Setting::Epoch => 3,
         Setting::Clock => 4,
+        Setting::Restored => 5,
     }
 }
 
@@ -112,6 +113,20 @@ pub(super) fn reason_code(reason: GoneReason) -> i64 {
 fn lifetime(column: usize, code: i64) -> Result<Lifetime> {
     let lifetime = usize::try_from(code).ok().and_then(|index| Lifetime::ALL.get(index));
     lifetime.map_or_else(|| out_of_range(column, code), |lifetime| Ok(*lifetime))
+}
+
+fn origin(column: usize, code: i64) -> Result<Origin> {
+    if let Ok(id) = u32::try_from(code) {
+        return Ok(Origin::Contact(ContactId(id)));
+    }
+    match code {
+        -1 => Ok(Origin::StrangerInbound),
+        -2 => Ok(Origin::StrangerOutbound),
+        _ => match (-3_i64).checked_sub(code).map(u32::try_from) {
+            Some(Ok(id)) => Ok(Origin::Own(ContactId(id))),
+            _ => out_of_range(column, code),
+        },
+    }
 }
 
 /// Reads [`CONTACT`].
@@ -218,15 +233,7 @@ pub(super) fn bundle(row: &Row<'_>) -> Result<BundleRow> {
         created: Hour(row.get(5)?),
         tag: Tag(row.get(6)?),
         commitment: Commitment(row.get(7)?),
-        origin: match row.get::<_, i64>(8)? {
-            -1 => Origin::StrangerInbound,
-            -2 => Origin::StrangerOutbound,
-            other => match (u32::try_from(other), u32::try_from(-3 - other.max(-i64::MAX))) {
-                (Ok(id), _) => Origin::Contact(ContactId(id)),
-                (_, Ok(id)) => Origin::Own(ContactId(id)),
-                _ => return out_of_range(8, other),
-            },
-        },
+        origin: origin(8, row.get(8)?)?,
         age: row.get(9)?,
         stored: Hour(row.get(10)?),
         forwarded: row.get(11)?,

@@ -2,12 +2,12 @@
 
 use rusqlite::{OptionalExtension, Params, Row, params};
 
-use super::{SqliteStore, rows};
+use super::{SqliteStore, ids::Ids, rows};
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{
-        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow, SecretBytes,
-        Setting, SkippedRow, Store, StoreError,
+        AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
+        SecretBytes, Setting, SkippedRow, Store, StoreError,
     },
 };
 
@@ -38,15 +38,19 @@ impl Store for SqliteStore {
         if !self.connection.is_autocommit() {
             return Err(StoreError::Io(MISUSE));
         }
+        self.indexes().into_iter().for_each(Ids::rollback); // SQLite may have rolled back by itself
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        self.change("COMMIT", []).map(|_| ())
+        self.change("COMMIT", [])?;
+        self.indexes().into_iter().for_each(Ids::commit);
+        Ok(())
     }
 
     fn rollback(&mut self) -> Result<(), StoreError> {
+        self.indexes().into_iter().for_each(Ids::rollback);
         if !self.connection.is_autocommit() {
             self.connection.prepare_cached("ROLLBACK")?.execute([])?;
         }
@@ -89,8 +93,18 @@ impl Store for SqliteStore {
     }
 
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError> {
-        self.change("DELETE FROM bundle WHERE origin = ?1", [rows::origin_code(Origin::Own(id))])?;
+        // Reads all bundles: an index of origins would cost every insertion, and contacts are seldom deleted.
+        let own = [rows::origin_code(Origin::Own(id))];
+        for bundle in self.all("SELECT id FROM bundle WHERE origin = ?1", own, |row| Ok(BundleId(row.get(0)?)))? {
+            self.delete_bundle(&bundle)?;
+        }
         self.change("DELETE FROM contact WHERE id = ?1", [id.0]).map(|_| ()) // the rest goes by ON DELETE CASCADE
+    }
+
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        let again = "UPDATE message SET state = 0, number = NULL WHERE contact = ?1 AND outgoing = 1 AND state <= 1";
+        self.change(again, [from.0])?;
+        self.change("UPDATE message SET contact = ?2 WHERE contact = ?1", [from.0, to.0]).map(|_| ())
     }
 
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
@@ -250,25 +264,26 @@ impl Store for SqliteStore {
     }
 
     fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM message INDEXED BY message_unread WHERE contact = ?1 AND outgoing = 0 AND state = 2";
+        let sql = "SELECT count(*) FROM message INDEXED BY message_delivered WHERE contact = ?1 AND outgoing = 0 AND state = 2";
         self.count(sql, [contact.0])
     }
 
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {
-        let sql = "SELECT place, id FROM message INDEXED BY message_unread WHERE contact = ?1 AND outgoing = 0 AND state = 2
+        let sql = "SELECT place, id FROM message INDEXED BY message_delivered WHERE contact = ?1 AND outgoing = 0 AND state = 2
                    ORDER BY place, id LIMIT 1";
         self.one(sql, [contact.0], rows::message_place)
     }
 
     fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
+        self.writing()?; // also where there is nothing to mark
         let values = params![contact.0, outgoing, rows::place(before.0), before.1.0];
-        let sql = "SELECT id FROM message WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4) ORDER BY place, id";
+        let sql = "SELECT id FROM message INDEXED BY message_delivered
+                   WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4) ORDER BY place, id";
         let ids = self.all(sql, values, |row| Ok(MessageId(row.get(0)?)))?;
         if !ids.is_empty() {
-            self.change(
-                "UPDATE message SET state = 3 WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4)",
-                values,
-            )?;
+            let sql = "UPDATE message INDEXED BY message_delivered SET state = 3
+                       WHERE contact = ?1 AND outgoing = ?2 AND state = 2 AND (place, id) < (?3, ?4)";
+            self.change(sql, values)?;
         }
         Ok(ids)
     }
@@ -294,6 +309,9 @@ impl Store for SqliteStore {
     }
 
     fn insert_bundle(&mut self, row: &BundleRow, bytes: &[u8]) -> Result<u64, StoreError> {
+        if self.bundles.find(self.writing()?, &row.id)?.is_some() {
+            return Err(StoreError::Io(CONSTRAINT));
+        }
         let sql = "INSERT INTO bundle (id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, bytes)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let values = params![
@@ -311,36 +329,55 @@ impl Store for SqliteStore {
             bytes,
         ];
         self.change(sql, values)?;
-        u64::try_from(self.connection.last_insert_rowid()).map_err(|_| StoreError::Damaged("a sequence is negative"))
+        let sequence = self.connection.last_insert_rowid();
+        self.bundles.put(&self.connection, row.id, sequence)?;
+        u64::try_from(sequence).map_err(|_| StoreError::Damaged("a sequence is negative"))
     }
 
     fn visit_bundles(&self, visit: &mut dyn FnMut(BundleRow)) -> Result<(), StoreError> {
         let sql = "SELECT sequence, id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded FROM bundle
                    ORDER BY sequence";
         let mut statement = self.connection.prepare_cached(sql)?;
+        let mut ids = self.bundles.is_empty().then(Vec::new);
         for row in statement.query_map([], rows::bundle)? {
-            visit(row?);
+            let row = row?;
+            if let Some(ids) = &mut ids {
+                ids.push((row.id, rows::bits(row.sequence)));
+            }
+            visit(row);
         }
-        Ok(())
+        ids.map_or(Ok(()), |ids| self.bundles.fill(ids)) // spares reading them all once more
     }
 
     fn load_bundle(&self, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.one("SELECT bytes FROM bundle WHERE id = ?1", [id.0], |row| row.get(0))
+        match self.bundles.find(&self.connection, id)? {
+            Some(sequence) => self.one("SELECT bytes FROM bundle WHERE sequence = ?1", [sequence], |row| row.get(0)),
+            None => Ok(None),
+        }
     }
 
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
-        self.change("UPDATE bundle SET forwarded = ?2 WHERE id = ?1", params![id.0, forwarded]).map(|_| ())
+        match self.bundles.find(self.writing()?, id)? {
+            Some(sequence) => self.change("UPDATE bundle SET forwarded = ?2 WHERE sequence = ?1", params![sequence, forwarded]).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {
-        self.change("DELETE FROM bundle WHERE id = ?1", [id.0]).map(|_| ())
+        match self.bundles.remove(self.writing()?, id)? {
+            Some(sequence) => self.change("DELETE FROM bundle WHERE sequence = ?1", [sequence]).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn insert_gone(&mut self, row: &GoneRow) -> Result<(), StoreError> {
-        let sql =
-            "INSERT OR REPLACE INTO gone (id, created, expiry, tag, commitment, reason, at, ack) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let before = self.gone.find(self.writing()?, &row.id)?; // none: the next row
+        let sql = "INSERT OR REPLACE INTO gone (row, id, created, expiry, tag, commitment, reason, at, ack)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let GoneRow { id, created, expiry, tag, commitment, reason, ack, at } = row;
-        self.change(sql, params![id.0, created.0, expiry.0, tag.0, commitment.0, rows::reason_code(*reason), at.0, ack]).map(|_| ())
+        let reason = rows::reason_code(*reason);
+        self.change(sql, params![before, id.0, created.0, expiry.0, tag.0, commitment.0, reason, at.0, ack])?;
+        self.gone.put(&self.connection, *id, self.connection.last_insert_rowid())
     }
 
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
@@ -348,12 +385,17 @@ impl Store for SqliteStore {
     }
 
     fn delete_gone(&mut self, id: &BundleId) -> Result<(), StoreError> {
-        self.change("DELETE FROM gone WHERE id = ?1", [id.0]).map(|_| ())
+        match self.gone.remove(self.writing()?, id)? {
+            Some(row) => self.change("DELETE FROM gone WHERE row = ?1", [row]).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn insert_ack(&mut self, row: &AckRow) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO ack (bundle, secret, due) VALUES (?1, ?2, ?3)";
-        self.change(sql, params![row.bundle.0, row.secret.as_slice(), rows::bits(row.due.0)]).map(|_| ())
+        let before = self.acks.find(self.writing()?, &row.bundle)?; // none: the next row
+        let sql = "INSERT OR REPLACE INTO ack (row, bundle, secret, due) VALUES (?1, ?2, ?3, ?4)";
+        self.change(sql, params![before, row.bundle.0, row.secret.as_slice(), rows::bits(row.due.0)])?;
+        self.acks.put(&self.connection, row.bundle, self.connection.last_insert_rowid())
     }
 
     fn load_acks(&self) -> Result<Vec<AckRow>, StoreError> {
@@ -363,7 +405,10 @@ impl Store for SqliteStore {
     }
 
     fn delete_ack(&mut self, bundle: &BundleId) -> Result<(), StoreError> {
-        self.change("DELETE FROM ack WHERE bundle = ?1", [bundle.0]).map(|_| ())
+        match self.acks.remove(self.writing()?, bundle)? {
+            Some(row) => self.change("DELETE FROM ack WHERE row = ?1", [row]).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     fn load_cursor(&self, contact: ContactId) -> Result<Cursor, StoreError> {

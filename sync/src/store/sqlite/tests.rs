@@ -393,7 +393,7 @@ fn cut_log_loses_whole_transactions_only() {
     for round in 0..20_u8 {
         store.begin().unwrap();
         store.save_setting(Setting::Name, &[round; 5000]).unwrap();
-        store.save_setting(Setting::Mode, &[round; 5000]).unwrap();
+        store.save_setting(Setting::Clock, &[round; 5000]).unwrap();
         store.commit().unwrap();
     }
     let log = fs::read(dir.path().join("profile.db-wal")).unwrap();
@@ -407,9 +407,9 @@ fn cut_log_loses_whole_transactions_only() {
         fs::write(copy.path().join("profile.db"), &database).unwrap();
         fs::write(copy.path().join("profile.db-wal"), &log[..cut]).unwrap();
         let store = SqliteStore::open_with_key(copy.path(), &key).unwrap();
-        let mode = store.load_setting(Setting::Mode).unwrap().map(|value| value.to_vec());
-        assert_eq!(name(&store), mode, "cut at {cut}");
-        seen.insert(mode.map(|value| value[0]));
+        let clock = store.load_setting(Setting::Clock).unwrap().map(|value| value.to_vec());
+        assert_eq!(name(&store), clock, "cut at {cut}");
+        seen.insert(clock.map(|value| value[0]));
     }
     assert!(seen.len() > 10, "the cuts fall between commits: {seen:?}");
 }
@@ -420,20 +420,7 @@ fn values_that_no_program_wrote_are_damage() {
     store.begin().unwrap();
     let id = store.insert_contact(&contact("Ann")).unwrap();
     store.insert_message(&message(id, 1, "text")).unwrap();
-    let row = BundleRow {
-        id: BundleId([1; 32]),
-        sequence: 0,
-        size: 512,
-        class: Class::Normal,
-        lifetime: Lifetime::Day,
-        created: Hour(1),
-        tag: Tag([1; 16]),
-        commitment: Commitment([1; 16]),
-        origin: Origin::Own,
-        age: 0,
-        stored: Hour(1),
-        forwarded: 0,
-    };
+    let row = BundleRow { origin: Origin::Own(id), ..bundle(1) };
     store.insert_bundle(&row, &[1; 512]).unwrap();
     store.commit().unwrap();
     for (sql, undo) in [
@@ -442,7 +429,10 @@ fn values_that_no_program_wrote_are_damage() {
         ("UPDATE message SET number = -1", "UPDATE message SET number = NULL"),
         ("UPDATE bundle SET lifetime = 5", "UPDATE bundle SET lifetime = 0"),
         ("UPDATE bundle SET size = 65536", "UPDATE bundle SET size = 512"),
-        ("UPDATE bundle SET origin = -4", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = 4294967296", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = -4294967299", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = 9223372036854775807", "UPDATE bundle SET origin = -1"),
+        ("UPDATE bundle SET origin = -9223372036854775807 - 1", "UPDATE bundle SET origin = -1"),
         ("UPDATE contact SET state = 5", "UPDATE contact SET state = 2"),
     ] {
         store.connection.execute_batch(sql).unwrap();
@@ -453,6 +443,56 @@ fn values_that_no_program_wrote_are_damage() {
         store.connection.execute_batch(undo).unwrap();
     }
     store.load_messages(id, None, None).unwrap();
+}
+
+fn bundle(id: u8) -> BundleRow {
+    BundleRow {
+        id: BundleId([id; 32]),
+        sequence: 0,
+        size: 512,
+        class: Class::Normal,
+        lifetime: Lifetime::Day,
+        created: Hour(1),
+        tag: Tag([1; 16]),
+        commitment: Commitment([1; 16]),
+        origin: Origin::StrangerInbound,
+        age: 0,
+        stored: Hour(1),
+        forwarded: 0,
+    }
+}
+
+#[test]
+fn ids_in_memory_follow_a_rollback_by_sqlite_itself() {
+    let (_dir, mut store) = profile();
+    store.begin().unwrap();
+    store.insert_bundle(&bundle(1), &[1; 512]).unwrap();
+    store.commit().unwrap();
+    store.begin().unwrap();
+    store.delete_bundle(&BundleId([1; 32])).unwrap();
+    store.insert_bundle(&bundle(2), &[2; 512]).unwrap();
+    store.connection.execute_batch("ROLLBACK").unwrap(); // as after a full disk
+    store.begin().unwrap();
+    assert_eq!(store.load_bundle(&BundleId([1; 32])).unwrap(), Some(vec![1; 512]));
+    assert_eq!(store.load_bundle(&BundleId([2; 32])).unwrap(), None);
+    assert_eq!(store.insert_bundle(&bundle(2), &[3; 512]).unwrap(), 2);
+    store.commit().unwrap();
+    store.rollback().unwrap();
+    assert_eq!(store.load_bundle(&BundleId([2; 32])).unwrap(), Some(vec![3; 512]), "a commit is not taken back");
+}
+
+#[test]
+fn id_that_is_there_twice_is_damage() {
+    let (dir, mut store) = profile();
+    store.begin().unwrap();
+    store.insert_bundle(&bundle(1), &[1; 512]).unwrap();
+    store.insert_bundle(&bundle(2), &[2; 512]).unwrap();
+    store.commit().unwrap();
+    store.connection.execute_batch("UPDATE bundle SET id = zeroblob(32)").unwrap();
+    drop(store);
+    let store = SqliteStore::open(dir.path(), PASSPHRASE).unwrap();
+    assert!(matches!(store.load_bundle(&BundleId([1; 32])), Err(StoreError::Damaged(_))));
+    assert!(matches!(store.visit_bundles(&mut |_| ()), Err(StoreError::Damaged(_))));
 }
 
 #[test]

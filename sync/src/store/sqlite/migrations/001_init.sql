@@ -1,5 +1,5 @@
 -- The schema of the first release; docs/store.md says what each table reveals. Never edited once released.
--- Ids of contacts and bundles are never reused: AUTOINCREMENT. Numbers of 64 bits without sign are stored bit by bit, except
+-- Numbers of contacts and sequences of bundles are never reused: AUTOINCREMENT. Numbers of 64 bits without sign are stored bit by bit, except
 -- message.place, whose top bit is turned so that it sorts. Columns may be NULL only where a row may lack the value.
 
 CREATE TABLE setting (
@@ -68,7 +68,7 @@ CREATE TABLE message (
 
 CREATE INDEX message_unsealed ON message (contact, urgent DESC, place, id) WHERE outgoing = 1 AND state = 0 AND number IS NULL;
 CREATE INDEX message_undelivered ON message (contact) WHERE outgoing = 1 AND state <= 1;
-CREATE INDEX message_unread ON message (contact, place, id) WHERE outgoing = 0 AND state = 2;
+CREATE INDEX message_delivered ON message (contact, outgoing, place, id) WHERE state = 2;
 
 CREATE TABLE outbox (
     contact INTEGER NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
@@ -80,10 +80,11 @@ CREATE TABLE outbox (
     PRIMARY KEY (contact, number)
 ) STRICT, WITHOUT ROWID;
 
+-- bundle, gone and ack have each bundle id once; the program looks ids up in memory (sqlite/ids.rs), as in an index each would cost a page.
 -- Origin: a contact's number, -1 a stranger who dialled, -2 a stranger whom we dialled, -3 minus a contact's number: sealed here for it.
 CREATE TABLE bundle (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    id BLOB NOT NULL UNIQUE,
+    id BLOB NOT NULL,
     size INTEGER NOT NULL,
     class INTEGER NOT NULL,
     lifetime INTEGER NOT NULL,
@@ -98,7 +99,8 @@ CREATE TABLE bundle (
 ) STRICT;
 
 CREATE TABLE gone (
-    id BLOB PRIMARY KEY NOT NULL,
+    row INTEGER PRIMARY KEY NOT NULL,
+    id BLOB NOT NULL,
     created INTEGER NOT NULL,
     expiry INTEGER NOT NULL,
     tag BLOB NOT NULL,
@@ -106,10 +108,11 @@ CREATE TABLE gone (
     reason INTEGER NOT NULL,
     at INTEGER NOT NULL,
     ack BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE ack (
-    bundle BLOB PRIMARY KEY NOT NULL,
+    row INTEGER PRIMARY KEY NOT NULL,
+    bundle BLOB NOT NULL,
     secret BLOB NOT NULL,
     due INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;

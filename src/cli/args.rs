@@ -1,0 +1,252 @@
+//! The words of the command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hedgerow_sync::id::MessageId;
+
+/// What stands below `--help`.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 2 usage, 3 configuration (also: the profile is in use), 4 peer or not found, 5 no daemon,
+6 store (disk full, damaged, locked, wrong passphrase), 70 internal.
+Variables: HEDGEROW_HOME, HEDGEROW_PASSPHRASE_FILE, and HEDGEROW_LOG for the daemon: off, error, warn (if unset), info or debug.";
+
+/// An offline-first mesh messenger.
+#[derive(Parser, Debug)]
+#[command(name = "hedgerow", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Settings for every command.
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) action: Action,
+}
+
+/// Settings for every command, before or after its name.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Globals {
+    /// The profile's folder.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// A file that holds the passphrase; one newline at its end does not count.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Prints one JSON document, or one a line for streams; errors too, on standard error.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Action {
+    /// Makes a profile in a folder that is empty or does not exist.
+    Init {
+        /// What contacts see, 1 to 50 bytes.
+        #[arg(long)]
+        name: String,
+    },
+    /// Runs the node in the foreground; prints `ready` once it answers.
+    Daemon(DaemonArgs),
+    /// Shows how the daemon's node is doing.
+    Status,
+    /// Prints a one-time link for somebody who is to become a contact.
+    Invite {
+        /// How long it is valid: 14d, 36h; an hour to 30 days.
+        #[arg(long, default_value = "14d", value_parser = parse_hours)]
+        expires: u32,
+        /// Also draws it as a code to be scanned.
+        #[arg(long, conflicts_with = "json")]
+        qr: bool,
+    },
+    /// Adds, lists and changes contacts.
+    #[command(subcommand)]
+    Contact(ContactAction),
+    /// Writes a message; prints its id once it is durable.
+    Send {
+        /// Name or number.
+        contact: String,
+        /// What to say; `-` takes it from standard input.
+        #[arg(allow_hyphen_values = true)]
+        text: String,
+        /// The message's id, 32 hexadecimal digits: a repetition with the same id does nothing more.
+        #[arg(long)]
+        id: Option<MessageId>,
+        /// Asks carriers to prefer it.
+        #[arg(long)]
+        urgent: bool,
+        /// Waits so long for it to be delivered.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u32>,
+    },
+    /// Prints messages, oldest first. Nothing counts as read unless asked.
+    Messages {
+        /// Name or number.
+        contact: String,
+        /// Only those after this one.
+        #[arg(long, value_name = "ID")]
+        since: Option<MessageId>,
+        /// At most so many, the newest.
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        /// Counts those printed as read, and lets their writer know.
+        #[arg(long)]
+        mark_read: bool,
+    },
+    /// Says where a message is: with whom, since when, until when, why.
+    Explain {
+        /// Its id.
+        id: MessageId,
+    },
+    /// Follows what happens, one event a line.
+    Events,
+    /// Speaks JSON-RPC on standard input and output (docs/api.md).
+    Rpc,
+    /// Changes the passphrase.
+    Passwd {
+        /// A file that holds the new one.
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
+    /// Makes the daemon close the profile, forget its key and end all links.
+    Lock,
+    /// Makes a locked daemon open the profile again.
+    Unlock,
+    /// Destroys the profile for good: contacts, keys, messages.
+    Wipe {
+        /// Says that it is meant.
+        #[arg(long, required = true)]
+        yes: bool,
+    },
+    /// Prints a conversation.
+    Export {
+        /// Name or number.
+        contact: String,
+        /// In which form.
+        #[arg(long, value_enum, default_value = "json")]
+        format: ExportFormat,
+    },
+    /// Copies the profile, encrypted as it is, into one new file. A running daemon closes its links for a moment.
+    Backup {
+        /// The file to make.
+        file: PathBuf,
+    },
+    /// Makes a profile of a backup, in a folder that is empty or does not exist.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+    },
+}
+
+/// How the daemon reaches others.
+#[derive(Args, Debug)]
+pub(crate) struct DaemonArgs {
+    /// Listens on this address and port; can be given several times.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Dials this host:port again and again; can be given several times.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) connect: Vec<String>,
+    /// Neither shows itself to neighbours nor looks for them. Without --listen no port is opened then.
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+}
+
+/// What can be done with contacts.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ContactAction {
+    /// Uses a one-time link. Returns at once; the contact is pending until its owner answers.
+    Add {
+        /// The link, with or without text around it; `-` takes it from standard input.
+        link: String,
+        /// What to call the contact here.
+        #[arg(long = "as", value_name = "NAME")]
+        alias: Option<String>,
+        /// Waits so long for it to be established.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u32>,
+    },
+    /// Lists contacts.
+    List,
+    /// Shows one contact with its fingerprint.
+    Show {
+        /// Name or number.
+        contact: String,
+    },
+    /// Notes that the fingerprint was compared.
+    Verify {
+        /// Name or number.
+        contact: String,
+        /// The fingerprint as the contact's own device shows it.
+        fingerprint: String,
+    },
+    /// Calls a contact by another name here.
+    Rename {
+        /// Name or number.
+        contact: String,
+        /// The new name, 1 to 50 bytes.
+        name: String,
+    },
+    /// Refuses a contact's messages.
+    Block {
+        /// Name or number.
+        contact: String,
+        /// Takes them again.
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Forgets a contact with keys and messages.
+    Remove {
+        /// Name or number.
+        contact: String,
+    },
+}
+
+/// The form of an export.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ExportFormat {
+    /// One document.
+    Json,
+    /// Markdown.
+    Md,
+}
+
+/// Reads `14d` or `36h` as hours.
+fn parse_hours(text: &str) -> Result<u32, String> {
+    let wrong = || "write days or hours, such as 14d or 36h, from 1h to 30d".to_owned();
+    let (number, unit) = match (text.strip_suffix('d'), text.strip_suffix('h')) {
+        (Some(days), _) => (days, 24),
+        (None, Some(hours)) => (hours, 1),
+        (None, None) => return Err(wrong()),
+    };
+    let hours = number.parse::<u32>().ok().filter(|_| !number.starts_with('+')).and_then(|number| number.checked_mul(unit));
+    hours.filter(|hours| (1..=720).contains(hours)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_days_or_hours_within_the_range() {
+        assert_eq!((parse_hours("14d"), parse_hours("36h"), parse_hours("1h"), parse_hours("30d")), (Ok(336), Ok(36), Ok(1), Ok(720)));
+        for wrong in ["", "d", "14", "0h", "31d", "721h", "-1d", "+1d", "1.5d", "99999999999d", "4294967295d", "1w", "1d "] {
+            assert!(parse_hours(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn globals_stand_before_or_after() {
+        for words in [&["hedgerow", "--json", "--home", "/x", "status"][..], &["hedgerow", "status", "--home", "/x", "--json"]] {
+            let cli = Cli::try_parse_from(words).unwrap();
+            assert!(cli.globals.json && cli.globals.home.is_some());
+        }
+    }
+}

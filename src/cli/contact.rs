@@ -1,0 +1,112 @@
+//! Commands on contacts.
+
+use hedgerow_sync::view::Command;
+use serde_json::Value;
+
+use super::{
+    args::ContactAction,
+    error::{CliError, Kind},
+    output::{Source, elements, field, flag, number, show, text_argument},
+};
+use crate::{client, config::Config};
+
+/// Does one of them.
+pub(super) fn act(config: &Config, action: ContactAction) -> Result<(), CliError> {
+    let change = |command: Command| -> Result<(), CliError> {
+        let document = client::daemon(config)?.request(&command)?;
+        show(config, &document, words)
+    };
+    match action {
+        ContactAction::Add { link, alias, wait } => add(config, link, alias, wait),
+        ContactAction::List => {
+            let document = Source::open(config)?.request(Command::Contacts {})?;
+            show(config, &document, |document| elements(document).iter().map(words).collect::<Vec<_>>().join("\n"))
+        }
+        ContactAction::Show { contact } => {
+            let document = Source::open(config)?.request(Command::Contact { contact })?;
+            show(config, &document, details)
+        }
+        ContactAction::Verify { contact, fingerprint } => change(Command::VerifyContact { contact, fingerprint }),
+        ContactAction::Rename { contact, name } => change(Command::RenameContact { contact, alias: name }),
+        ContactAction::Block { contact, undo } => change(Command::BlockContact { contact, blocked: !undo }),
+        ContactAction::Remove { contact } => {
+            let document = client::daemon(config)?.request(&Command::RemoveContact { contact })?;
+            show(config, &document, |document| format!("contact {} is removed", number(document, "contact")))
+        }
+    }
+}
+
+fn add(config: &Config, link: String, alias: Option<String>, wait: Option<u32>) -> Result<(), CliError> {
+    let link = text_argument(link)?;
+    let mut client = client::daemon(config)?;
+    if wait.is_some() {
+        // Before the contact is made, so that nothing about it is missed.
+        client.subscribe()?;
+    }
+    let added = client.request(&Command::AddContact { link, alias })?;
+    let Some(seconds) = wait else {
+        return show(config, &added, |document| format!("contact {} is pending until its owner answers", number(document, "contact")));
+    };
+    let number = number(&added, "contact");
+    let deadline = client.after(seconds);
+    let mut current = client.request(&Command::Contact { contact: number.to_string() })?;
+    loop {
+        match current.get("state").and_then(Value::as_str) {
+            Some("established") => {
+                return show(config, &current, words);
+            }
+            Some("failed") => {
+                return Err(CliError::new(Kind::Peer, format!("the contact failed: {}", field(&current, "why")), "Ask for a new link."));
+            }
+            _ => {}
+        }
+        current = match client.next_event(Some(deadline))? {
+            None => {
+                return Err(CliError::new(
+                    Kind::Peer,
+                    format!("contact {number} is not established after {seconds} s"),
+                    "It stays pending and goes on by itself; `hedgerow contact list` shows it.",
+                ));
+            }
+            Some(event) if is_contact(&event, number) => event,
+            Some(_) => current,
+        };
+    }
+}
+
+fn is_contact(event: &Value, contact: u64) -> bool {
+    event.get("event").and_then(Value::as_str) == Some("contact") && number(event, "contact") == contact
+}
+
+/// A contact on one line.
+pub(super) fn words(contact: &Value) -> String {
+    let name = if contact.get("name").is_some() { field(contact, "name") } else { "(no name yet)".to_owned() };
+    let mut line = format!("{:>4}  {name}  {}", number(contact, "contact"), field(contact, "state"));
+    if flag(contact, "verified") {
+        line.push_str(", verified");
+    }
+    if flag(contact, "in_reach") {
+        line.push_str(", in reach");
+    }
+    let unread = number(contact, "unread");
+    if unread > 0 {
+        line.push_str(&format!(", {unread} unread"));
+    }
+    if contact.get("why").is_some() {
+        line.push_str(&format!(": {}", field(contact, "why")));
+    }
+    line
+}
+
+fn details(contact: &Value) -> String {
+    let mut lines = vec![words(contact)];
+    for (name, title) in [("own_name", "calls itself"), ("fingerprint", "fingerprint")] {
+        if contact.get(name).is_some() {
+            lines.push(format!("{title}: {}", field(contact, name)));
+        }
+    }
+    if contact.get("last_seen").is_some() {
+        lines.push(format!("last seen: {} UTC", super::output::moment(hedgerow_sync::time::UnixMillis(number(contact, "last_seen")))));
+    }
+    lines.join("\n")
+}

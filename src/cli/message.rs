@@ -1,0 +1,176 @@
+//! Commands on messages.
+
+use hedgerow_sync::{id::MessageId, time::UnixMillis, view::Command};
+use serde_json::{Value, json};
+
+use super::{
+    args::ExportFormat,
+    error::{CliError, Kind},
+    output::{Source, elements, field, flag, moment, number, show, show_json, show_text, text_argument},
+    terminal::{clean, clean_lines},
+};
+use crate::{client, config::Config};
+
+/// A message as the command line gives it.
+pub(super) struct Draft {
+    /// To whom.
+    pub(super) contact: String,
+    /// What to say, or `-`.
+    pub(super) text: String,
+    /// Its id, if it is to have a certain one.
+    pub(super) id: Option<MessageId>,
+    /// Whether carriers should prefer it.
+    pub(super) urgent: bool,
+}
+
+/// `send`.
+pub(super) fn send(config: &Config, draft: Draft, wait: Option<u32>) -> Result<(), CliError> {
+    let Draft { contact, text, id, urgent } = draft;
+    let text = text_argument(text)?;
+    let mut client = client::daemon(config)?;
+    if wait.is_some() {
+        // Before the message is there, so that nothing about it is missed.
+        client.subscribe()?;
+    }
+    let sent = client.request(&Command::Send { contact, text, id, urgent })?;
+    let Some(seconds) = wait else { return show(config, &sent, |sent| field(sent, "id")) };
+    if !config.json {
+        show_text(&field(&sent, "id"))?;
+    }
+    let deadline = client.after(seconds);
+    let mut state = field(&sent, "state");
+    let outcome = loop {
+        match state.as_str() {
+            "delivered" | "read" => break Ok(()),
+            "expired" | "failed" => {
+                break Err(CliError::new(
+                    Kind::Peer,
+                    format!("the message is {state}"),
+                    "`hedgerow explain ID` says why; send it again if it still matters.",
+                ));
+            }
+            _ => {}
+        }
+        match client.next_event(Some(deadline))? {
+            None => {
+                break Err(CliError::new(
+                    Kind::Peer,
+                    format!("the message is not delivered after {seconds} s"),
+                    "It is kept and goes on by itself; `hedgerow explain ID` says where it is.",
+                ));
+            }
+            Some(event) if is_own_message(&event, &sent) => state = field(&event, "state"),
+            Some(_) => {}
+        }
+    };
+    if config.json {
+        show_json(&json!({ "id": sent.get("id"), "state": state }))?;
+    }
+    outcome
+}
+
+fn is_own_message(event: &Value, sent: &Value) -> bool {
+    event.get("event").and_then(Value::as_str) == Some("message") && event.get("id") == sent.get("id") && flag(event, "outgoing")
+}
+
+/// `messages`.
+pub(super) fn list(
+    config: &Config,
+    contact: String,
+    since: Option<MessageId>,
+    limit: Option<u32>,
+    mark_read: bool,
+) -> Result<(), CliError> {
+    let document = Source::open(config)?.request(Command::Messages { contact, since, limit, mark_read })?;
+    show(config, &document, |document| elements(document).iter().map(words).collect::<Vec<_>>().join("\n"))
+}
+
+/// `explain`.
+pub(super) fn explain(config: &Config, id: MessageId) -> Result<(), CliError> {
+    let document = client::daemon(config)?.request(&Command::Explain { id })?;
+    show(config, &document, details)
+}
+
+/// `export`.
+pub(super) fn export(config: &Config, contact: String, format: ExportFormat) -> Result<(), CliError> {
+    let mut source = Source::open(config)?;
+    let about = source.request(Command::Contact { contact: contact.clone() })?;
+    let messages = source.request(Command::Messages { contact, since: None, limit: None, mark_read: false })?;
+    match format {
+        ExportFormat::Json => show_json(&json!({ "contact": about, "messages": messages })),
+        ExportFormat::Md => show_text(&markdown(&about, elements(&messages))),
+    }
+}
+
+/// A message on one line, or more if it has more.
+pub(super) fn words(message: &Value) -> String {
+    let text = message.get("text").and_then(Value::as_str).unwrap_or_default();
+    let state = if flag(message, "outgoing") { format!(" [{}]", field(message, "state")) } else { String::new() };
+    format!("{} {}: {}{state}", moment(sent_at(message)), field(message, "from"), clean_lines(text, 4))
+}
+
+fn sent_at(message: &Value) -> UnixMillis {
+    UnixMillis(number(message, "sent"))
+}
+
+fn details(message: &Value) -> String {
+    let handed = (number(message, "handed_contacts"), number(message, "handed_strangers"));
+    let plural = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let mut lines = vec![
+        words(message),
+        format!("state: {}", field(message, "state")),
+        format!("stored here: {} UTC", moment(UnixMillis(number(message, "stored")))),
+    ];
+    if flag(message, "outgoing") {
+        lines.push(format!("handed to: {}, {} (as they say)", plural(handed.0, "contact"), plural(handed.1, "stranger")));
+    }
+    if message.get("expires").is_some() {
+        lines.push(format!("carried until: {} UTC", moment(UnixMillis(number(message, "expires")))));
+    }
+    if message.get("why").is_some() {
+        lines.push(format!("why: {}", field(message, "why")));
+    }
+    lines.join("\n")
+}
+
+/// A conversation in Markdown. What people wrote stands indented, where Markdown takes it as it is.
+fn markdown(contact: &Value, messages: &[Value]) -> String {
+    let literal = |text: &str| -> String {
+        let escape = |character: char| if character.is_ascii_punctuation() { format!("\\{character}") } else { character.to_string() };
+        clean(text).chars().map(escape).collect()
+    };
+    let name = contact.get("name").and_then(Value::as_str).unwrap_or("(no name)");
+    let mut out = format!("# {}\n", literal(name));
+    for message in messages {
+        let from = message.get("from").and_then(Value::as_str).unwrap_or_default();
+        let text = message.get("text").and_then(Value::as_str).unwrap_or_default();
+        out.push_str(&format!("\n**{}**, {} UTC, {}\n\n", literal(from), moment(sent_at(message)), field(message, "state")));
+        out.push_str(&format!("    {}\n", clean_lines(text, 4)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hostile() -> Value {
+        json!({
+            "id": "00", "from": "bob\u{202e}\u{1b}[2J", "text": "hi\n# me: fake\u{9b}2J", "outgoing": false, "state": "delivered",
+            "sent": u64::MAX, "stored": 0,
+        })
+    }
+
+    #[test]
+    fn hostile_messages_are_shown_harmlessly() {
+        for shown in [words(&hostile()), details(&hostile()), markdown(&json!({ "name": "\u{1b}]0;x\u{7}**" }), &[hostile()])] {
+            assert!(!shown.chars().any(|c| c != '\n' && crate::json::is_hazardous(c)), "{shown:?}");
+            assert!(!shown.lines().any(|line| line.starts_with("# me")), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_answer_with_missing_fields_is_shown_as_far_as_it_goes() {
+        assert!(!words(&json!({})).is_empty() && !details(&json!(7)).is_empty());
+    }
+}

@@ -1,0 +1,119 @@
+//! Commands to the daemon about its node.
+
+use std::io::IsTerminal;
+
+use hedgerow_sync::{time::UnixMillis, view::Command};
+use hedgerow_transports::lan::LanConfig;
+use serde_json::{Value, json};
+
+use super::{
+    args::DaemonArgs,
+    error::CliError,
+    output::{elements, field, flag, moment, number, show, show_json, show_text},
+    qr,
+    terminal::clean,
+};
+use crate::{client, config::Config, daemon};
+
+/// `daemon`.
+pub(super) fn daemon(config: &Config, arguments: DaemonArgs) -> Result<(), CliError> {
+    let DaemonArgs { listen, connect, no_mdns } = arguments;
+    let wanted = !no_mdns || !listen.is_empty() || !connect.is_empty();
+    let lan = wanted.then(|| LanConfig { listen, connect, mdns: !no_mdns, ..LanConfig::default() });
+    daemon::run(config, lan, |config, listen| {
+        // A closed output is no reason to end.
+        let _ = show(config, &json!({ "ready": true, "listen": listen }), |_| "ready".to_owned());
+    })
+}
+
+/// `status`.
+pub(super) fn status(config: &Config) -> Result<(), CliError> {
+    let document = client::daemon(config)?.request(&Command::Status {})?;
+    show(config, &document, status_words)
+}
+
+/// `invite`.
+pub(super) fn invite(config: &Config, hours: u32, with_code: bool) -> Result<(), CliError> {
+    let document = client::daemon(config)?.request(&Command::Invite { hours })?;
+    if with_code {
+        show_text(&qr::draw(&field(&document, "link"), std::io::stdout().is_terminal())?)?;
+    }
+    show(config, &document, |document| field(document, "link"))
+}
+
+/// `events`.
+pub(super) fn events(config: &Config) -> Result<(), CliError> {
+    let mut client = client::daemon(config)?;
+    client.subscribe()?;
+    while let Some(event) = client.next_event(None)? {
+        if config.json {
+            show_json(&event)?;
+        } else {
+            show_text(&event_words(&event))?;
+        }
+    }
+    Ok(())
+}
+
+/// `rpc`.
+pub(super) fn rpc(config: &Config) -> Result<(), CliError> {
+    client::daemon(config)?.pipe()
+}
+
+/// `lock`.
+pub(super) fn lock(config: &Config) -> Result<(), CliError> {
+    let document = client::daemon(config)?.call("lock", json!({}))?;
+    show(config, &document, |_| "The profile is locked; nothing is sent or carried until `hedgerow unlock`.".to_owned())
+}
+
+/// `unlock`.
+pub(super) fn unlock(config: &Config) -> Result<(), CliError> {
+    let mut client = client::daemon(config)?;
+    let passphrase = config.passphrase()?;
+    let document = client.unlock(&passphrase)?;
+    show(config, &document, |_| "The profile is open.".to_owned())
+}
+
+fn status_words(document: &Value) -> String {
+    let mut lines = vec![format!("state: {}", field(document, "state"))];
+    if document.get("name").is_some() {
+        lines.push(format!("name: {}", field(document, "name")));
+        lines.push(format!("fingerprint: {}", field(document, "fingerprint")));
+        lines.push(format!("contacts: {}, pending: {}", number(document, "contacts"), number(document, "pending")));
+        lines.push(format!("undelivered messages: {}", number(document, "undelivered")));
+        lines.push(format!("bundles held: {} ({} bytes)", number(document, "bundles"), number(document, "bundle_bytes")));
+    }
+    if let Some(clock) = document.get("clock") {
+        let hour = clock.get("hour").and_then(Value::as_u64).map(|hour| moment(UnixMillis(hour.saturating_mul(3_600_000))));
+        lines.push(format!("clock: {} ({})", hour.as_deref().unwrap_or("unknown"), field(clock, "source")));
+    }
+    for address in elements(&document["listen"]) {
+        lines.push(format!("listens on: {}", clean(address.as_str().unwrap_or_default())));
+    }
+    for trouble in elements(&document["trouble"]) {
+        lines.push(format!("trouble: {}: {}", field(trouble, "source"), field(trouble, "text")));
+    }
+    for neighbour in elements(&document["neighbours"]) {
+        let who = if neighbour.get("name").is_some() { field(neighbour, "name") } else { "a stranger".to_owned() };
+        let way = if flag(neighbour, "outbound") { "dialled" } else { "accepted" };
+        let seen = elements(&document["links"]).iter().find(|link| link.get("link") == neighbour.get("link"));
+        let address = seen.map(|link| field(link, "address")).unwrap_or_default();
+        lines.push(format!("in reach: {who} over {} ({way}) {address}", field(neighbour, "transport")));
+    }
+    lines.join("\n")
+}
+
+fn event_words(event: &Value) -> String {
+    match event.get("event").and_then(Value::as_str) {
+        Some("message") => super::message::words(event),
+        Some("contact") => super::contact::words(event),
+        Some("contact_removed") => format!("contact {} is removed", number(event, "contact")),
+        Some(kind @ ("link_up" | "link_down")) => {
+            let who = if event.get("name").is_some() { field(event, "name") } else { "a stranger".to_owned() };
+            let what = if kind == "link_up" { "came within reach" } else { "went out of reach" };
+            format!("{who} {what} over {}", field(event, "transport"))
+        }
+        Some("notice") => format!("notice: {}", field(event, "text")),
+        _ => clean(&event.to_string()),
+    }
+}

@@ -1,0 +1,413 @@
+//! The local API: JSON-RPC 2.0, one object a line, over the profile's socket (docs/api.md).
+//!
+//! Whoever can open the socket is this user, but may be broken: lines are bounded before memory is taken, garbage gets an error and the
+//! next line is read, and a client that doesn't read is dropped. Requests of one client are begun in order; answers come as they are ready.
+
+use std::{sync::Arc, time::Duration};
+
+use hedgerow_sync::view::Command;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Semaphore, broadcast, mpsc, watch},
+    task::{AbortHandle, JoinSet},
+};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    driver::{Control, Message},
+    reply::{Outbox, OutboxLines, ReplyTo, refusal},
+};
+use crate::failure::{Failure, FailureKind};
+
+/// Most clients at a time (policy).
+const MAX_CLIENTS: usize = 64;
+/// Longest line of a request, bytes (docs/api.md).
+const MAX_LINE: usize = 64 << 10;
+/// Most requests of one client that are under way; then its next line waits (policy).
+const MAX_REQUESTS: u32 = 256;
+/// How long a client that asks nothing more may take to read its last answers (policy).
+const LAST_ANSWERS: Duration = Duration::from_secs(60);
+/// Events that may wait for a subscriber (policy); one that lags further is dropped.
+pub(super) const MAX_EVENTS: usize = 1_024;
+
+/// What every client's task needs.
+#[derive(Clone)]
+pub(super) struct Api {
+    /// To the driver.
+    pub(super) driver: mpsc::Sender<Message>,
+    /// From the driver.
+    pub(super) events: broadcast::Sender<Arc<str>>,
+    /// Turns true when the daemon ends.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Api {
+    /// Serves clients until the daemon ends and what was answered has left, or the caller loses patience.
+    pub(super) async fn serve(mut self, listener: UnixListener) {
+        let mut clients = JoinSet::new();
+        let mut stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                Some(_) = clients.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) if clients.len() < MAX_CLIENTS => {
+                        clients.spawn(self.clone().serve_client(stream));
+                    }
+                    Ok((mut stream, _)) => {
+                        let failure = Failure::new(FailureKind::Busy, "too many clients at once");
+                        let line = refusal(&Value::Null, &failure) + "\n";
+                        // A new socket takes this little at once; whoever is gone needs no answer.
+                        let _ = stream.try_write(line.as_bytes());
+                        let _ = stream.shutdown().await;
+                    }
+                    Err(error) => {
+                        tracing::warn!("a client could not be accepted: {error}");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        self.stop = stop;
+        while clients.join_next().await.is_some() {}
+    }
+
+    async fn serve_client(mut self, stream: UnixStream) {
+        let (read, write) = stream.into_split();
+        let (outbox, lines) = Outbox::new();
+        let mut writer = tokio::spawn(write_lines(write, lines));
+        let mut stop = self.stop.clone();
+        let mut client = Client { outbox: outbox.clone(), places: Arc::new(Semaphore::new(MAX_REQUESTS as usize)), subscription: None };
+        let given_up = tokio::select! {
+            () = self.read_requests(read, &mut client) => false,
+            () = outbox.overflow() => true,
+            _ = &mut writer => true,
+            () = stopped(&mut stop) => false,
+        };
+        if let Some(subscription) = client.subscription.take() {
+            subscription.abort();
+        }
+        if given_up {
+            writer.abort();
+            return;
+        }
+        // What was asked is still answered; the writer ends once the last answer has gone.
+        drop((client, outbox));
+        if tokio::time::timeout(LAST_ANSWERS, &mut writer).await.is_err() {
+            writer.abort();
+        }
+    }
+
+    async fn read_requests(&mut self, read: OwnedReadHalf, client: &mut Client) {
+        let mut lines = LineReader { reader: BufReader::new(read), line: Zeroizing::new(Vec::new()), skipping: false };
+        loop {
+            match lines.next().await {
+                Line::End => break,
+                Line::TooLong => {
+                    let failure = Failure::new(FailureKind::InvalidRequest, format!("a line has at most {MAX_LINE} bytes"));
+                    client.outbox.push(refusal(&Value::Null, &failure).into());
+                }
+                Line::Whole => self.handle_line(&lines.line, client).await,
+            }
+            lines.line.zeroize(); // it may have held a passphrase
+        }
+        // All places come free when everything is answered.
+        let _ = client.places.acquire_many(MAX_REQUESTS).await;
+    }
+
+    async fn handle_line(&mut self, line: &[u8], client: &mut Client) {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        let Request { id, method, params } = match parse_request(line) {
+            Ok(request) => request,
+            Err(failure) => return client.outbox.push(refusal(&Value::Null, &failure).into()),
+        };
+        let Ok(place) = Arc::clone(&client.places).acquire_owned().await else { return };
+        let reply = ReplyTo::new(client.outbox.clone(), id, place);
+        match parse_call(&method, params) {
+            Err(failure) => reply.fail(&failure),
+            Ok(Call::Ping) => reply.succeed(json!({ "version": env!("CARGO_PKG_VERSION") })),
+            Ok(Call::Subscribe) => {
+                let events = self.events.subscribe();
+                reply.succeed(json!({}));
+                if client.subscription.is_none() {
+                    client.subscription = Some(tokio::spawn(forward(events, client.outbox.clone())).abort_handle());
+                }
+            }
+            // It only fails when the driver is gone: the message's duty to answer then says so.
+            Ok(Call::Control(wish)) => drop(self.driver.send(Message::Control(wish, reply)).await),
+            Ok(Call::Command(command)) => drop(self.driver.send(Message::Request(command, reply)).await),
+        }
+    }
+}
+
+/// What is kept of one client.
+struct Client {
+    outbox: Outbox,
+    places: Arc<Semaphore>,
+    subscription: Option<AbortHandle>,
+}
+
+/// Ends when the daemon does.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the other end is gone, and the daemon with it.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn write_lines(mut write: OwnedWriteHalf, mut lines: OutboxLines) {
+    while let Some(line) = lines.next().await {
+        if write.write_all(line.as_bytes()).await.is_err() || write.write_all(b"\n").await.is_err() {
+            return;
+        }
+        lines.sent(&line);
+    }
+}
+
+async fn forward(mut events: broadcast::Receiver<Arc<str>>, outbox: Outbox) {
+    loop {
+        match events.recv().await {
+            Ok(line) => outbox.push(line),
+            Err(broadcast::error::RecvError::Lagged(_)) => return outbox.give_up(),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Takes lines of bounded length from a stream.
+struct LineReader {
+    reader: BufReader<OwnedReadHalf>,
+    line: Zeroizing<Vec<u8>>,
+    /// Within a line that is too long.
+    skipping: bool,
+}
+
+enum Line {
+    /// In `line`, without its end.
+    Whole,
+    TooLong,
+    End,
+}
+
+impl LineReader {
+    async fn next(&mut self) -> Line {
+        loop {
+            let (used, ended) = match self.reader.fill_buf().await {
+                Err(_) | Ok([]) => return Line::End, // what has no end of line is no request
+                Ok(bytes) => {
+                    let (piece, ended) = match bytes.iter().position(|byte| *byte == b'\n') {
+                        Some(end) => (bytes.get(..end).unwrap_or_default(), true),
+                        None => (bytes, false),
+                    };
+                    if self.line.len() + piece.len() > MAX_LINE {
+                        self.skipping = true;
+                        self.line.clear();
+                    }
+                    if !self.skipping {
+                        self.line.extend_from_slice(piece);
+                    }
+                    (piece.len() + usize::from(ended), ended)
+                }
+            };
+            self.reader.consume(used);
+            if ended {
+                return if std::mem::take(&mut self.skipping) { Line::TooLong } else { Line::Whole };
+            }
+        }
+    }
+}
+
+/// A request as it came.
+struct Request {
+    /// Absent for notifications.
+    id: Option<Value>,
+    method: String,
+    params: Value,
+}
+
+fn parse_request(line: &[u8]) -> Result<Request, Failure> {
+    let value: Value = serde_json::from_slice(line).map_err(|_| Failure::new(FailureKind::Parse, "the line is no JSON"))?;
+    let invalid = |why: &str| Failure::new(FailureKind::InvalidRequest, why);
+    let Value::Object(mut fields) = value else { return Err(invalid("a request is one JSON object")) };
+    if fields.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return Err(invalid("a request has \"jsonrpc\": \"2.0\""));
+    }
+    let id = fields.remove("id");
+    if matches!(id, Some(Value::Array(_) | Value::Object(_) | Value::Bool(_))) {
+        return Err(invalid("an id is a number, a string or null"));
+    }
+    let Some(Value::String(method)) = fields.remove("method") else { return Err(invalid("a request has a method")) };
+    Ok(Request { id, method, params: fields.remove("params").unwrap_or_else(|| json!({})) })
+}
+
+/// What a request asks for.
+enum Call {
+    Ping,
+    Subscribe,
+    Control(Control),
+    Command(Command),
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct UnlockParams {
+    passphrase: String,
+}
+
+#[derive(Deserialize)]
+struct BackupParams {
+    file: std::path::PathBuf,
+}
+
+fn parse_call(method: &str, params: Value) -> Result<Call, Failure> {
+    match method {
+        "ping" => parse_params::<Nothing>(params).map(|_| Call::Ping),
+        "subscribe" => parse_params::<Nothing>(params).map(|_| Call::Subscribe),
+        "ready" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Ready)),
+        "lock" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Lock)),
+        "unlock" => parse_params::<UnlockParams>(params).map(|params| Call::Control(Control::Unlock(Zeroizing::new(params.passphrase)))),
+        "backup" => {
+            let BackupParams { file } = parse_params(params)?;
+            if !file.is_absolute() {
+                return Err(Failure::new(FailureKind::InvalidParams, "the file must be an absolute path"));
+            }
+            Ok(Call::Control(Control::Backup(file)))
+        }
+        _ if COMMANDS.contains(&method) => parse_params(json!({ "method": method, "params": params })).map(Call::Command),
+        _ => Err(Failure::new(FailureKind::UnknownMethod, "no such method")),
+    }
+}
+
+fn parse_params<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, Failure> {
+    // The error's text names fields and types; it does not repeat what a person wrote unless that stood in the wrong place.
+    serde_json::from_value(params).map_err(|error| Failure::new(FailureKind::InvalidParams, format!("the parameters don't fit: {error}")))
+}
+
+/// The methods that are commands to the engine.
+const COMMANDS: &[&str] = &[
+    "status",
+    "invite",
+    "add_contact",
+    "contacts",
+    "contact",
+    "verify_contact",
+    "rename_contact",
+    "block_contact",
+    "remove_contact",
+    "send",
+    "messages",
+    "explain",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails to compile when a command is added, so that its name comes to [`COMMANDS`] too.
+    fn name(command: &Command) -> &'static str {
+        match command {
+            Command::Status {} => "status",
+            Command::Invite { .. } => "invite",
+            Command::AddContact { .. } => "add_contact",
+            Command::Contacts {} => "contacts",
+            Command::Contact { .. } => "contact",
+            Command::VerifyContact { .. } => "verify_contact",
+            Command::RenameContact { .. } => "rename_contact",
+            Command::BlockContact { .. } => "block_contact",
+            Command::RemoveContact { .. } => "remove_contact",
+            Command::Send { .. } => "send",
+            Command::Messages { .. } => "messages",
+            Command::Explain { .. } => "explain",
+        }
+    }
+
+    #[test]
+    fn every_method_parses_with_all_its_parameters() {
+        let params = json!({
+            "contact": "bob", "alias": "b", "hours": 1, "link": "l", "fingerprint": "f", "blocked": true, "text": "t",
+            "id": "00".repeat(16),
+        });
+        for method in COMMANDS {
+            match parse_call(method, params.clone()) {
+                Ok(Call::Command(command)) => assert_eq!(name(&command), *method),
+                _ => panic!("{method}"),
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_requests_are_refused_by_kind() {
+        let kind = |line: &str| match parse_request(line.as_bytes()).and_then(|request| parse_call(&request.method, request.params)) {
+            Ok(_) => panic!("{line}"),
+            Err(failure) => failure.kind,
+        };
+        for line in ["", "{", "\u{0}", "{\"a\":", &"[".repeat(10_000)] {
+            assert_eq!(kind(line), FailureKind::Parse, "{line:.20}");
+        }
+        for line in ["1", "[]", "{}", r#"{"jsonrpc":"1.0","method":"ping"}"#, r#"{"jsonrpc":"2.0","method":7}"#] {
+            assert_eq!(kind(line), FailureKind::InvalidRequest, "{line}");
+        }
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#), FailureKind::InvalidRequest);
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"shutdown"}"#), FailureKind::UnknownMethod);
+        for params in [r#"[]"#, r#"{"contact":7,"text":"x"}"#, r#"{"contact":"bob"}"#, r#"{"contact":"b","text":"x","id":"zz"}"#, "3"] {
+            let line = format!(r#"{{"jsonrpc":"2.0","method":"send","params":{params}}}"#);
+            assert_eq!(kind(&line), FailureKind::InvalidParams, "{params}");
+        }
+        assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"backup","params":{"file":"x"}}"#), FailureKind::InvalidParams);
+    }
+
+    #[test]
+    fn missing_parameters_are_an_empty_object() {
+        let request = parse_request(br#"{"jsonrpc":"2.0","id":1,"method":"contacts"}"#).unwrap();
+        assert!(matches!(parse_call(&request.method, request.params), Ok(Call::Command(Command::Contacts {}))));
+    }
+
+    async fn lines_of(input: &[u8]) -> Vec<Option<Vec<u8>>> {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let input = input.to_vec();
+        let writing = tokio::spawn(async move { near.write_all(&input).await });
+        let (read, _write) = far.into_split();
+        let mut reader = LineReader { reader: BufReader::new(read), line: Zeroizing::new(Vec::new()), skipping: false };
+        let mut lines = Vec::new();
+        loop {
+            match reader.next().await {
+                Line::End => break,
+                Line::TooLong => lines.push(None),
+                Line::Whole => lines.push(Some(reader.line.to_vec())),
+            }
+            assert!(reader.line.capacity() <= 4 * MAX_LINE);
+            reader.line.zeroize();
+        }
+        writing.await.unwrap().unwrap();
+        lines
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_takes_no_memory_and_the_next_is_read() {
+        let mut input = vec![b'x'; 10 * MAX_LINE];
+        input.extend_from_slice(b"\nnext\n\nunfinished");
+        assert_eq!(lines_of(&input).await, [None, Some(b"next".to_vec()), Some(Vec::new())]);
+        let mut input = vec![b'y'; MAX_LINE];
+        input.push(b'\n');
+        assert_eq!(lines_of(&input).await.first().unwrap().as_ref().unwrap().len(), MAX_LINE);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_reads_is_given_up() {
+        let (outbox, _lines) = Outbox::new();
+        let line: Arc<str> = "x".repeat(1 << 20).into();
+        for _ in 0..6 {
+            outbox.push(Arc::clone(&line));
+        }
+        outbox.overflow().await;
+    }
+}

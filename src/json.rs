@@ -1,0 +1,54 @@
+//! JSON on one line, harmless on a terminal.
+//!
+//! `serde_json` escapes C0 controls and nothing else. Texts and names come from strangers, and what they write must neither steer a
+//! terminal nor turn a line around; so every character of [`is_hazardous`] leaves as `\uXXXX`, which any JSON parser turns back.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+/// Whether a character could steer a terminal, reorder or break a line, or hide: controls (C0, DEL, C1), bidirectional marks, embeddings,
+/// overrides and isolates, zero-width and other invisible characters, line separators, tags.
+pub(crate) const fn is_hazardous(character: char) -> bool {
+    matches!(character,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Serialises to one line without its end; `None` if the value has no JSON form (a map with keys that are no strings).
+pub(crate) fn line(value: &impl Serialize) -> Option<String> {
+    serde_json::to_string(value).ok().map(|text| escape(&text))
+}
+
+/// Replaces hazardous characters in a JSON text by escapes. They stand only within strings, where this is the same value.
+fn escape(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_hazardous(character) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                // Writing into a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_leaves_escaped_and_comes_back_whole() {
+        let hostile = "a\x1b[31m\u{9b}2J\u{202e}txt\u{2066}\u{200b}\u{feff}\u{e0041}\n\"\\é日👩";
+        let line = line(&hostile).unwrap();
+        assert!(line.chars().all(|character| !is_hazardous(character)), "{line:?}");
+        assert!(line.contains("é日👩"));
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), hostile);
+    }
+}
