@@ -232,6 +232,7 @@ impl Engine {
                 self.changed.insert((contact, false, row.id), row.clone());
             }
             self.note_read(contact)?;
+            self.forget_mail(contact);
         }
         Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
     }
