@@ -244,6 +244,9 @@ impl Engine {
         self.holdings.forget_gone(self.store.as_mut(), &id)?;
         let hour = self.hour(now);
         let origin = from.map_or(Origin::StrangerInbound, Origin::Contact);
+        if let Some(contact) = from {
+            self.make_room_in_share(hour, contact, bundle.bytes().len())?;
+        }
         self.make_room(now, bundle.bytes().len())?;
         self.holdings.insert(self.store.as_mut(), &bundle, origin, clamp_age(age, hour, bundle.header().created), hour)?;
         self.route_new(&id);
@@ -274,6 +277,11 @@ impl Engine {
             }
             Some(Known::Gone(GoneReason::Dropped)) if sender.is_none() => return Ok(Some(Refusal::Unwanted)),
             Some(Known::Gone(GoneReason::Dropped)) | None => {}
+        }
+        if let Peer::Contact(contact) | Peer::Invited(contact) = peer
+            && self.lacks_room(contact, bundle)
+        {
+            return Some(Refusal::Room);
         }
         // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
         let (Peer::Contact(from) | Peer::Invited(from)) = peer else { return Ok(None) };
