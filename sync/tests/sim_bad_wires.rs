@@ -44,34 +44,34 @@ fn everything_arrives(faults: Faults, seeds: u64, count: usize) {
 
 #[test]
 fn sim_lost_messages_cost_a_session_and_nothing_else() {
-    everything_arrives(Faults { loss: 0.03, ..Faults::NONE }, 8, 15);
+    everything_arrives(Faults { loss: 0.03, ..Faults::NONE }, 5, 15);
 }
 
 #[test]
 fn sim_repeated_messages_cost_a_session_and_nothing_else() {
-    everything_arrives(Faults { duplicate: 0.03, ..Faults::NONE }, 8, 15);
+    everything_arrives(Faults { duplicate: 0.03, ..Faults::NONE }, 5, 15);
 }
 
 #[test]
 fn sim_reordered_messages_cost_a_session_and_nothing_else() {
-    everything_arrives(Faults { reorder: 0.05, delay: Duration::from_millis(30), ..Faults::NONE }, 8, 15);
+    everything_arrives(Faults { reorder: 0.05, delay: Duration::from_millis(30), ..Faults::NONE }, 5, 15);
 }
 
 #[test]
 fn sim_breaks_every_ten_seconds_lose_nothing() {
-    everything_arrives(Faults { cut_mean: Some(10 * SECOND), rate: 20_000, delay: Duration::from_millis(80), ..Faults::NONE }, 8, 20);
+    everything_arrives(Faults { cut_mean: Some(10 * SECOND), rate: 20_000, delay: Duration::from_millis(80), ..Faults::NONE }, 5, 20);
 }
 
 #[test]
 fn sim_breaks_within_handshakes_lose_nothing() {
-    everything_arrives(Faults { cut_mean: Some(SECOND), rate: 10_000, delay: Duration::from_millis(100), ..Faults::NONE }, 8, 10);
+    everything_arrives(Faults { cut_mean: Some(SECOND), rate: 10_000, delay: Duration::from_millis(100), ..Faults::NONE }, 5, 10);
 }
 
 #[test]
 fn sim_everything_at_once_loses_nothing() {
     let faults =
         Faults { rate: 30_000, delay: Duration::from_millis(40), loss: 0.02, duplicate: 0.02, reorder: 0.02, cut_mean: Some(20 * SECOND) };
-    everything_arrives(faults, 8, 20);
+    everything_arrives(faults, 5, 20);
 }
 
 #[test]

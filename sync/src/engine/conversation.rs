@@ -231,6 +231,7 @@ impl Engine {
             sealed: 0,
         };
         if self.store.insert_message(&row)? {
+            self.count_mail(contact, &row.text);
             self.changed.insert((contact, false, row.id), Changed { row, saved: true });
         }
         Ok(())
@@ -268,6 +269,7 @@ impl Engine {
         let due = UnixMillis(now.wall.0.saturating_add(delay.as_millis() as u64));
         self.store.insert_ack(&AckRow { bundle, secret: zeroize::Zeroizing::new(*secret.expose()), due })?;
         self.acks.insert(bundle, (due, zeroize::Zeroizing::new(*secret.expose())));
+        self.holdings.note_opened(&bundle);
         // One timer is enough: when it comes, the next is set.
         let earlier = self.timers.iter().any(|(at, timer)| *timer == Timer::Acks && *at <= now.mono + delay);
         if !earlier {

@@ -249,8 +249,15 @@ impl Engine {
         }
         self.holdings.forget_gone(self.store.as_mut(), &id)?;
         let hour = self.hour(now);
+        self.make_room_in_share(hour, contact, bundle.bytes().len())?;
         self.make_room(now, bundle.bytes().len())?;
-        self.holdings.insert(self.store.as_mut(), &bundle, Origin::Contact(contact), clamp_age(age, hour, bundle.header().created), hour)?;
+        self.holdings.insert(
+            self.store.as_mut(),
+            &bundle,
+            Origin::Contact(contact),
+            clamp_age(age, hour, bundle.header().created),
+            hour,
+        )?;
         self.route_new(&id);
         if let Some(row) = self.holdings.row(&id) {
             let (created, expiry) = (row.created, expiry_of(row));
@@ -297,6 +304,11 @@ impl Engine {
             }
             Some(Known::Gone(GoneReason::Dropped)) if sender.is_none() => return Ok(Some(Refusal::Unwanted)),
             Some(Known::Gone(GoneReason::Dropped)) | None => {}
+        }
+        if let Peer::Contact(contact) | Peer::Invited(contact) = peer
+            && self.lacks_room(contact, bundle)
+        {
+            return Ok(Some(Refusal::Room));
         }
         // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
         let (Peer::Contact(from) | Peer::Invited(from)) = peer else { return Ok(None) };
