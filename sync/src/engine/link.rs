@@ -88,6 +88,7 @@ pub(super) struct LinkState {
     pub(super) in_flight_bytes: usize,
     /// To be offered, in order.
     pub(super) backlog: VecDeque<BundleId>,
+    pub(super) in_backlog: HashSet<BundleId>,
     /// Offers without an answer, oldest first.
     pub(super) offers: VecDeque<(u16, Vec<BundleId>)>,
     pub(super) next_offer: u16,
@@ -143,6 +144,7 @@ impl LinkState {
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
             backlog: VecDeque::new(),
+            in_backlog: HashSet::new(),
             offers: VecDeque::new(),
             next_offer: 0,
             next_peer_offer: 0,
@@ -171,6 +173,13 @@ impl LinkState {
     pub(super) fn push(&mut self, id: BundleId) {
         if !self.known.contains(&id) && self.queued.insert(id) {
             self.queue.push_back(id);
+        }
+    }
+
+    /// Notes a bundle to be offered, unless the peer has it or it is on its way.
+    pub(super) fn offer(&mut self, id: BundleId) {
+        if !self.known.contains(&id) && !self.queued.contains(&id) && self.in_backlog.insert(id) {
+            self.backlog.push_back(id);
         }
     }
 
