@@ -7,7 +7,10 @@ use std::{
 
 use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 
-use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
+use super::{
+    config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW},
+    recognise::Listed,
+};
 use crate::{
     id::{BundleId, ContactId, ShortId},
     reconcile::{ItemSet, Reconciler},
@@ -71,6 +74,8 @@ pub(super) struct LinkState {
     pub(super) ping_sent: Option<Instant>,
     /// People were told that it is up.
     pub(super) told: bool,
+    /// Whom our list named, until the other's list has come.
+    pub(super) listed: Listed,
     /// A newer link to the same device, and when this one was asked for a sign of life because of it.
     pub(super) rival: Option<(LinkId, Instant)>,
     /// The link is being closed; nothing more is sent or handled.
@@ -134,6 +139,7 @@ impl LinkState {
             last_heard: now,
             ping_sent: None,
             told: false,
+            listed: Vec::new(),
             rival: None,
             closing: false,
             set: ItemSet::new(),
