@@ -18,7 +18,7 @@ use crate::{
 pub(super) enum Peer {
     /// Nobody we know.
     Stranger,
-    /// Somebody who holds the pending link of this contact-to-be.
+    /// Somebody who holds the pending link of this contact-to-be, or the repair secret of this contact.
     Invited(ContactId),
     /// This contact.
     Contact(ContactId),
@@ -59,6 +59,8 @@ pub(super) struct LinkState {
     pub(super) peer: Peer,
     /// UPGRADE went out (docs/protocol.md, section 7.6).
     pub(super) upgrade_sent: bool,
+    /// This contact listed its repair, and this node did not (docs/protocol.md, section 7.7).
+    pub(super) repair_hint: Option<ContactId>,
     pub(super) shorts: ShortIds,
     pub(super) hello: Option<Hello>,
     pub(super) opened: Instant,
@@ -107,6 +109,7 @@ impl LinkState {
             phase: Phase::Recognising,
             peer: Peer::Stranger,
             upgrade_sent: false,
+            repair_hint: None,
             hello: None,
             opened: now,
             last_heard: now,

@@ -13,7 +13,7 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
-//! sent to whom), `exchange` (becoming contacts), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//! sent to whom), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
 //!
 //! This version carries for nobody but the two ends of a bundle: `routing` is the place where that changes.
 
@@ -30,6 +30,7 @@ mod pair;
 mod profile;
 mod recognise;
 mod records;
+mod repair;
 mod routing;
 mod transfer;
 
@@ -52,7 +53,7 @@ pub use self::{
     profile::create_profile,
 };
 use crate::{
-    crypto::ratchet::Place,
+    crypto::{exchange::repair::Day, ratchet::Place},
     id::{BundleId, ContactId, MessageId, Tag},
     store::{MessageRow, Origin, Setting, Store, StoreError},
     time::{Hour, Instant, Now, UnixMillis},
@@ -69,6 +70,20 @@ enum Expected {
     Request(ContactId),
     /// The reply to our request.
     Reply(ContactId),
+    /// A contact's offer of a repair, of this day.
+    RepairOffer(ContactId, Day),
+    /// The answer to our offer of a repair.
+    RepairAnswer(ContactId),
+}
+
+impl Expected {
+    /// Whether it belongs to an exchange or repair with this contact, and so to a session of those who are not contacts yet or again.
+    fn is_exchange_of(self, contact: ContactId) -> bool {
+        match self {
+            Self::Message(..) => false,
+            Self::Request(id) | Self::Reply(id) | Self::RepairOffer(id, _) | Self::RepairAnswer(id) => id == contact,
+        }
+    }
 }
 
 /// What a timer is for. Timers may fire without need: their handlers look again.
@@ -82,6 +97,8 @@ enum Timer {
     Receipt(ContactId),
     /// An ack secret is due.
     Acks,
+    /// A receipt may be late, or a repair no longer listed.
+    Repair(ContactId),
 }
 
 /// The engine of one profile.
@@ -106,6 +123,10 @@ pub struct Engine {
     tries: HashMap<Tag, u8>,
     /// Ack secrets that wait, with their due time.
     acks: BTreeMap<BundleId, (UnixMillis, [u8; 16])>,
+    /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
+    repair_day: Option<Day>,
+    /// Counts rounds of housekeeping, for repairs that are listed by turns.
+    repair_turn: u32,
 
     /// Messages that changed in this batch; saved and told once at its end.
     changed: BTreeMap<(ContactId, bool, MessageId), MessageRow>,
@@ -153,6 +174,8 @@ impl Engine {
             tags: HashMap::new(),
             tries: HashMap::new(),
             acks,
+            repair_day: None,
+            repair_turn: 0,
             changed: BTreeMap::new(),
             told: BTreeSet::new(),
             exchanges: BTreeSet::new(),
@@ -162,6 +185,7 @@ impl Engine {
             store,
         };
         engine.load_contacts(now)?;
+        engine.note_restored(now)?;
         Ok(engine)
     }
 
@@ -274,6 +298,7 @@ impl Engine {
                     self.busy_contacts.insert(contact);
                 }
                 Timer::Acks => self.tell_due_acks(now)?,
+                Timer::Repair(contact) => self.check_repair(now, contact),
             }
         }
         Ok(())
@@ -354,12 +379,17 @@ impl Engine {
             }
             None => {}
         }
+        self.tags.extend(self.repair_tags(contact));
     }
 
     /// Takes out every tag that a contact may send under.
     fn forget_tags_of(&mut self, id: ContactId) {
         self.tags.retain(|_, expected| {
-            let (Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) = *expected;
+            let (Expected::Message(contact, _)
+            | Expected::Request(contact)
+            | Expected::Reply(contact)
+            | Expected::RepairOffer(contact, _)
+            | Expected::RepairAnswer(contact)) = *expected;
             contact != id
         });
     }

@@ -28,7 +28,10 @@ impl Engine {
             self.outputs.push_back(Output::Close(link));
             return;
         }
-        let entries: Vec<[u8; 8]> = self.listed_keys().iter().map(|(_, _, keys)| keys.own_entry(&info)).collect();
+        let repairs = self.listed_repairs();
+        let listed = self.listed_keys();
+        let entries: Vec<[u8; 8]> =
+            repairs.iter().map(|(_, keys)| keys).chain(listed.iter().map(|(_, _, keys)| keys)).map(|keys| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
         self.links.insert(link, LinkState::new(properties, info, now.mono));
         self.outputs.push_back(Output::Recognise { link, list });
@@ -38,8 +41,10 @@ impl Engine {
         let Some(info) = self.links.get(&link).filter(|link| matches!(link.phase, Phase::Recognising)).map(|link| link.info.clone()) else {
             return;
         };
-        let matched = self.find_peer(list, &info);
+        let matched = self.find_repairing(list, &info).or_else(|| self.find_peer(list, &info));
+        let hint = self.find_repair_hint(list, &info);
         let Some(state) = self.links.get_mut(&link) else { return };
+        state.repair_hint = hint;
         let (peer, verdict) = match matched {
             Some((peer, keys)) => (peer, Verdict::matched(&keys, &info)),
             None => (Peer::Stranger, Verdict::unrecognised(self.rng.as_mut())),
@@ -63,7 +68,8 @@ impl Engine {
             .values()
             .filter_map(|contact| Some((Peer::Invited(contact.row.id), 0, exchange_keys(contact.exchange.as_ref()?)?)))
             .collect();
-        contacts.truncate(RECOGNITION_ENTRIES - pending.len().min(RECOGNITION_ENTRIES));
+        let other = pending.len() + self.listed_repairs().len();
+        contacts.truncate(RECOGNITION_ENTRIES - other.min(RECOGNITION_ENTRIES));
         contacts
             .into_iter()
             .filter_map(|(_, id, pair)| {
@@ -114,7 +120,7 @@ impl Engine {
         state.phase = Phase::Open;
         state.peer = if recognised { candidate } else { Peer::Stranger };
         state.last_heard = now.mono;
-        let peer = state.peer;
+        let (peer, hint) = (state.peer, state.repair_hint);
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let hello = Hello { beacon, hour, window: self.config.window, carries: false };
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
@@ -124,6 +130,9 @@ impl Engine {
             Peer::Invited(_) | Peer::Stranger => {}
         }
         self.tell_link(link, true);
+        if let Some(contact) = hint.filter(|_| !recognised) {
+            self.note_repair_hint(now, link, contact);
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use hedgerow_transports::LinkId;
 use rand_core::Rng;
 
 use super::{
-    Engine, Expected, Output, Timer,
+    Engine, Output, Timer,
     config::MAX_UNANSWERED_OFFERS,
     holdings::{Known, expiry_of},
     link::{InFlight, LinkState, Peer},
@@ -234,7 +234,7 @@ impl Engine {
         let expected = self.tags.get(&bundle.header().tag);
         match peer {
             Peer::Contact(_) => {}
-            Peer::Invited(contact) if matches!(expected, Some(Expected::Request(id) | Expected::Reply(id)) if *id == contact) => {}
+            Peer::Invited(contact) if expected.is_some_and(|expected| expected.is_exchange_of(contact)) => {}
             Peer::Invited(_) | Peer::Stranger => return Some(Refusal::NotCarried),
         }
         match self.holdings.known(&bundle.id()) {
@@ -266,6 +266,7 @@ impl Engine {
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             let sent = state.answered(short).ok_or(Breach)?;
             let by_contact = state.peer.contact().is_some();
+            self.watch_receipt(link, &sent.id);
             self.note_handed(&sent.id, by_contact)?;
         }
         self.busy_links.insert(link);

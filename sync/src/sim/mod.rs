@@ -24,7 +24,7 @@ use crate::{
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
     id::{ContactId, MessageId},
     session::{Role, Session, SessionEvent},
-    store::{Store, StoreError, memory::MemoryStore},
+    store::{Setting, Store, StoreError, memory::MemoryStore},
     time::{Instant, Now, UnixMillis},
     view::{Answer, Command, CommandError, ContactState, Event, Message},
 };
@@ -174,6 +174,25 @@ impl Sim {
                 self.bring_up(WireId(wire));
             }
         }
+    }
+
+    /// Stops a node and starts it with a copy of its store from before, as after `hedgerow restore`. Handles of the store that it had
+    /// no longer steer it; the one returned does.
+    #[expect(clippy::expect_used, reason = "a harness: a store that can't be written ends the test")]
+    pub fn restore(&mut self, node: NodeId, backup: &MemoryStore) -> MemoryStore {
+        self.kill(node);
+        let mut store = backup.clone();
+        store.reopen();
+        store.begin().expect("a snapshot takes a transaction");
+        store.save_setting(Setting::Restored, &[1]).expect("a snapshot takes a setting");
+        store.commit().expect("a snapshot commits");
+        let (handle, reopened) = (store.handle(), store);
+        self.nodes[node.0].open = Box::new(move || {
+            reopened.reopen();
+            Box::new(reopened.handle())
+        });
+        self.revive(node);
+        handle
     }
 
     /// Asks a node something; `None` if it restarted meanwhile, so that the answer is not known.

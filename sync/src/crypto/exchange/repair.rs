@@ -78,7 +78,12 @@ pub enum Side {
 impl Side {
     /// The side of `own` towards `other`.
     pub fn of(own: &Card, other: &Card) -> Self {
-        if hash(&[own.identity()]) < hash(&[other.identity()]) { Self::Lower } else { Self::Higher }
+        Self::of_identities(own.identity(), other.identity())
+    }
+
+    /// The same for identity keys alone.
+    pub fn of_identities(own: &[u8; 32], other: &[u8; 32]) -> Self {
+        if hash(&[own]) < hash(&[other]) { Self::Lower } else { Self::Higher }
     }
 
     /// The other one.
