@@ -261,7 +261,9 @@ impl Engine {
     pub(super) fn offer_repair(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         let hour = self.hour(now);
         let in_reach = !self.links_to(contact).is_empty();
-        let Some(state) = self.contacts.get_mut(&contact).filter(|state| state.row.state == ContactState::Established) else { return Ok(()) };
+        let Some(state) = self.contacts.get_mut(&contact).filter(|state| state.row.state == ContactState::Established) else {
+            return Ok(());
+        };
         let Some(pair) = state.pair.as_mut() else { return Ok(()) };
         let repair = &mut pair.repair;
         let (today, last) = (Day::of(hour), repair.last_offered);
@@ -451,9 +453,10 @@ impl Engine {
 
     /// What is kept for the repairs of all contacts, with this device's side.
     fn repairs(&self) -> impl Iterator<Item = (ContactId, &Repair, Side)> {
-        self.contacts.values().filter(|contact| contact.row.state == ContactState::Established).filter_map(|contact| {
-            Some((contact.row.id, &contact.pair.as_ref()?.repair, self.side_towards(contact)?))
-        })
+        self.contacts
+            .values()
+            .filter(|contact| contact.row.state == ContactState::Established)
+            .filter_map(|contact| Some((contact.row.id, &contact.pair.as_ref()?.repair, self.side_towards(contact)?)))
     }
 
     /// Which side this device is towards a contact, from the identity on its card, which was checked when it was stored.

@@ -176,20 +176,27 @@ impl Sim {
         }
     }
 
-    /// Stops a node and starts it with a copy of its store from before, as after `hedgerow restore`. Handles of the store that it had
-    /// no longer steer it; the one returned does.
+    /// Stops a node and starts it with a copy of `backup`, as after `hedgerow restore`.
+    ///
+    /// Handles of the store that it had no longer steer it; the one returned does.
     #[expect(clippy::expect_used, reason = "a harness: a store that can't be written ends the test")]
     pub fn restore(&mut self, node: NodeId, backup: &MemoryStore) -> MemoryStore {
-        self.kill(node);
         let mut store = backup.clone();
         store.reopen();
         store.begin().expect("a snapshot takes a transaction");
         store.save_setting(Setting::Restored, &[1]).expect("a snapshot takes a setting");
         store.commit().expect("a snapshot commits");
-        let (handle, reopened) = (store.handle(), store);
+        self.swap(node, &store)
+    }
+
+    /// The same without a mark in the store, as when a disk's image is put back: the node can't know.
+    pub fn swap(&mut self, node: NodeId, store: &MemoryStore) -> MemoryStore {
+        self.kill(node);
+        let store = store.clone();
+        let handle = store.handle();
         self.nodes[node.0].open = Box::new(move || {
-            reopened.reopen();
-            Box::new(reopened.handle())
+            store.reopen();
+            Box::new(store.handle())
         });
         self.revive(node);
         handle

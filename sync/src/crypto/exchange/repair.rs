@@ -502,11 +502,8 @@ impl AnswerState {
     /// [`SealError::Try`] for a try above 15.
     pub fn seal(&self, number: u8, envelope: Envelope, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Sealed, SealError> {
         check_try(number)?;
-        let keys = BundleKeys {
-            tag: self.base.answer_tag(number),
-            header: self.base.answer_header(number),
-            message: self.message.duplicate(),
-        };
+        let keys =
+            BundleKeys { tag: self.base.answer_tag(number), header: self.base.answer_header(number), message: self.message.duplicate() };
         Ok(seal_bundle(&keys, envelope, &header_fields(&self.f), &self.body, MAX_BUNDLE_LEN, rng)?)
     }
 
