@@ -18,6 +18,8 @@ pub(crate) const MAX_EXCHANGES: usize = 256;
 pub(crate) const MAX_UNANSWERED_OFFERS: usize = 16;
 /// Bundles with one expected tag that are tried, at most (docs/protocol.md, section 8.3).
 pub(crate) const MAX_TRIES_PER_TAG: u8 = 8;
+/// Ids that a peer has been asked for on one link and has not sent, at most (guess: sixteen full offers, four times over; bounds memory).
+pub(crate) const MAX_ASKED_IDS: usize = 16_384;
 /// How far a contact's text may move the conversation's order (guess): above it, it is placed last.
 pub(crate) const MAX_ORDER_STEP: u64 = 1_000_000;
 /// Messages that a contact may ask for again, in 24 hours (docs/protocol.md, section 8.6).
@@ -38,6 +40,8 @@ pub struct EngineConfig {
     pub ping_after: Duration,
     /// Silence after PING after which a link is closed. Default 10 s.
     pub pong_within: Duration,
+    /// How long recognition may take after a handshake. Default 10 s (guess: a hundred times what it takes at 10 kB/s).
+    pub recognise_within: Duration,
     /// Silence after which a newer link from the same device replaces an older one. Default 5 s (design brief, section 2).
     pub replace_after: Duration,
     /// Mean of the delay of receipts while their reader is not in reach. Default 60 s (design brief, 4.4).
@@ -65,6 +69,7 @@ impl Default for EngineConfig {
         Self {
             ping_after: Duration::from_secs(20),
             pong_within: Duration::from_secs(10),
+            recognise_within: Duration::from_secs(10),
             replace_after: Duration::from_secs(5),
             receipt_delay: Duration::from_secs(60),
             ack_delay: (Duration::from_secs(30 * 60), Duration::from_secs(4 * 3600)),

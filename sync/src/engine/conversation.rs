@@ -15,8 +15,8 @@ use crate::{
         bundle_seal::{AckSecret, Envelope},
         ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
     },
-    id::{BundleId, ContactId, MessageId},
-    store::{AckRow, MessageRow, OutboxRow, SkippedRow, StoreError},
+    id::{BundleId, ContactId, MessageId, Tag},
+    store::{AckRow, MessageRow, Origin, OutboxRow, SkippedRow, StoreError},
     time::{Hour, Now, UnixMillis},
     view::{ContactState, MessageState},
     wire::{
@@ -40,27 +40,55 @@ struct Purpose {
 
 impl Engine {
     /// Opens a bundle that has just been stored, and all held ones that become expected by it.
-    pub(super) fn open_bundle(&mut self, now: Now, bundle: Bundle) -> Result<(), StoreError> {
-        let mut work = VecDeque::from([bundle]);
-        while let Some(bundle) = work.pop_front() {
-            let tag = bundle.header().tag;
-            if self.tries.get(&tag).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG) {
-                continue;
-            }
-            let (opened, newly_expected) = self.try_open(now, &bundle)?;
-            if !opened {
-                if self.tags.contains_key(&tag) {
-                    *self.tries.entry(tag).or_default() += 1;
+    ///
+    /// `from` is who handed it over. Tries are counted apart for the sender itself and for all others, so that nobody's garbage under a
+    /// copied tag uses up those of the real message.
+    pub(super) fn open_bundle(&mut self, now: Now, bundle: Bundle, from: Option<ContactId>) -> Result<(), StoreError> {
+        let mut held = VecDeque::new();
+        let mut next = Some((bundle, from));
+        while let Some((bundle, from)) = next.take() {
+            held.extend(self.open_or_count(now, &bundle, from)?);
+            while let (None, Some(id)) = (&next, held.pop_front()) {
+                let Some(row) = self.holdings.row(&id) else { continue };
+                let from = if let Origin::Contact(contact) = row.origin { Some(contact) } else { None };
+                if self.is_tried_out(&row.tag, from) {
+                    continue;
                 }
-                continue;
-            }
-            self.tries.remove(&tag);
-            for id in newly_expected {
                 let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
-                work.extend(bytes.and_then(|bytes| Bundle::decode(bytes).ok()));
+                next = bytes.and_then(|bytes| Bundle::decode(bytes).ok()).map(|bundle| (bundle, from));
             }
         }
         Ok(())
+    }
+
+    /// Opens a bundle, or counts the failure; returns the bundles held that are expected since.
+    fn open_or_count(&mut self, now: Now, bundle: &Bundle, from: Option<ContactId>) -> Result<Vec<BundleId>, StoreError> {
+        let tag = bundle.header().tag;
+        if self.is_tried_out(&tag, from) {
+            return Ok(Vec::new());
+        }
+        let (opened, newly_expected) = self.try_open(now, bundle)?;
+        if opened {
+            self.forget_tries(&tag);
+        } else if self.tags.contains_key(&tag) {
+            *self.tries.entry((tag, self.is_sender(&tag, from))).or_default() += 1;
+        }
+        Ok(newly_expected)
+    }
+
+    fn is_tried_out(&self, tag: &Tag, from: Option<ContactId>) -> bool {
+        self.tries.get(&(*tag, self.is_sender(tag, from))).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG)
+    }
+
+    /// Whether a bundle under this tag comes from the very contact that is expected to use it.
+    fn is_sender(&self, tag: &Tag, from: Option<ContactId>) -> bool {
+        self.tags.get(tag).is_some_and(|expected| from == Some(expected.contact()))
+    }
+
+    fn forget_tries(&mut self, tag: &Tag) {
+        for by_sender in [false, true] {
+            self.tries.remove(&(*tag, by_sender));
+        }
     }
 
     /// Tries the keys that a bundle's tag points to. Returns whether it opened, and the bundles held that are expected since.
@@ -109,7 +137,7 @@ impl Engine {
         let hour = self.hour(now);
         for tag in &opened.forget {
             self.tags.remove(tag);
-            self.tries.remove(tag);
+            self.forget_tries(tag);
         }
         let mut newly = Vec::new();
         for (tag, place) in opened.expect {
@@ -239,7 +267,11 @@ impl Engine {
         let due = UnixMillis(now.wall.0.saturating_add(delay.as_millis() as u64));
         self.store.insert_ack(&AckRow { bundle, secret: zeroize::Zeroizing::new(*secret.expose()), due })?;
         self.acks.insert(bundle, (due, *secret.expose()));
-        self.timers.insert((now.mono + delay, Timer::Acks));
+        // One timer is enough: when it comes, the next is set.
+        let earlier = self.timers.iter().any(|(at, timer)| *timer == Timer::Acks && *at <= now.mono + delay);
+        if !earlier {
+            self.timers.insert((now.mono + delay, Timer::Acks));
+        }
         Ok(())
     }
 
@@ -315,7 +347,7 @@ impl Engine {
             })?;
         }
         let Some(pair) = self.pair(contact) else { return Ok(()) };
-        pair.close_number(number);
+        pair.give_up(number);
         pair.unsealed = true;
         pair.dirty = true;
         self.store.delete_outbox(contact, number)?;
@@ -371,6 +403,9 @@ impl Engine {
             }
             for mut row in rows {
                 if !self.seal_text(now, &mut row)? {
+                    if let Some(pair) = self.pair(contact) {
+                        pair.unsealed = true;
+                    }
                     return Ok(());
                 }
                 self.changed.insert((contact, true, row.id), row);

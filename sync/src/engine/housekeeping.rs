@@ -52,7 +52,7 @@ impl Engine {
     fn expire_own(&mut self, contact: ContactId, bundle: &BundleId) -> Result<(), StoreError> {
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         let Some(number) = pair.by_bundle.get(bundle).copied() else { return Ok(()) };
-        let Some(row) = pair.close_number(number) else { return Ok(()) };
+        let Some(row) = pair.give_up(number) else { return Ok(()) };
         pair.dirty = true;
         self.store.delete_outbox(contact, number)?;
         match row.message {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use hedgerow_transports::LinkProperties;
 
-use super::config::{EngineConfig, MAX_WINDOW, MIN_WINDOW};
+use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
 use crate::{
     id::{BundleId, ContactId, ShortId},
     reconcile::{ItemSet, Reconciler},
@@ -94,6 +94,10 @@ pub(super) struct LinkState {
     pub(super) refused: Vec<(ShortId, Refusal)>,
     /// Cursors have been exchanged and what they led to has begun.
     pub(super) synced: bool,
+    /// The initiator is to begin a comparison, because the cursors did not fit.
+    pub(super) awaits_comparison: bool,
+    /// The lowest arrival sequence that the peer refused for now: no MARK goes past it, so that the next session tries again.
+    pub(super) refused_from: Option<u64>,
     /// The arrival sequence of the last MARK.
     pub(super) marked: u64,
     pub(super) next_mark: Instant,
@@ -131,6 +135,8 @@ impl LinkState {
             stored: Vec::new(),
             refused: Vec::new(),
             synced: false,
+            awaits_comparison: false,
+            refused_from: None,
             marked: 0,
             next_mark: now,
         }
@@ -162,12 +168,17 @@ impl LinkState {
         Some(sent)
     }
 
+    /// Whether the peer is to be asked for a bundle: once, and not for more than it can be expected to send.
+    pub(super) fn ask(&mut self, short: ShortId) -> bool {
+        self.asked.len() < MAX_ASKED_IDS && self.asked.insert(short)
+    }
+
     /// Whether everything queued, offered and sent has been answered.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.in_flight.is_empty()
             && self.backlog.is_empty()
             && self.offers.is_empty()
-            && self.reconciler.as_ref().is_none_or(Reconciler::is_done)
+            && self.reconciler.as_ref().is_none_or(|reconciler| reconciler.is_done() || !(self.awaits_comparison || reconciler.has_begun()))
     }
 }

@@ -77,12 +77,21 @@ enum Expected {
 }
 
 impl Expected {
+    /// Who uses the tag.
+    fn contact(self) -> ContactId {
+        match self {
+            Self::Message(id, _) | Self::Request(id) | Self::Reply(id) | Self::RepairOffer(id, _) | Self::RepairAnswer(id) => id,
+        }
+    }
+
     /// Whether it belongs to an exchange or repair with this contact, and so to a session of those who are not contacts yet or again.
     fn is_exchange_of(self, contact: ContactId) -> bool {
-        match self {
-            Self::Message(..) => false,
-            Self::Request(id) | Self::Reply(id) | Self::RepairOffer(id, _) | Self::RepairAnswer(id) => id == contact,
-        }
+        !matches!(self, Self::Message(..)) && self.contact() == contact
+    }
+
+    /// Whether it belongs to the exchange that makes the contact.
+    fn is_first_exchange(self) -> bool {
+        matches!(self, Self::Request(_) | Self::Reply(_))
     }
 }
 
@@ -120,7 +129,8 @@ pub struct Engine {
     contacts: BTreeMap<ContactId, Contact>,
     // Looked up, never iterated.
     tags: HashMap<Tag, Expected>,
-    tries: HashMap<Tag, u8>,
+    /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
+    tries: HashMap<(Tag, bool), u8>,
     /// Ack secrets that wait, with their due time.
     acks: BTreeMap<BundleId, (UnixMillis, [u8; 16])>,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
@@ -384,14 +394,7 @@ impl Engine {
 
     /// Takes out every tag that a contact may send under.
     fn forget_tags_of(&mut self, id: ContactId) {
-        self.tags.retain(|_, expected| {
-            let (Expected::Message(contact, _)
-            | Expected::Request(contact)
-            | Expected::Reply(contact)
-            | Expected::RepairOffer(contact, _)
-            | Expected::RepairAnswer(contact)) = *expected;
-            contact != id
-        });
+        self.tags.retain(|_, expected| expected.contact() != id);
     }
 
     /// Links that are open and lead to this contact, or to the holder of its pending link.

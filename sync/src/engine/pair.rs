@@ -259,6 +259,15 @@ impl Pair {
         Some(row)
     }
 
+    /// Takes out a number whose bundle is lost or has run out. What it told of reading is told again; a message's fate is the caller's.
+    pub(super) fn give_up(&mut self, number: u32) -> Option<OutboxRow> {
+        let row = self.close_number(number)?;
+        if row.message.is_none() {
+            self.read_told = None;
+        }
+        Some(row)
+    }
+
     /// Whether a READ is to be told.
     pub(super) fn is_read_due(&self) -> bool {
         self.read.is_some() && self.read != self.read_told

@@ -34,6 +34,7 @@ impl Engine {
             repairs.iter().map(|(_, keys)| keys).chain(listed.iter().map(|(_, _, keys)| keys)).map(|keys| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
         self.links.insert(link, LinkState::new(properties, info, now.mono));
+        self.timers.insert((now.mono + self.config.recognise_within, Timer::Link(link)));
         self.outputs.push_back(Output::Recognise { link, list });
     }
 
@@ -261,7 +262,13 @@ impl Engine {
 
     /// A link's timer: asks for a sign of life, or gives the link up.
     pub(super) fn check_link(&mut self, now: Now, link: LinkId) {
-        let Some(state) = self.links.get_mut(&link).filter(|state| state.is_open()) else { return };
+        let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) else { return };
+        if !state.is_open() {
+            if now.mono.since(state.opened) >= self.config.recognise_within {
+                self.end_link(link, ByeReason::Closing);
+            }
+            return;
+        }
         let silence = now.mono.since(state.last_heard);
         let next = match state.ping_sent {
             Some(sent) if sent >= state.last_heard => {

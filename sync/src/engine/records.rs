@@ -66,7 +66,7 @@ impl Engine {
             Record::Stored(ids) => self.handle_stored(link, &ids)?,
             Record::Refused(refusals) => self.handle_refused(link, &refusals)?,
             Record::Ack(secrets) => self.handle_acks(now, &secrets)?,
-            Record::Ranges(body) => self.handle_ranges(link, &body)?,
+            Record::Ranges(body) => self.handle_ranges(now, link, &body)?,
             Record::Cursor { own_epoch, epoch, sequence } => {
                 // In a session that is being upgraded, the other's UPGRADE comes before its CURSOR.
                 if !is_contact {

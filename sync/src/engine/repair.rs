@@ -249,9 +249,13 @@ impl Engine {
             self.tags.extend(tags);
         }
         for id in held {
+            let from = match self.holdings.row(&id).map(|row| row.origin) {
+                Some(Origin::Contact(contact)) => Some(contact),
+                _ => None,
+            };
             let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
             if let Some(bundle) = bytes.and_then(|bytes| Bundle::decode(bytes).ok()) {
-                self.open_bundle(now, bundle)?;
+                self.open_bundle(now, bundle, from)?;
             }
         }
         Ok(())

@@ -53,6 +53,7 @@ impl Engine {
         let ours_fits = ours.epoch == peer_epoch;
         let anyway = self.jitter.next_u32().is_multiple_of(COMPARE_ANYWAY);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        state.awaits_comparison = !(theirs_fits && ours_fits);
         if theirs_fits && ours_fits {
             state.marked = theirs.sequence;
             let later = self.holdings.after(theirs.sequence).filter(|row| row.origin == Origin::Own(contact));
@@ -66,8 +67,14 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn handle_ranges(&mut self, link: LinkId, body: &[u8]) -> Result<(), Fault> {
+    pub(super) fn handle_ranges(&mut self, now: Now, link: LinkId, body: &[u8]) -> Result<(), Fault> {
+        let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        if let (None, None, Some(hello)) = (&state.reconciler, state.peer.contact(), state.hello) {
+            // Nobody else is closed for asking: the set is empty, as that of a node that holds nothing.
+            let view = SessionView { cut: cut_hour(hour, hello.hour), empty: true };
+            state.reconciler = Some(Reconciler::new(state.info.hash, state.info.role == Role::Initiator, view));
+        }
         let Some(reconciler) = state.reconciler.as_mut() else { return Err(Breach.into()) };
         let findings = reconciler.handle_ranges(body, &state.set).map_err(|_| Breach)?;
         let mut wanted = Vec::new();
@@ -85,7 +92,7 @@ impl Engine {
         let (acks, wanted) = self.split_acknowledged(link, wanted);
         self.send_acks(link, &acks);
         if let Some(state) = self.links.get_mut(&link) {
-            let wanted: Vec<ShortId> = wanted.into_iter().filter(|short| state.asked.insert(*short)).collect();
+            let wanted: Vec<ShortId> = wanted.into_iter().filter(|short| state.ask(*short)).collect();
             for ids in wanted.chunks(MAX_RECORD_IDS) {
                 self.transmit(link, &Record::Want(ids.to_vec()));
             }
@@ -97,7 +104,8 @@ impl Engine {
     /// Divides ids that a peer has named into those known to be acknowledged, with their secrets, and the rest.
     fn split_acknowledged(&self, link: LinkId, shorts: Vec<ShortId>) -> (Vec<[u8; 16]>, Vec<ShortId>) {
         let Some(state) = self.links.get(&link) else { return (Vec::new(), shorts) };
-        if shorts.is_empty() {
+        // To others the answer would say whose node this is: a removed contact still knows ids.
+        if shorts.is_empty() || state.peer.contact().is_none() {
             return (Vec::new(), shorts);
         }
         let acknowledged: HashMap<ShortId, [u8; 16]> = self
@@ -122,14 +130,17 @@ impl Engine {
             return Err(Breach.into());
         }
         state.next_peer_offer = batch.wrapping_add(1);
-        let takes = state.peer.contact().is_some();
+        if state.peer.contact().is_none() {
+            self.transmit(link, &Record::Pick { batch, wanted: encode_bitmap(ids.iter().map(|_| false)) });
+            return Ok(());
+        }
         let (acks, _) = self.split_acknowledged(link, ids.to_vec());
         self.send_acks(link, &acks);
         let own = self.own_shorts(link);
         let gone = self.gone_shorts(link);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let wanted: Vec<bool> =
-            ids.iter().map(|short| takes && !own.contains_key(short) && !gone.contains_key(short) && state.asked.insert(*short)).collect();
+            ids.iter().map(|short| !own.contains_key(short) && !gone.contains_key(short) && state.ask(*short)).collect();
         for id in ids.iter().filter_map(|short| own.get(short)) {
             state.known.insert(*id);
         }
@@ -191,14 +202,17 @@ impl Engine {
         let id = bundle.id();
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let short = state.shorts.short(&id);
-        state.known.insert(id);
+        state.asked.remove(&short);
         let peer = state.peer;
+        if peer.contact().is_some() {
+            state.known.insert(id);
+        }
         self.busy_links.insert(link);
         let verdict = match self.judge_bundle(now, peer, &bundle) {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         };
-        if let Some(secret) = self.holdings.ack_of(&id) {
+        if let Some(secret) = self.holdings.ack_of(&id).filter(|_| peer.contact().is_some()) {
             self.send_acks(link, &[secret]);
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
@@ -207,15 +221,18 @@ impl Engine {
             return Ok(());
         }
         state.stored.push(short);
+        let from = match peer {
+            Peer::Contact(contact) | Peer::Invited(contact) => Some(contact),
+            Peer::Stranger => None,
+        };
         if self.holdings.known(&id) == Some(Known::Held) {
+            // Its sender may succeed where copies by others have used up their tries.
+            self.open_bundle(now, bundle, from)?;
             return Ok(());
         }
         self.holdings.forget_gone(self.store.as_mut(), &id)?;
         let hour = self.hour(now);
-        let origin = match peer {
-            Peer::Contact(contact) | Peer::Invited(contact) => Origin::Contact(contact),
-            Peer::Stranger => Origin::StrangerInbound,
-        };
+        let origin = from.map_or(Origin::StrangerInbound, Origin::Contact);
         self.make_room(now, bundle.bytes().len())?;
         self.holdings.insert(self.store.as_mut(), &bundle, origin, clamp_age(age, hour, bundle.header().created), hour)?;
         self.route_new(&id);
@@ -225,7 +242,7 @@ impl Engine {
                 state.set.insert(created, id, expiry, true);
             }
         }
-        self.open_bundle(now, bundle)?;
+        self.open_bundle(now, bundle, from)?;
         Ok(())
     }
 
@@ -242,6 +259,15 @@ impl Engine {
             Some(Known::Gone(GoneReason::Acknowledged)) => return Some(Refusal::Unwanted),
             Some(Known::Gone(GoneReason::Dropped)) if expected.is_none() => return Some(Refusal::Unwanted),
             Some(Known::Gone(GoneReason::Dropped)) | None => {}
+        }
+        // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
+        let from_sender = match (peer, expected) {
+            (Peer::Contact(contact), Some(expected)) => !expected.is_first_exchange() && expected.contact() == contact,
+            (Peer::Invited(contact), Some(expected)) => expected.is_exchange_of(contact),
+            _ => false,
+        };
+        if from_sender {
+            return None;
         }
         let hour = self.hour(now);
         let (created, expiry) = (bundle.header().created, bundle.header().expiry());
@@ -291,10 +317,16 @@ impl Engine {
 
     pub(super) fn handle_refused(&mut self, link: LinkId, refusals: &[(ShortId, Refusal)]) -> Result<(), Fault> {
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        for (short, _) in refusals {
+        for (short, refusal) in refusals {
             // Either a bundle we sent, or one we asked for.
-            if state.answered(short).is_none() && !state.asked.remove(short) {
-                return Err(Breach.into());
+            match state.answered(short) {
+                Some(sent) if *refusal != Refusal::Unwanted => {
+                    let sequence = self.holdings.row(&sent.id).map(|row| row.sequence);
+                    state.refused_from = [state.refused_from, sequence].into_iter().flatten().min();
+                }
+                Some(_) => {}
+                None if state.asked.remove(short) => {}
+                None => return Err(Breach.into()),
             }
         }
         self.busy_links.insert(link);
@@ -401,6 +433,7 @@ impl Engine {
     fn send_mark(&mut self, now: Now, link: LinkId) {
         let last = self.holdings.last_sequence();
         let Some(state) = self.links.get_mut(&link) else { return };
+        let last = state.refused_from.map_or(last, |refused| last.min(refused.saturating_sub(1)));
         if !state.synced || state.marked >= last || !state.is_idle() {
             return;
         }

@@ -250,6 +250,11 @@ impl Reconciler {
         Some(body)
     }
 
+    /// Says whether either side has sent or received ranges.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Says whether the comparison is over: everything has been answered and neither side has more to send.
     pub fn is_done(&self) -> bool {
         self.begun && self.tasks.is_empty() && self.outbox.is_empty() && self.unanswered == 0 && !self.peer_has_more

@@ -4,11 +4,12 @@
 //! gives the same [`log_hash`](Sim::log_hash). Wires lose, repeat, delay and reorder messages, break, and come up again by themselves as
 //! a transport's dialling would; a store that crashes between a write and its commit restarts its node.
 
+mod control;
 mod wire;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     time::Duration,
 };
 
@@ -17,20 +18,22 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-use self::wire::Wire;
 pub use self::wire::{Faults, WireId};
+use self::{control::OnTransmit, wire::Wire};
 use crate::{
     crypto::identity::Name,
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
     id::{ContactId, MessageId},
-    session::{Role, Session, SessionEvent},
-    store::{Setting, Store, StoreError, memory::MemoryStore},
+    session::{Role, Session, SessionEvent, Verdict, recognition::build_list},
+    store::{Store, StoreError, memory::MemoryStore},
     time::{Instant, Now, UnixMillis},
     view::{Answer, Command, CommandError, ContactState, Event, Message},
 };
 
 /// What the wall clocks say when a simulation starts: 2026-11-22 06:00 UTC.
 pub const START_MILLIS: u64 = 1_795_327_200_000;
+/// How long a transport waits for a handshake before it gives a connection up.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a broken wire stays down before it comes up again by itself.
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,17 @@ struct Node {
     events: Vec<Event>,
     replies: BTreeMap<RequestId, Result<Answer, CommandError>>,
     on: bool,
+    /// The engine hears and says nothing more; a test speaks in its place.
+    puppet: bool,
+    /// Links whose handshake is done.
+    handshaken: BTreeSet<LinkId>,
+    /// What arrived for a puppet.
+    records: Vec<(LinkId, Vec<u8>)>,
+    /// How often the engine's time-out came.
+    wakes: u64,
+    /// Inputs are gathered for so long and fed as one batch; each alone if absent.
+    gather: Option<Duration>,
+    gathered: Vec<Input>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -63,8 +77,23 @@ enum Happening {
     Break { wire: WireId, connection: u64 },
     /// A wire may come up again.
     Redial { wire: WireId },
+    /// A connection without a handshake is given up.
+    GiveUp { wire: WireId, connection: u64 },
+    /// What was gathered is fed.
+    Feed { node: usize },
     /// An engine's time-out.
     Wake { node: usize },
+}
+
+/// A session message that was put on a wire; what an eavesdropper counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Crossing {
+    /// Where.
+    pub wire: WireId,
+    /// Who sent it.
+    pub from: NodeId,
+    /// Its length, bytes.
+    pub length: usize,
 }
 
 /// A network of engines.
@@ -80,6 +109,8 @@ pub struct Sim {
     seed: u64,
     log: Sha256,
     bytes: u64,
+    messages: Vec<Crossing>,
+    on_transmit: Option<OnTransmit>,
 }
 
 impl Sim {
@@ -97,6 +128,8 @@ impl Sim {
             seed,
             log: Sha256::new(),
             bytes: 0,
+            messages: Vec::new(),
+            on_transmit: None,
         }
     }
 
@@ -129,6 +162,12 @@ impl Sim {
             events: Vec::new(),
             replies: BTreeMap::new(),
             on: true,
+            puppet: false,
+            handshaken: BTreeSet::new(),
+            records: Vec::new(),
+            wakes: 0,
+            gather: None,
+            gathered: Vec::new(),
         });
         self.start(id);
         id
@@ -174,32 +213,6 @@ impl Sim {
                 self.bring_up(WireId(wire));
             }
         }
-    }
-
-    /// Stops a node and starts it with a copy of `backup`, as after `hedgerow restore`.
-    ///
-    /// Handles of the store that it had no longer steer it; the one returned does.
-    #[expect(clippy::expect_used, reason = "a harness: a store that can't be written ends the test")]
-    pub fn restore(&mut self, node: NodeId, backup: &MemoryStore) -> MemoryStore {
-        let mut store = backup.clone();
-        store.reopen();
-        store.begin().expect("a snapshot takes a transaction");
-        store.save_setting(Setting::Restored, &[1]).expect("a snapshot takes a setting");
-        store.commit().expect("a snapshot commits");
-        self.swap(node, &store)
-    }
-
-    /// The same without a mark in the store, as when a disk's image is put back: the node can't know.
-    pub fn swap(&mut self, node: NodeId, store: &MemoryStore) -> MemoryStore {
-        self.kill(node);
-        let store = store.clone();
-        let handle = store.handle();
-        self.nodes[node.0].open = Box::new(move || {
-            store.reopen();
-            Box::new(store.handle())
-        });
-        self.revive(node);
-        handle
     }
 
     /// Asks a node something; `None` if it restarted meanwhile, so that the answer is not known.
@@ -337,9 +350,22 @@ impl Sim {
                 }
             }
             Happening::Redial { wire } => self.bring_up(wire),
+            Happening::GiveUp { wire, connection } => {
+                let state = &self.wires[wire.0];
+                let done = |(end, link): (&usize, &LinkId)| self.nodes[*end].handshaken.contains(link);
+                let stuck = state.links.is_some_and(|links| !state.ends.iter().zip(&links).all(done));
+                if stuck && state.connection == connection {
+                    self.tear_down(wire);
+                }
+            }
+            Happening::Feed { node } => {
+                let inputs = std::mem::take(&mut self.nodes[node].gathered);
+                self.feed(NodeId(node), inputs);
+            }
             Happening::Wake { node } => {
                 let due = self.nodes[node].engine.as_ref().and_then(Engine::poll_timeout);
-                if due.is_some_and(|due| due <= Instant::from_origin(self.now)) {
+                if due.is_some_and(|due| due <= Instant::from_origin(self.now)) && !self.nodes[node].puppet {
+                    self.nodes[node].wakes += 1;
                     self.feed(NodeId(node), vec![Input::Timeout]);
                 }
             }
@@ -371,7 +397,20 @@ impl Sim {
         for message in messages {
             self.put_on_wire(node, link, message);
         }
-        if !inputs.is_empty() {
+        if inputs.is_empty() {
+            return;
+        }
+        if inputs.iter().any(|input| matches!(input, Input::Handshaken { .. })) {
+            self.nodes[node.0].handshaken.insert(link);
+        }
+        if self.nodes[node.0].puppet {
+            self.move_puppet(node, inputs);
+        } else if let Some(after) = self.nodes[node.0].gather {
+            if self.nodes[node.0].gathered.is_empty() {
+                self.schedule(self.now + after, Happening::Feed { node: node.0 });
+            }
+            self.nodes[node.0].gathered.extend(inputs);
+        } else {
             self.feed(node, inputs);
         }
     }
@@ -422,7 +461,12 @@ impl Sim {
         match output {
             Output::Recognise { link, list } => self.with_session(node, link, |session| session.recognise(&list)),
             Output::Confirm { link, verdict } => self.with_session(node, link, |session| session.confirm(verdict)),
-            Output::Transmit { link, record } => self.with_session(node, link, |session| session.seal_record(&record)),
+            Output::Transmit { link, record } => {
+                let passes = self.on_transmit.as_mut().is_none_or(|passes| passes(node, link, &record));
+                if passes {
+                    self.with_session(node, link, |session| session.seal_record(&record));
+                }
+            }
             Output::Close(link) => {
                 if let Some(wire) = self.nodes[node.0].wires.get(&link).copied() {
                     // What was sent before goes out first.
@@ -452,8 +496,20 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links else { return };
         self.bytes += message.len() as u64 + 2;
+        self.messages.push(Crossing { wire: wire_id, from: node, length: message.len() });
         let to = usize::from(links[0] == link);
         let connection = wire.connection;
+        if wire.cut_before == Some(0) {
+            return;
+        }
+        if let Some(left) = &mut wire.cut_before {
+            *left -= 1;
+            if *left == 0 {
+                let at = wire.last_arrival.max(self.now);
+                self.schedule(at, Happening::Break { wire: wire_id, connection });
+                return;
+            }
+        }
         for at in wire.arrivals(self.now, to, message.len(), &mut self.rng) {
             self.schedule(at, Happening::Arrive { wire: wire_id, connection, to, message: message.clone() });
         }
@@ -479,6 +535,8 @@ impl Sim {
             node.sessions.insert(links[end], session);
             node.wires.insert(links[end], wire_id);
         }
+        let connection = self.wires[wire_id.0].connection;
+        self.schedule(self.now + HANDSHAKE_WITHIN, Happening::GiveUp { wire: wire_id, connection });
         self.drain_session(NodeId(ends[0]), links[0]);
     }
 
@@ -491,11 +549,13 @@ impl Sim {
     fn tear_down(&mut self, wire_id: WireId) {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links.take() else { return };
+        wire.cut_before = None;
         let ends = wire.ends;
         for (end, link) in ends.into_iter().zip(links) {
             let node = &mut self.nodes[end];
             node.sessions.remove(&link);
             node.wires.remove(&link);
+            node.handshaken.remove(&link);
         }
         self.schedule(self.now + REDIAL_AFTER, Happening::Redial { wire: wire_id });
         for (end, link) in ends.into_iter().zip(links) {
@@ -505,6 +565,7 @@ impl Sim {
 
     fn stop(&mut self, node: NodeId) {
         self.nodes[node.0].engine = None;
+        self.nodes[node.0].gathered.clear();
         let wires: Vec<WireId> = self.nodes[node.0].wires.values().copied().collect();
         for wire in wires {
             self.tear_down(wire);

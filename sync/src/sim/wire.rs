@@ -53,13 +53,24 @@ pub(super) struct Wire {
     pub(super) connection: u64,
     pub(super) wanted: bool,
     pub(super) last_arrival: Duration,
+    /// Breaks in place of the message after so many.
+    pub(super) cut_before: Option<u64>,
     /// Until when each direction's transmitter is busy.
     busy: [Duration; 2],
 }
 
 impl Wire {
     pub(super) const fn new(ends: [usize; 2], faults: Faults) -> Self {
-        Self { ends, faults, links: None, connection: 0, wanted: true, last_arrival: Duration::ZERO, busy: [Duration::ZERO; 2] }
+        Self {
+            ends,
+            faults,
+            links: None,
+            connection: 0,
+            wanted: true,
+            last_arrival: Duration::ZERO,
+            cut_before: None,
+            busy: [Duration::ZERO; 2],
+        }
     }
 
     pub(super) fn up(&mut self, links: [LinkId; 2], now: Duration) {
