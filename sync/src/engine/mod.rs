@@ -39,6 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use hedgerow_transports::{BeaconId, LinkId, TransportKind};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
+use zeroize::Zeroizing;
 
 use self::{
     clock::MeshTime,
@@ -88,11 +89,13 @@ impl Expected {
     fn is_exchange_of(self, contact: ContactId) -> bool {
         !matches!(self, Self::Message(..)) && self.contact() == contact
     }
+}
 
-    /// Whether it belongs to the exchange that makes the contact.
-    fn is_first_exchange(self) -> bool {
-        matches!(self, Self::Request(_) | Self::Reply(_))
-    }
+/// A message that changed in this batch.
+struct Changed {
+    row: MessageRow,
+    /// The store has it as it is here.
+    saved: bool,
 }
 
 /// What a timer is for. Timers may fire without need: their handlers look again.
@@ -132,14 +135,14 @@ pub struct Engine {
     /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
     tries: HashMap<(Tag, bool), u8>,
     /// Ack secrets that wait, with their due time.
-    acks: BTreeMap<BundleId, (UnixMillis, [u8; 16])>,
+    acks: BTreeMap<BundleId, (UnixMillis, Zeroizing<[u8; 16]>)>,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
     repair_day: Option<Day>,
     /// Counts rounds of housekeeping, for repairs that are listed by turns.
     repair_turn: u32,
 
-    /// Messages that changed in this batch; saved and told once at its end.
-    changed: BTreeMap<(ContactId, bool, MessageId), MessageRow>,
+    /// Messages that changed in this batch; told once at its end, and saved then if they aren't yet.
+    changed: BTreeMap<(ContactId, bool, MessageId), Changed>,
     /// Contacts to be told of at the end of the batch.
     told: BTreeSet<ContactId>,
     /// Contacts whose exchange changed in this batch.
@@ -167,10 +170,10 @@ impl Engine {
         store.rollback()?;
         let profile = Profile::load(store.as_ref())?;
         let holdings = Holdings::load(store.as_ref())?;
-        let last = store.load_setting(Setting::Clock)?.and_then(|bytes| bytes.as_slice().try_into().ok()).map(u64::from_be_bytes);
-        let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, *row.secret))).collect();
+        let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
+        let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
         let mut engine = Self {
-            clock: MeshTime::new(now, last.map(UnixMillis)),
+            clock,
             config,
             rng,
             jitter: ChaCha20Rng::seed_from_u64(seed),
@@ -239,7 +242,7 @@ impl Engine {
     /// [`StoreError`]: the engine is to be dropped. What a peer does wrong is no error here; it closes that peer's link.
     pub fn handle_input(&mut self, now: Now, input: Input) -> Result<(), StoreError> {
         if self.clock.observe(now) {
-            self.notice("clock_jump", "this machine's clock jumped; nothing expires for a day".into(), None);
+            self.notice("clock_jump", "the clock jumped: nothing expires by what it says now for a day of running time".into(), None);
         }
         match input {
             Input::Beacon(kind, beacon) => {
@@ -275,6 +278,9 @@ impl Engine {
             self.send_upgrades(contact);
         }
         self.save_changed()?;
+        if let Some(state) = self.clock.poll_state() {
+            self.store.save_setting(Setting::Clock, &state)?;
+        }
         self.store.commit()?;
         self.holdings.end_batch();
         Ok(())
@@ -288,6 +294,12 @@ impl Engine {
     /// Returns when to come back with [`Input::Timeout`], if ever.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The pair epoch that recognition lists use for the first contact.
+    #[cfg(feature = "sim")]
+    pub(crate) fn first_pair_epoch(&self) -> Option<u32> {
+        self.contacts.values().find_map(|contact| Some(contact.pair.as_ref()?.ratchet.sending_epoch()))
     }
 
     /// Gives the store back.
@@ -315,8 +327,8 @@ impl Engine {
     }
 
     fn save_changed(&mut self) -> Result<(), StoreError> {
-        for row in std::mem::take(&mut self.changed).into_values() {
-            self.store.save_message(&row)?;
+        self.flush_messages()?;
+        for Changed { row, saved: _ } in std::mem::take(&mut self.changed).into_values() {
             self.told.insert(row.contact);
             let message = self.view_message(&row);
             self.outputs.push_back(Output::Event(Event::Message(message)));

@@ -306,7 +306,9 @@ impl Engine {
         let Some(pair) = self.contacts.get(&contact).and_then(|contact| contact.pair.as_ref()) else { return };
         let answered = pair.repair.answer.as_ref().filter(|answer| !answer.met).map(|answer| answer.bundle);
         let bundles: Vec<BundleId> = pair.repair.offer.iter().map(|offer| offer.bundle).chain(answered).collect();
-        let Some(state) = self.links.get_mut(&link).filter(|state| state.peer == Peer::Invited(contact)) else { return };
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.repairing && state.peer == Peer::Invited(contact)) else {
+            return;
+        };
         if answered.is_some() {
             self.upgrades.insert(contact);
         }
@@ -395,11 +397,11 @@ impl Engine {
                 }
             })?;
         }
-        let (mut repair, order, read) = (old.repair, old.order, old.read);
+        let (mut repair, order) = (old.repair, old.order);
         (repair.frozen, repair.wanted, repair.offer, repair.answer) = (false, false, None, answer);
         (repair.watched, repair.strikes, repair.answers_hint) = (None, 0, false);
         let mut pair = Pair::new(ratchet, repair);
-        (pair.order, pair.read) = (order, read);
+        (pair.order, pair.read_due) = (order, true);
         if let Some(state) = self.touch(contact) {
             state.pair = Some(pair);
         }
