@@ -3,7 +3,12 @@
 //! `cargo bench -p hedgerow-sync --bench pair -- [MESSAGES] [MILLISECONDS ADDED TO EACH COMMIT]`. Prints; asserts nothing but that all
 //! messages arrived. docs/performance.md says how to read it.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a benchmark: it reads the clock, and what fails ends it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a benchmark: it reads the clock, and what fails ends it"
+)]
 
 use std::{
     collections::BTreeMap,
