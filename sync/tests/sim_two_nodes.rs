@@ -1,4 +1,5 @@
 //! Two nodes on virtual time: the whole path from link to receipt, on good wires.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 
@@ -79,7 +80,7 @@ fn sim_three_thousand_one_way_messages_cross_in_windows() {
 
 #[test]
 fn sim_full_windows_both_ways_do_not_block_each_other() {
-    const COUNT: usize = 1_300;
+    const COUNT: usize = 1_100;
     let mut two = Two::contacts_over(seed(), Faults { rate: 10_000_000, ..Faults::NONE });
     two.sim.cut(two.wire);
     two.write(two.ann, COUNT);
@@ -107,7 +108,7 @@ fn sim_what_was_written_before_the_exchange_arrives_after_it() {
 
 #[test]
 fn sim_inputs_in_batches_change_nothing() {
-    for seed in seed()..seed() + 8 {
+    for seed in seed()..seed() + 6 {
         let mut two = Two::strangers(seed, Faults::NONE);
         for (node, _) in two.sides() {
             two.sim.gather(node, SECOND / 20);

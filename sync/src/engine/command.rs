@@ -3,7 +3,7 @@
 use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
-use super::{Engine, exchange::shown_name, link::Phase};
+use super::{Changed, Engine, exchange::shown_name, link::Phase};
 use crate::{
     crypto::identity::{Card, Name},
     id::{ContactId, MessageId},
@@ -73,7 +73,7 @@ impl Engine {
             .values()
             .find(|contact| shown_name(&contact.row) == Some(name))
             .map(|contact| contact.row.id)
-            .or_else(|| name.parse().ok().map(ContactId).filter(|id| self.contacts.contains_key(id)))
+            .or_else(|| parse_number(name).map(ContactId).filter(|id| self.contacts.contains_key(id)))
             .ok_or_else(|| CommandError::UnknownContact(name.to_owned()))
     }
 
@@ -119,6 +119,9 @@ impl Engine {
 
     fn rename_contact(&mut self, id: ContactId, alias: &str) -> Outcome<Contact> {
         let name = accept!(Name::new(alias).map_err(|error| CommandError::Name(error.to_string())));
+        if parse_number(name.as_str()).is_some() {
+            return Ok(Err(CommandError::Name("it is a number, and numbers name contacts".into())));
+        }
         if self.free_name(name.as_str(), Some(id)) != name.as_str() {
             return Ok(Err(CommandError::Name("another contact is called so".into())));
         }
@@ -148,13 +151,13 @@ impl Engine {
         self.show_contact(id)
     }
 
-    fn remove_contact(&mut self, id: ContactId) -> Result<Removed, StoreError> {
+    pub(super) fn remove_contact(&mut self, id: ContactId) -> Result<Removed, StoreError> {
         self.end_links_of(id);
         self.forget_tags_of(id);
         self.changed.retain(|(contact, _, _), _| *contact != id);
         self.contacts.remove(&id);
         self.store.delete_contact(id)?;
-        self.holdings.forget_own(id);
+        self.holdings.forget_contact(self.store.as_mut(), id)?;
         self.told.remove(&id);
         self.exchanges.remove(&id);
         self.outputs.push_back(super::Output::Event(Event::ContactRemoved { contact: id }));
@@ -225,29 +228,27 @@ impl Engine {
             None => None,
         };
         let mut rows = self.store.load_messages(contact, after, limit)?;
-        if mark_read {
-            for row in rows.iter_mut().filter(|row| !row.outgoing && row.state == MessageState::Delivered) {
-                row.state = MessageState::Read;
-                self.store.save_message(row)?;
-                self.changed.insert((contact, false, row.id), row.clone());
-            }
-            self.note_read(contact)?;
+        let mut any_read = false;
+        for row in rows.iter_mut().filter(|row| mark_read && !row.outgoing && row.state == MessageState::Delivered) {
+            row.state = MessageState::Read;
+            self.store.save_message(row)?;
+            self.changed.insert((contact, false, row.id), Changed { row: row.clone(), saved: true });
+            any_read = true;
+        }
+        if any_read {
+            self.note_read(contact);
+            self.forget_mail(contact);
         }
         Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
     }
 
-    /// Works out up to where everything is read; the contact is told if that has moved.
-    fn note_read(&mut self, contact: ContactId) -> Result<(), StoreError> {
-        let first_unread = self.store.first_unread(contact)?;
-        let last = self.store.last_order(contact)?;
-        let Some(pair) = self.pair(contact) else { return Ok(()) };
-        let read = first_unread.unwrap_or((last.saturating_add(1), MessageId([0; 16])));
-        if Some(read) > pair.read {
-            pair.read = Some(read);
+    /// A person has read something: the contact is told up to where everything is read, as it is when that is sealed.
+    fn note_read(&mut self, contact: ContactId) {
+        if let Some(pair) = self.pair(contact) {
+            pair.read_due = true;
             pair.dirty = true;
             self.busy_contacts.insert(contact);
         }
-        Ok(())
     }
 
     pub(super) fn view_contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
@@ -309,4 +310,9 @@ impl Engine {
             outbound: state.properties.direction == Direction::Outbound,
         })
     }
+}
+
+/// Reads a contact's number. No contact is ever called so: see `free_name`.
+pub(super) fn parse_number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

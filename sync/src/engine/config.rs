@@ -20,6 +20,14 @@ pub(crate) const MAX_UNANSWERED_OFFERS: usize = 16;
 pub(crate) const MAX_TRIES_PER_TAG: u8 = 8;
 /// Ids that a peer has been asked for on one link and has not sent, at most (guess: sixteen full offers, four times over; bounds memory).
 pub(crate) const MAX_ASKED_IDS: usize = 16_384;
+/// The share of the pool for others' bundles that one contact may fill, as a divisor: 20 % (design brief, 4.4).
+pub(crate) const CONTACT_SHARE: u64 = 5;
+/// Bytes of bundles from one contact that could not be opened here; above it they are refused (guess: a full window of large ones).
+pub(crate) const MAX_UNOPENED_BYTES: u64 = 4 << 20;
+/// Bytes of unread mail that one contact may fill in a day of running time; above it its bundles are refused (guess: 64 MB).
+pub(crate) const MAX_UNREAD_PER_DAY: u64 = 64 << 20;
+/// What a message takes beside its text, bytes (guess: a row and its index).
+pub(crate) const MESSAGE_OVERHEAD: u64 = 256;
 /// How far a contact's text may move the conversation's order (guess): above it, it is placed last.
 pub(crate) const MAX_ORDER_STEP: u64 = 1_000_000;
 /// Messages that a contact may ask for again, in 24 hours (docs/protocol.md, section 8.6).

@@ -6,7 +6,7 @@ use hedgerow_transports::LinkId;
 use rand_core::Rng;
 
 use super::{
-    Engine, Expected, Timer,
+    Changed, Engine, Expected, Timer,
     config::{MAX_ASKED_PER_DAY, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
     link::Peer,
 };
@@ -131,7 +131,7 @@ impl Engine {
     }
 
     fn take_opened(&mut self, now: Now, contact: ContactId, bundle: BundleId, opened: Opened) -> Result<Vec<BundleId>, StoreError> {
-        let hour = self.hour(now);
+        let hour = self.clock.running_hours();
         for tag in &opened.forget {
             self.tags.remove(tag);
             self.forget_tries(tag);
@@ -143,11 +143,11 @@ impl Engine {
         }
         for key in &opened.skipped {
             let keys = zeroize::Zeroizing::new(key.encode().to_vec());
-            let row = SkippedRow { contact, tag: key.tag, number: key.number, chain: key.chain, stored_hour: hour.0, keys };
+            let row = SkippedRow { contact, tag: key.tag, number: key.number, chain: key.chain, stored_hour: hour, keys };
             self.store.insert_skipped(&row)?;
         }
-        if !opened.skipped.is_empty() && !self.clock.is_quiet(now.mono) {
-            let before = hour.0.saturating_sub(SKIPPED_KEY_HOURS);
+        if !opened.skipped.is_empty() {
+            let before = hour.saturating_sub(SKIPPED_KEY_HOURS);
             self.store.prune_skipped(contact, before, MAX_SKIPPED_PER_CONTACT as u32)?;
         }
         if let Some(pair) = self.pair(contact) {
@@ -183,7 +183,9 @@ impl Engine {
                 Item::Read { order, id } => {
                     self.flush_messages()?;
                     for message in self.store.mark_read(contact, true, (order, id))? {
-                        self.change_message(contact, true, message, |row| row.state = row.state.max(MessageState::Read))?;
+                        if let Some(row) = self.store.find_message(contact, true, message)? {
+                            self.changed.insert((contact, true, message), Changed { row, saved: true });
+                        }
                     }
                 }
                 Item::PqKey { epoch, key } => {
@@ -226,7 +228,8 @@ impl Engine {
             sealed: 0,
         };
         if self.store.insert_message(&row)? {
-            self.changed.insert((contact, false, row.id), row);
+            self.count_mail(contact, &row.text);
+            self.changed.insert((contact, false, row.id), Changed { row, saved: true });
         }
         Ok(())
     }
@@ -262,7 +265,8 @@ impl Engine {
         let delay = self.exponential(mean, most);
         let due = UnixMillis(now.wall.0.saturating_add(delay.as_millis() as u64));
         self.store.insert_ack(&AckRow { bundle, secret: zeroize::Zeroizing::new(*secret.expose()), due })?;
-        self.acks.insert(bundle, (due, *secret.expose()));
+        self.acks.insert(bundle, (due, zeroize::Zeroizing::new(*secret.expose())));
+        self.holdings.note_opened(&bundle);
         // One timer is enough: when it comes, the next is set.
         let earlier = self.timers.iter().any(|(at, timer)| *timer == Timer::Acks && *at <= now.mono + delay);
         if !earlier {
@@ -273,8 +277,11 @@ impl Engine {
 
     /// Tells the ack secrets that are due to the contacts on open links, and lets their bundles go.
     pub(super) fn tell_due_acks(&mut self, now: Now) -> Result<(), StoreError> {
+        // Further ahead than any delay lies only what was scheduled by a clock that has been set back since.
+        let latest = now.wall.0.saturating_add(self.config.ack_delay.1.as_millis() as u64);
+        let is_due = |due: UnixMillis| due <= now.wall || due.0 > latest;
         let due: Vec<(BundleId, [u8; 16])> =
-            self.acks.iter().filter(|(_, (due, _))| *due <= now.wall).map(|(id, (_, secret))| (*id, *secret)).collect();
+            self.acks.iter().filter(|(_, (due, _))| is_due(*due)).map(|(id, (_, secret))| (*id, **secret)).collect();
         let links: Vec<LinkId> = self
             .links
             .iter()
@@ -298,7 +305,7 @@ impl Engine {
                 self.store.delete_ack(&id)?;
             }
         }
-        // The wall clock may have been set back meanwhile: whatever is left is looked at again later.
+        // The wall clock may be set back meanwhile: whatever is left is looked at again later.
         if let Some(next) = self.acks.values().map(|(due, _)| due.0).min() {
             let wait = Duration::from_millis(next.saturating_sub(now.wall.0)).clamp(Duration::from_secs(1), self.config.tick);
             self.timers.insert((now.mono + wait, Timer::Acks));
@@ -314,7 +321,8 @@ impl Engine {
             let open: Vec<u32> = pair.outbox.range(range.numbers()).map(|(number, _)| *number).collect();
             for number in open {
                 let Some(pair) = self.pair(contact) else { return Ok(()) };
-                if hour >= pair.asked.0.plus(24) {
+                // Before it lies only a clock that was wrong.
+                if hour >= pair.asked.0.plus(24) || hour < pair.asked.0 {
                     pair.asked = (hour, 0);
                 }
                 if pair.asked.1 >= MAX_ASKED_PER_DAY {
@@ -393,17 +401,14 @@ impl Engine {
             let wanted = room.min(SEAL_BATCH);
             let rows = self.store.load_unsealed(contact, wanted)?;
             let more = rows.len() as u32 == wanted;
-            if let Some(pair) = self.pair(contact) {
-                pair.unsealed = more;
-            }
             for mut row in rows {
                 if !self.seal_text(now, &mut row)? {
-                    if let Some(pair) = self.pair(contact) {
-                        pair.unsealed = true;
-                    }
                     return Ok(());
                 }
-                self.changed.insert((contact, true, row.id), row);
+                self.changed.insert((contact, true, row.id), Changed { row, saved: false });
+            }
+            if let Some(pair) = self.pair(contact) {
+                pair.unsealed = more;
             }
         }
     }
@@ -436,7 +441,7 @@ impl Engine {
     fn seal_receipt(&mut self, now: Now, contact: ContactId, in_reach: bool) -> Result<(), StoreError> {
         let delay = self.exponential(self.config.receipt_delay, self.config.receipt_delay * 5);
         let Some(pair) = self.pair(contact) else { return Ok(()) };
-        if !pair.receipt_owed && !pair.is_read_due() {
+        if !pair.receipt_owed && !pair.read_due {
             return Ok(());
         }
         if !in_reach {
@@ -456,7 +461,7 @@ impl Engine {
             .take(MAX_RECEIPT_RANGES)
             .map(|range| NumberRange { first: range.start, count: range.end - range.start })
             .collect();
-        let read = pair.is_read_due().then_some(pair.read).flatten();
+        let read = if pair.read_due { Some(self.read_place(contact)?) } else { None };
         let mut items = Vec::new();
         if !ranges.is_empty() {
             items.push(Item::Receipt(ranges));
@@ -468,9 +473,17 @@ impl Engine {
         {
             pair.receipt_owed = false;
             pair.receipt_due = None;
-            pair.read_told = pair.read;
+            pair.read_due = false;
         }
         Ok(())
+    }
+
+    /// The place up to which everything of a contact's has been read.
+    fn read_place(&self, contact: ContactId) -> Result<(u64, MessageId), StoreError> {
+        match self.store.first_unread(contact)? {
+            Some(place) => Ok(place),
+            None => Ok((self.store.last_order(contact)?.saturating_add(1), MessageId([0; 16]))),
+        }
     }
 
     /// Asks for what has been missing for long.
@@ -485,7 +498,7 @@ impl Engine {
             return Ok(());
         }
         match pair.gap {
-            Some((since_count, since)) if since_count == confirmed => {
+            Some((since_count, since)) if since_count == confirmed && since <= hour => {
                 if hour < since.plus(after) || pair.ratchet.allowance() == 0 {
                     return Ok(());
                 }
@@ -516,6 +529,7 @@ impl Engine {
         // The header confirms all that has come without a gap, which is most often all there is.
         if pair.ratchet.received_beyond().is_empty() {
             pair.receipt_owed = false;
+            pair.receipt_due = None;
         }
         if purpose.wants_receipt {
             let row = OutboxRow {
@@ -542,13 +556,14 @@ impl Engine {
         change: impl FnOnce(&mut MessageRow),
     ) -> Result<(), StoreError> {
         let key = (contact, outgoing, id);
-        if let Some(row) = self.changed.get_mut(&key) {
-            change(row);
+        if let Some(changed) = self.changed.get_mut(&key) {
+            change(&mut changed.row);
+            changed.saved = false;
         } else if let Some(mut row) = self.store.find_message(contact, outgoing, id)? {
             let before = row.clone();
             change(&mut row);
-            if row != before || row.state == MessageState::Read {
-                self.changed.insert(key, row);
+            if row != before {
+                self.changed.insert(key, Changed { row, saved: false });
             }
         }
         Ok(())
@@ -556,7 +571,11 @@ impl Engine {
 
     /// Saves the messages that changed so far, so that questions to the store see them; they are still told at the end.
     pub(super) fn flush_messages(&mut self) -> Result<(), StoreError> {
-        self.changed.values().try_for_each(|row| self.store.save_message(row))
+        for changed in self.changed.values_mut().filter(|changed| !changed.saved) {
+            self.store.save_message(&changed.row)?;
+            changed.saved = true;
+        }
+        Ok(())
     }
 
     /// Draws a delay: exponential with this mean, at most `most`.

@@ -4,6 +4,7 @@ use hedgerow_transports::LinkId;
 
 use super::{
     Engine, Exchange,
+    command::parse_number,
     config::{MAX_CONTACTS, MAX_EXCHANGES, MAX_PENDING_EXCHANGES, PLAUSIBLE_HOURS, RELEASE_HOUR},
     link::Peer,
     pair::{Contact, Pair},
@@ -157,7 +158,10 @@ impl Engine {
             .contacts
             .iter()
             .filter(|(_, contact)| match &contact.exchange {
-                Some(Exchange::Requested { tries, last, .. }) => *tries < TRIES && hour >= last.plus(RETRY_HOURS),
+                Some(Exchange::Requested { tries, last, .. }) => {
+                    // Before the last try lies only a clock that was wrong.
+                    *tries < TRIES && hour != Hour::UNKNOWN && (hour >= last.plus(RETRY_HOURS) || hour < *last)
+                }
                 _ => false,
             })
             .map(|(id, _)| *id)
@@ -276,25 +280,30 @@ impl Engine {
         Ok(true)
     }
 
-    /// Both can write from here on. `false` if this identity is a contact already; then nothing has changed for that one.
+    /// Both can write from here on. `false` if the other side's keys are of no use.
     fn establish(&mut self, now: Now, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
-        let known = self
-            .contacts
-            .values()
-            .any(|other| other.row.id != contact && other.pair.is_some() && other.row.card.get(16..48) == Some(card.identity().as_slice()));
-        if known {
-            self.fail_contact(contact, "this person is a contact already");
-            return Ok(false);
-        }
         let starts = hash(&[self.profile.device.card().identity()]) < hash(&[card.identity()]);
         let Ok(ratchet) = Ratchet::new(keys, starts, self.rng.as_mut()) else {
             self.fail_contact(contact, "the other side's keys are not usable");
             return Ok(false);
         };
+        let before = self.contacts.values().find(|other| {
+            other.row.id != contact && other.pair.is_some() && other.row.card.get(16..48) == Some(card.identity().as_slice())
+        });
+        let replaced = before.map(|before| before.row.clone());
+        if let Some(before) = &replaced {
+            // The same person once more, perhaps after one side lost or removed the other: the new keys count, the conversation goes on.
+            self.store.move_messages(before.id, contact)?;
+            self.remove_contact(before.id)?;
+        }
         let alias = self.free_name(name.as_str(), Some(contact));
         let order = self.store.last_order(contact)?;
         let Some(state) = self.touch(contact) else { return Ok(false) };
         state.row.own_name = Some(name.as_str().to_owned());
+        if let Some(before) = replaced {
+            state.row.alias = state.row.alias.take().or(before.alias);
+            state.row.verified = before.verified;
+        }
         if state.row.alias.is_none() && alias != name.as_str() {
             state.row.alias = Some(alias);
         }
@@ -350,8 +359,9 @@ impl Engine {
 
     /// A name that no other contact has here: the wanted one, or with a number behind it.
     pub(super) fn free_name(&self, wanted: &str, except: Option<ContactId>) -> String {
-        let taken =
-            |name: &str| self.contacts.values().any(|contact| Some(contact.row.id) != except && shown_name(&contact.row) == Some(name));
+        let is_shown = |name: &str, row: &ContactRow| Some(row.id) != except && shown_name(row) == Some(name);
+        // A number is never a name: whoever calls itself 3 must not get what is meant for contact 3.
+        let taken = |name: &str| parse_number(name).is_some() || self.contacts.values().any(|contact| is_shown(name, &contact.row));
         if !taken(wanted) {
             return wanted.to_owned();
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use hedgerow_transports::LinkProperties;
+use hedgerow_transports::{BeaconId, LinkProperties};
 
 use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
 use crate::{
@@ -61,6 +61,8 @@ pub(super) struct LinkState {
     pub(super) upgrade_sent: bool,
     pub(super) shorts: ShortIds,
     pub(super) hello: Option<Hello>,
+    /// The beacon that is not to be dialled while this link lives.
+    pub(super) linked: Option<BeaconId>,
     pub(super) opened: Instant,
     pub(super) last_heard: Instant,
     pub(super) ping_sent: Option<Instant>,
@@ -83,8 +85,9 @@ pub(super) struct LinkState {
     pub(super) offers: VecDeque<(u16, Vec<BundleId>)>,
     pub(super) next_offer: u16,
     pub(super) next_peer_offer: u16,
-    /// Short ids of our own set, made when first asked for.
-    pub(super) own_shorts: Option<HashMap<ShortId, BundleId>>,
+    /// Short ids of all that goes between this contact and us, held or remembered: made when first asked for, then kept up. What is listed
+    /// may have been let go meanwhile.
+    pub(super) names: Option<HashMap<ShortId, BundleId>>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
     pub(super) asked: BTreeSet<ShortId>,
     /// To be told once the batch is durable.
@@ -94,6 +97,12 @@ pub(super) struct LinkState {
     pub(super) synced: bool,
     /// The initiator is to begin a comparison, because the cursors did not fit.
     pub(super) awaits_comparison: bool,
+    /// What was listed last may still be asked for: a PING is to follow the comparison.
+    pub(super) fence_owed: bool,
+    /// The PING whose PONG says that everything listed before it was asked for or passed over.
+    pub(super) fence: u64,
+    pub(super) pings: u64,
+    pub(super) pongs: u64,
     /// The lowest arrival sequence that the peer refused for now: no MARK goes past it, so that the next session tries again.
     pub(super) refused_from: Option<u64>,
     /// The arrival sequence of the last MARK.
@@ -112,6 +121,7 @@ impl LinkState {
             peer: Peer::Stranger,
             upgrade_sent: false,
             hello: None,
+            linked: None,
             opened: now,
             last_heard: now,
             ping_sent: None,
@@ -127,12 +137,16 @@ impl LinkState {
             offers: VecDeque::new(),
             next_offer: 0,
             next_peer_offer: 0,
-            own_shorts: None,
+            names: None,
             asked: BTreeSet::new(),
             stored: Vec::new(),
             refused: Vec::new(),
             synced: false,
             awaits_comparison: false,
+            fence_owed: false,
+            fence: 0,
+            pings: 0,
+            pongs: 0,
             refused_from: None,
             marked: 0,
             next_mark: now,
@@ -176,6 +190,8 @@ impl LinkState {
             && self.in_flight.is_empty()
             && self.backlog.is_empty()
             && self.offers.is_empty()
+            && !self.fence_owed
+            && self.pongs >= self.fence
             && self.reconciler.as_ref().is_none_or(|reconciler| reconciler.is_done() || !(self.awaits_comparison || reconciler.has_begun()))
     }
 }

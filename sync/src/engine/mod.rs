@@ -25,6 +25,7 @@ mod event;
 mod exchange;
 mod holdings;
 mod housekeeping;
+mod limits;
 mod link;
 mod pair;
 mod profile;
@@ -38,10 +39,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use hedgerow_transports::{BeaconId, LinkId, TransportKind};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
+use zeroize::Zeroizing;
 
 use self::{
     clock::MeshTime,
     holdings::Holdings,
+    limits::Mail,
     link::LinkState,
     pair::{Contact, Exchange, Pair},
     profile::Profile,
@@ -69,6 +72,13 @@ enum Expected {
     Request(ContactId),
     /// The reply to our request.
     Reply(ContactId),
+}
+
+/// A message that changed in this batch.
+struct Changed {
+    row: MessageRow,
+    /// The store has it as it is here.
+    saved: bool,
 }
 
 /// What a timer is for. Timers may fire without need: their handlers look again.
@@ -105,11 +115,13 @@ pub struct Engine {
     tags: HashMap<Tag, Expected>,
     /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
     tries: HashMap<(Tag, bool), u8>,
+    /// Unread mail of contacts, counted since the program started.
+    mail: BTreeMap<ContactId, Mail>,
     /// Ack secrets that wait, with their due time.
-    acks: BTreeMap<BundleId, (UnixMillis, [u8; 16])>,
+    acks: BTreeMap<BundleId, (UnixMillis, Zeroizing<[u8; 16]>)>,
 
-    /// Messages that changed in this batch; saved and told once at its end.
-    changed: BTreeMap<(ContactId, bool, MessageId), MessageRow>,
+    /// Messages that changed in this batch; told once at its end, and saved then if they aren't yet.
+    changed: BTreeMap<(ContactId, bool, MessageId), Changed>,
     /// Contacts to be told of at the end of the batch.
     told: BTreeSet<ContactId>,
     /// Contacts whose exchange changed in this batch.
@@ -136,11 +148,12 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         store.rollback()?;
         let profile = Profile::load(store.as_ref())?;
-        let holdings = Holdings::load(store.as_ref())?;
-        let last = store.load_setting(Setting::Clock)?.and_then(|bytes| bytes.as_slice().try_into().ok()).map(u64::from_be_bytes);
-        let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, *row.secret))).collect();
+        let mut holdings = Holdings::load(store.as_ref(), config.gone_ids)?;
+        let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
+        let acks: BTreeMap<_, _> = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
+        acks.keys().for_each(|id| holdings.note_opened(id));
         let mut engine = Self {
-            clock: MeshTime::new(now, last.map(UnixMillis)),
+            clock,
             config,
             rng,
             jitter: ChaCha20Rng::seed_from_u64(seed),
@@ -153,6 +166,7 @@ impl Engine {
             contacts: BTreeMap::new(),
             tags: HashMap::new(),
             tries: HashMap::new(),
+            mail: BTreeMap::new(),
             acks,
             changed: BTreeMap::new(),
             told: BTreeSet::new(),
@@ -206,7 +220,7 @@ impl Engine {
     /// [`StoreError`]: the engine is to be dropped. What a peer does wrong is no error here; it closes that peer's link.
     pub fn handle_input(&mut self, now: Now, input: Input) -> Result<(), StoreError> {
         if self.clock.observe(now) {
-            self.notice("clock_jump", "this machine's clock jumped; nothing expires for a day".into(), None);
+            self.notice("clock_jump", "the clock jumped: nothing expires by what it says now for a day of running time".into(), None);
         }
         match input {
             Input::Beacon(kind, beacon) => {
@@ -242,6 +256,9 @@ impl Engine {
             self.send_upgrades(contact);
         }
         self.save_changed()?;
+        if let Some(state) = self.clock.poll_state() {
+            self.store.save_setting(Setting::Clock, &state)?;
+        }
         self.store.commit()?;
         self.holdings.end_batch();
         Ok(())
@@ -255,6 +272,12 @@ impl Engine {
     /// Returns when to come back with [`Input::Timeout`], if ever.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The pair epoch that recognition lists use for the first contact.
+    #[cfg(feature = "sim")]
+    pub(crate) fn first_pair_epoch(&self) -> Option<u32> {
+        self.contacts.values().find_map(|contact| Some(contact.pair.as_ref()?.ratchet.sending_epoch()))
     }
 
     /// Gives the store back.
@@ -281,8 +304,8 @@ impl Engine {
     }
 
     fn save_changed(&mut self) -> Result<(), StoreError> {
-        for row in std::mem::take(&mut self.changed).into_values() {
-            self.store.save_message(&row)?;
+        self.flush_messages()?;
+        for Changed { row, saved: _ } in std::mem::take(&mut self.changed).into_values() {
             self.told.insert(row.contact);
             let message = self.view_message(&row);
             self.outputs.push_back(Output::Event(Event::Message(message)));

@@ -9,7 +9,7 @@ use crate::{
         exchange::{IssuedLink, PendingRequest, ReplyState},
         ratchet::Ratchet,
     },
-    id::{BundleId, MessageId},
+    id::BundleId,
     store::{ContactRow, OutboxRow, StoreError},
     time::{Hour, Instant},
     wire::codec::Reader,
@@ -42,7 +42,7 @@ pub(super) enum Exchange {
         answered: Option<(ReplyState, u8)>,
         /// Requests by others that were refused.
         refused: u8,
-        /// The contact has shown that it has the reply: the link need not be recognised any more.
+        /// The contact has shown that it has the reply: whoever comes with the link from now on is somebody else.
         met: bool,
         /// The reply.
         bundle: BundleId,
@@ -142,10 +142,8 @@ pub(super) struct Pair {
     pub(super) receipt_owed: bool,
     /// When the receipt goes out even though the contact is not in reach.
     pub(super) receipt_due: Option<Instant>,
-    /// Where reading stands: the first place that is not read; what to tell the contact.
-    pub(super) read: Option<(u64, MessageId)>,
-    /// What the contact has been told of it, and under which number: `None` once that is confirmed.
-    pub(super) read_told: Option<(u64, MessageId)>,
+    /// The contact is to be told up to where everything is read.
+    pub(super) read_due: bool,
     /// The highest order in the conversation.
     pub(super) order: u64,
     /// Since which hour the lowest gap has been there: the confirmed count then, and the hour.
@@ -165,8 +163,7 @@ impl Pair {
             unsealed: true,
             receipt_owed: false,
             receipt_due: None,
-            read: None,
-            read_told: None,
+            read_due: false,
             order: 0,
             gap: None,
             asked: (Hour::UNKNOWN, 0),
@@ -176,15 +173,10 @@ impl Pair {
     /// Encodes ratchet and conversation for the store; the outbox has rows of its own.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let ratchet = self.ratchet.encode();
-        let mut out = Zeroizing::new(Vec::with_capacity(ratchet.len() + 96));
+        let mut out = Zeroizing::new(Vec::with_capacity(ratchet.len() + 32));
         out.push(PAIR_VERSION);
         out.push(self.receipt_owed.into());
-        for place in [self.read, self.read_told] {
-            let (order, id) = place.unwrap_or((0, MessageId([0; 16])));
-            out.push(place.is_some().into());
-            out.extend_from_slice(&order.to_be_bytes());
-            out.extend_from_slice(&id.0);
-        }
+        out.push(self.read_due.into());
         let (confirmed, since) = self.gap.unwrap_or((0, Hour::UNKNOWN));
         out.push(self.gap.is_some().into());
         for value in [confirmed, since.0, self.asked.0.0, self.asked.1] {
@@ -203,19 +195,13 @@ impl Pair {
                 return None;
             }
             let receipt_owed = reader.u8().ok()? != 0;
-            let mut place = || -> Option<Option<(u64, MessageId)>> {
-                let is_some = reader.u8().ok()? != 0;
-                let place = (reader.u64().ok()?, MessageId(reader.array().ok()?));
-                Some(is_some.then_some(place))
-            };
-            let (read, read_told) = (place()?, place()?);
+            let read_due = reader.u8().ok()? != 0;
             let is_gap = reader.u8().ok()? != 0;
             let gap = (reader.u32().ok()?, Hour(reader.u32().ok()?));
             let asked = (Hour(reader.u32().ok()?), reader.u32().ok()?);
             Some(Self {
                 receipt_owed,
-                read,
-                read_told,
+                read_due,
                 gap: is_gap.then_some(gap),
                 asked,
                 order,
@@ -254,13 +240,8 @@ impl Pair {
     pub(super) fn give_up(&mut self, number: u32) -> Option<OutboxRow> {
         let row = self.close_number(number)?;
         if row.message.is_none() {
-            self.read_told = None;
+            self.read_due = true;
         }
         Some(row)
-    }
-
-    /// Whether a READ is to be told.
-    pub(super) fn is_read_due(&self) -> bool {
-        self.read.is_some() && self.read != self.read_told
     }
 }

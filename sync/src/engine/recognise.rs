@@ -49,8 +49,9 @@ impl Engine {
         self.outputs.push_back(Output::Confirm { link, verdict });
     }
 
-    /// Whom we list: contacts with the keys of their newest common epoch, then holders of pending links. The same choice for the list sent
-    /// and for the entries expected.
+    /// Whom we list: contacts with the keys of their newest common epoch, then holders of pending links, and as far as there is room those
+    /// of settled links, so that a second user is told and both people are warned. The same choice for the list sent and for the entries
+    /// expected.
     fn listed_keys(&self) -> Vec<(Peer, u32, RecognitionKeys)> {
         let mut contacts: Vec<_> = self
             .contacts
@@ -59,11 +60,14 @@ impl Engine {
             .filter_map(|contact| Some((contact.row.last_seen, contact.row.id, contact.pair.as_ref()?)))
             .collect();
         contacts.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        let pending: Vec<_> = self
+        let (pending, settled): (Vec<_>, Vec<_>) = self
             .contacts
             .values()
-            .filter_map(|contact| Some((Peer::Invited(contact.row.id), 0, exchange_keys(contact.exchange.as_ref()?)?)))
-            .collect();
+            .filter(|contact| contact.row.state != ContactState::Blocked)
+            .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
+            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
+        let room = RECOGNITION_ENTRIES.saturating_sub(contacts.len() + pending.len());
+        let invited = |(id, exchange): (ContactId, &Exchange)| (Peer::Invited(id), 0, exchange_keys(exchange));
         contacts.truncate(RECOGNITION_ENTRIES - pending.len().min(RECOGNITION_ENTRIES));
         contacts
             .into_iter()
@@ -72,7 +76,8 @@ impl Engine {
                 let keys = pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?;
                 Some((Peer::Contact(id), epoch, recognition_keys(keys)))
             })
-            .chain(pending)
+            .chain(pending.into_iter().map(invited))
+            .chain(settled.into_iter().take(room).map(invited))
             .collect()
     }
 
@@ -102,7 +107,7 @@ impl Engine {
                 let pair = self.contacts.get(&id)?.pair.as_ref()?;
                 recognition_keys(pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?)
             }
-            (Peer::Invited(id), _) => exchange_keys(self.contacts.get(&id)?.exchange.as_ref()?)?,
+            (Peer::Invited(id), _) => exchange_keys(self.contacts.get(&id)?.exchange.as_ref()?),
             _ => return None,
         };
         Some((peer, keys))
@@ -112,10 +117,22 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Phase::Confirming(candidate) = state.phase else { return Ok(()) };
+        let peer = if recognised { candidate } else { Peer::Stranger };
+        let welcome = match peer {
+            Peer::Contact(id) => self.contacts.get(&id).is_some_and(|contact| contact.row.state == ContactState::Established),
+            Peer::Invited(id) => {
+                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && contact.exchange.is_some())
+            }
+            Peer::Stranger => true,
+        };
+        if !welcome {
+            // It was blocked or removed since our confirmation went out.
+            self.end_link(link, ByeReason::Closing);
+            return Ok(());
+        }
         state.phase = Phase::Open;
-        state.peer = if recognised { candidate } else { Peer::Stranger };
+        state.peer = peer;
         state.last_heard = now.mono;
-        let peer = state.peer;
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let hello = Hello { beacon, hour, window: self.config.window, carries: false };
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
@@ -156,6 +173,7 @@ impl Engine {
         self.send_upgrade(link, &keys);
         self.tell_link(link, false);
         self.meet_contact(now, link, contact)?;
+        self.note_linked(link);
         self.tell_link(link, true);
         Ok(())
     }
@@ -172,8 +190,8 @@ impl Engine {
 
     /// The keys of pair epoch 0, by which the holder of a pending link proves to be the contact that came of it.
     fn upgrade_keys(&self, contact: ContactId) -> Option<RecognitionKeys> {
-        let pair = self.contacts.get(&contact)?.pair.as_ref()?;
-        pair.ratchet.recognition().find(|keys| keys.epoch == 0).map(recognition_keys)
+        let contact = self.contacts.get(&contact).filter(|contact| contact.row.state == ContactState::Established)?;
+        contact.pair.as_ref()?.ratchet.recognition().find(|keys| keys.epoch == 0).map(recognition_keys)
     }
 
     /// Sends UPGRADE, once a session.
@@ -196,7 +214,7 @@ impl Engine {
             return self.end_link(link, ByeReason::Myself);
         }
         self.clock.witness(now.mono, peer.contact(), hello.hour);
-        self.outputs.push_back(Output::Linked { kind, beacon: hello.beacon });
+        self.note_linked(link);
 
         // A contact's links are the same node's whatever beacon it names; among strangers the beacon is all there is to go by.
         let twins: Vec<LinkId> = self
@@ -222,6 +240,17 @@ impl Engine {
         }
     }
 
+    /// Keeps the transport from dialling the device at the other end. A beacon is but a claim: a contact's is believed, a stranger's if it
+    /// is the one that was dialled; else a stranger could name the beacon of somebody else and cut him off.
+    fn note_linked(&mut self, link: LinkId) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.linked.is_none()) else { return };
+        let Some(beacon) = state.hello.map(|hello| hello.beacon) else { return };
+        if state.peer.contact().is_some() || state.properties.dialled == Some(beacon) {
+            state.linked = Some(beacon);
+            self.outputs.push_back(Output::Linked { kind: state.properties.kind, beacon });
+        }
+    }
+
     /// Says BYE and closes.
     pub(super) fn end_link(&mut self, link: LinkId, reason: ByeReason) {
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) else { return };
@@ -240,8 +269,8 @@ impl Engine {
         }
         let Some(state) = self.links.remove(&link) else { return };
         let kind = state.properties.kind;
-        if let Some(beacon) = state.hello.map(|hello| hello.beacon) {
-            let same = |other: &LinkState| other.properties.kind == kind && other.hello.is_some_and(|hello| hello.beacon == beacon);
+        if let Some(beacon) = state.linked {
+            let same = |other: &LinkState| other.properties.kind == kind && other.linked == Some(beacon);
             if !self.links.values().any(same) {
                 self.outputs.push_back(Output::Free { kind, beacon });
             }
@@ -270,6 +299,7 @@ impl Engine {
             }
             _ if silence >= self.config.ping_after => {
                 state.ping_sent = Some(now.mono);
+                state.pings += 1;
                 self.transmit(link, &Record::Ping);
                 now.mono + self.config.pong_within
             }
@@ -292,15 +322,14 @@ fn recognition_keys(keys: PairEpochKeys) -> RecognitionKeys {
     RecognitionKeys::new(keys.own, keys.other, keys.link)
 }
 
-/// The keys by which the holder of a pending link is recognised; `None` once it has shown itself as the contact that came of it.
-fn exchange_keys(exchange: &Exchange) -> Option<RecognitionKeys> {
+/// The keys by which the holder of a link is recognised.
+fn exchange_keys(exchange: &Exchange) -> RecognitionKeys {
     let (role, LinkKeys { invitee_to_issuer, issuer_to_invitee, link }) = match exchange {
-        Exchange::Issued { link, met: false, .. } => (PairRole::Issuer, link.link().keys()),
-        Exchange::Issued { .. } => return None,
+        Exchange::Issued { link, .. } => (PairRole::Issuer, link.link().keys()),
         Exchange::Requested { request, .. } => (PairRole::Invitee, request.link_keys()),
     };
-    Some(match role {
+    match role {
         PairRole::Issuer => RecognitionKeys::new(issuer_to_invitee, invitee_to_issuer, link),
         PairRole::Invitee => RecognitionKeys::new(invitee_to_issuer, issuer_to_invitee, link),
-    })
+    }
 }

@@ -77,7 +77,12 @@ impl Engine {
             Record::Mark { epoch, sequence } => self.handle_mark(link, Cursor { epoch, sequence })?,
             Record::Upgrade(mac) => self.handle_upgrade(now, link, &mac)?,
             Record::Ping => self.transmit(link, &Record::Pong),
-            Record::Pong => {}
+            Record::Pong => {
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.pongs += 1;
+                    self.busy_links.insert(link);
+                }
+            }
             Record::Bye(_) => self.end_link(link, ByeReason::Closing),
         }
         Ok(())

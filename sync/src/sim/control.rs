@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
-use hedgerow_transports::LinkId;
+use hedgerow_transports::{BeaconId, LinkId};
 
-use super::{Crossing, Input, NodeId, Role, Session, Sim, Verdict, WireId, build_list};
-use crate::store::{Store, memory::MemoryStore};
+use super::{Crossing, Engine, Faults, Input, NodeId, Role, Session, Sim, Verdict, WireId, build_list};
+use crate::{
+    session::ShortIds,
+    store::{Store, memory::MemoryStore},
+    wire::{
+        bundle::Bundle,
+        record::{Record, Refusal},
+    },
+};
 
 /// Sees each record that an engine sends, before it is sealed; `false` loses it.
 pub(super) type OnTransmit = Box<dyn FnMut(NodeId, LinkId, &[u8]) -> bool>;
@@ -24,6 +31,42 @@ impl Sim {
         node
     }
 
+    /// Adds a node that says nothing after its handshakes, not even whom it recognises.
+    pub fn mute_stranger(&mut self, name: &str) -> NodeId {
+        let node = self.stranger(name);
+        self.nodes[node.0].mute = true;
+        node
+    }
+
+    /// Gives a puppet's place back to its engine; best while the node is stopped.
+    pub fn release(&mut self, node: NodeId) {
+        self.nodes[node.0].puppet = false;
+    }
+
+    /// Lets a wire stay down once it breaks.
+    pub fn keep_down(&mut self, wire: WireId) {
+        self.wires[wire.0].wanted = false;
+    }
+
+    /// Changes what a wire is like from now on.
+    pub fn set_faults(&mut self, wire: WireId, faults: Faults) {
+        self.wires[wire.0].faults = faults;
+    }
+
+    /// Lets a puppet refuse, for lack of room, every bundle that its wire's other end has sent on this connection.
+    pub fn refuse_all(&mut self, wire: WireId, puppet: NodeId) {
+        let sent = std::mem::take(&mut self.nodes[puppet.0].in_hand);
+        let Some(info) = self.link_of(wire, puppet).and_then(|link| self.nodes[puppet.0].infos.get(&link)) else { return };
+        let shorts = ShortIds::new(&info.hash);
+        let refusals = sent.iter().map(|id| (shorts.short(id), Refusal::Room)).collect();
+        self.send_raw(wire, puppet, &Record::Refused(refusals).encode());
+    }
+
+    /// The pair epoch that a node's recognition lists use for its first contact.
+    pub fn pair_epoch(&self, node: NodeId) -> Option<u32> {
+        self.nodes[node.0].engine.as_ref().and_then(Engine::first_pair_epoch)
+    }
+
     /// Takes what a puppet was sent.
     pub fn take_records(&mut self, puppet: NodeId) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.nodes[puppet.0].records).into_iter().map(|(_, record)| record).collect()
@@ -33,6 +76,7 @@ impl Sim {
     pub(super) fn move_puppet(&mut self, node: NodeId, inputs: Vec<Input>) {
         for input in inputs {
             match input {
+                _ if self.nodes[node.0].mute => {}
                 Input::Handshaken { link, .. } => {
                     let list = build_list(std::iter::empty(), &mut self.rng);
                     self.with_session(node, link, |session| session.recognise(&list));
@@ -41,7 +85,12 @@ impl Sim {
                     let verdict = Verdict::unrecognised(&mut self.rng);
                     self.with_session(node, link, |session| session.confirm(verdict));
                 }
-                Input::Record { link, record } => self.nodes[node.0].records.push((link, record)),
+                Input::Record { link, record } => {
+                    if let Ok(Record::Bundle { bytes, .. }) = Record::decode(&record) {
+                        self.nodes[node.0].in_hand.extend(Bundle::decode(bytes).map(|bundle| bundle.id()));
+                    }
+                    self.nodes[node.0].records.push((link, record));
+                }
                 _ => {}
             }
         }
@@ -75,6 +124,16 @@ impl Sim {
     /// Takes the messages that were put on wires so far, in order.
     pub fn take_crossings(&mut self) -> Vec<Crossing> {
         std::mem::take(&mut self.messages)
+    }
+
+    /// A node's beacon.
+    pub fn beacon(&self, node: NodeId) -> BeaconId {
+        self.nodes[node.0].beacon
+    }
+
+    /// Whether a node's transport was told not to dial this beacon.
+    pub fn is_linked(&self, node: NodeId, beacon: BeaconId) -> bool {
+        self.nodes[node.0].linked.contains(&beacon)
     }
 
     /// How often a node's time-out came.

@@ -23,8 +23,8 @@ use self::{control::OnTransmit, wire::Wire};
 use crate::{
     crypto::identity::Name,
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
-    id::{ContactId, MessageId},
-    session::{Role, Session, SessionEvent, Verdict, recognition::build_list},
+    id::{BundleId, ContactId, MessageId},
+    session::{Role, Session, SessionEvent, SessionInfo, Verdict, recognition::build_list},
     store::{Store, StoreError, memory::MemoryStore},
     time::{Instant, Now, UnixMillis},
     view::{Answer, Command, CommandError, ContactState, Event, Message},
@@ -56,10 +56,17 @@ struct Node {
     events: Vec<Event>,
     replies: BTreeMap<RequestId, Result<Answer, CommandError>>,
     on: bool,
+    beacon: BeaconId,
+    /// Whom the engine wants not to be dialled.
+    linked: BTreeSet<BeaconId>,
     /// The engine hears and says nothing more; a test speaks in its place.
     puppet: bool,
+    /// A puppet that does not even answer in recognition.
+    mute: bool,
     /// Links whose handshake is done.
-    handshaken: BTreeSet<LinkId>,
+    infos: BTreeMap<LinkId, SessionInfo>,
+    /// Bundles that a puppet was sent and has not answered.
+    in_hand: Vec<BundleId>,
     /// What arrived for a puppet.
     records: Vec<(LinkId, Vec<u8>)>,
     /// How often the engine's time-out came.
@@ -162,8 +169,12 @@ impl Sim {
             events: Vec::new(),
             replies: BTreeMap::new(),
             on: true,
+            beacon: BeaconId([0; 8]),
+            linked: BTreeSet::new(),
             puppet: false,
-            handshaken: BTreeSet::new(),
+            mute: false,
+            infos: BTreeMap::new(),
+            in_hand: Vec::new(),
             records: Vec::new(),
             wakes: 0,
             gather: None,
@@ -352,7 +363,7 @@ impl Sim {
             Happening::Redial { wire } => self.bring_up(wire),
             Happening::GiveUp { wire, connection } => {
                 let state = &self.wires[wire.0];
-                let done = |(end, link): (&usize, &LinkId)| self.nodes[*end].handshaken.contains(link);
+                let done = |(end, link): (&usize, &LinkId)| self.nodes[*end].infos.contains_key(link);
                 let stuck = state.links.is_some_and(|links| !state.ends.iter().zip(&links).all(done));
                 if stuck && state.connection == connection {
                     self.tear_down(wire);
@@ -400,8 +411,10 @@ impl Sim {
         if inputs.is_empty() {
             return;
         }
-        if inputs.iter().any(|input| matches!(input, Input::Handshaken { .. })) {
-            self.nodes[node.0].handshaken.insert(link);
+        for input in &inputs {
+            if let Input::Handshaken { info, .. } = input {
+                self.nodes[node.0].infos.insert(link, info.clone());
+            }
         }
         if self.nodes[node.0].puppet {
             self.move_puppet(node, inputs);
@@ -418,9 +431,11 @@ impl Sim {
     fn properties(&self, node: NodeId, link: LinkId) -> LinkProperties {
         let wire = self.nodes[node.0].wires.get(&link).map(|wire| &self.wires[wire.0]);
         let outbound = wire.is_some_and(|wire| wire.links.is_some_and(|links| links[0] == link));
+        let dialled = wire.filter(|_| outbound).map(|wire| self.nodes[wire.ends[1]].beacon);
         LinkProperties {
             kind: TransportKind::Memory,
             direction: if outbound { Direction::Outbound } else { Direction::Inbound },
+            dialled,
             flow: Flow::Duplex,
             rate: wire.map_or(1_000_000, |wire| wire.faults.rate),
             latency_ms: wire.map_or(1, |wire| wire.faults.delay.as_millis() as u32),
@@ -475,7 +490,12 @@ impl Sim {
                     self.schedule(at, Happening::Break { wire, connection });
                 }
             }
-            Output::Linked { .. } | Output::Free { .. } => {}
+            Output::Linked { beacon, .. } => {
+                self.nodes[node.0].linked.insert(beacon);
+            }
+            Output::Free { beacon, .. } => {
+                self.nodes[node.0].linked.remove(&beacon);
+            }
             Output::Reply(request, result) => {
                 self.nodes[node.0].replies.insert(request, result);
             }
@@ -555,7 +575,7 @@ impl Sim {
             let node = &mut self.nodes[end];
             node.sessions.remove(&link);
             node.wires.remove(&link);
-            node.handshaken.remove(&link);
+            node.infos.remove(&link);
         }
         self.schedule(self.now + REDIAL_AFTER, Happening::Redial { wire: wire_id });
         for (end, link) in ends.into_iter().zip(links) {
@@ -582,6 +602,8 @@ impl Sim {
         state.engine = Some(engine);
         let mut beacon = [0; 8];
         self.rng.fill_bytes(&mut beacon);
+        self.nodes[node.0].beacon = BeaconId(beacon);
+        self.nodes[node.0].linked.clear();
         self.feed(node, vec![Input::Beacon(TransportKind::Memory, BeaconId(beacon))]);
     }
 }

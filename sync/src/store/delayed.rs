@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{
     AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, OutboxRow, SecretBytes, Setting, SkippedRow, Store, StoreError,
 };
-use crate::id::{BundleId, ContactId, MessageId, Tag};
+use crate::{
+    id::{BundleId, ContactId, MessageId, Tag},
+    time::Hour,
+};
 
 /// Hands everything on to another store and sleeps in each commit, as a slow disk does.
 #[derive(Debug)]
@@ -62,6 +65,10 @@ impl<S: Store> Store for DelayedCommit<S> {
 
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError> {
         self.store.delete_contact(id)
+    }
+
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        self.store.move_messages(from, to)
     }
 
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
@@ -175,6 +182,10 @@ impl<S: Store> Store for DelayedCommit<S> {
 
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
         self.store.save_forwarded(id, forwarded)
+    }
+
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        self.store.save_stored(id, stored)
     }
 
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
+    time::Hour,
     view::MessageState,
 };
 
@@ -65,7 +66,13 @@ impl MemoryStore {
 
     /// Lets the next commit become durable and then fail with [`StoreError::Crash`], as if the power went before it was reported.
     pub fn crash_past_commit(&self) {
-        self.state().crash_past_commit = true;
+        self.crash_past_commits(1);
+    }
+
+    /// The same for the `n`-th commit from now, 1 being the next.
+    pub fn crash_past_commits(&self, n: u64) {
+        let mut state = self.state();
+        state.crash_past = Some(state.commits.saturating_add(n));
     }
 
     /// Fails the `n`-th point from now, 1 being the next, with [`StoreError::Full`], and all writes and commits after it until
@@ -75,6 +82,18 @@ impl MemoryStore {
         state.full_at = Some(state.points.saturating_add(n));
     }
 
+    /// The ids of all bundles held.
+    pub fn bundle_ids(&self) -> Vec<BundleId> {
+        self.state().tables.sequences.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Loses a bundle behind everybody's back, as a damaged file would.
+    pub fn lose_bundle(&self, id: &BundleId) {
+        let mut state = self.state();
+        state.tables.remove_bundle(id);
+        state.tables.commit();
+    }
+
     /// Comes back as after a restart: with what was committed and without faults.
     pub fn reopen(&self) {
         let mut state = self.state();
@@ -82,7 +101,7 @@ impl MemoryStore {
         state.open = false;
         state.crashed = false;
         state.crash_at = None;
-        state.crash_past_commit = false;
+        state.crash_past = None;
         state.full_at = None;
     }
 
@@ -126,7 +145,7 @@ struct State {
     commits: u64,
     crashed: bool,
     crash_at: Option<u64>,
-    crash_past_commit: bool,
+    crash_past: Option<u64>,
     full_at: Option<u64>,
 }
 
@@ -169,7 +188,8 @@ impl Store for MemoryStore {
         state.tables.commit();
         state.open = false;
         state.commits = state.commits.saturating_add(1);
-        if std::mem::take(&mut state.crash_past_commit) {
+        if state.crash_past.is_some_and(|at| at <= state.commits) {
+            state.crash_past = None;
             state.crashed = true;
             return Err(StoreError::Crash);
         }
@@ -225,6 +245,17 @@ impl Store for MemoryStore {
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError> {
         self.write(|tables| {
             tables.remove_contact(id);
+            Ok(())
+        })
+    }
+
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        self.write_for(to, |tables| {
+            for row in tables.remove_messages(from) {
+                let again = row.outgoing && row.state <= MessageState::Carried;
+                let (state, number) = if again { (MessageState::Queued, None) } else { (row.state, row.number) };
+                tables.put_message(MessageRow { contact: to, state, number, ..row });
+            }
             Ok(())
         })
     }
@@ -464,6 +495,18 @@ impl Store for MemoryStore {
                 && let Some((row, bytes)) = tables.bundles.get(&sequence)
             {
                 let changed = (BundleRow { forwarded, ..row.clone() }, Arc::clone(bytes));
+                tables.bundles.put(sequence, changed);
+            }
+            Ok(())
+        })
+    }
+
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        self.write(|tables| {
+            if let Some(&sequence) = tables.sequences.get(id)
+                && let Some((row, bytes)) = tables.bundles.get(&sequence)
+            {
+                let changed = (BundleRow { stored, ..row.clone() }, Arc::clone(bytes));
                 tables.bundles.put(sequence, changed);
             }
             Ok(())

@@ -250,6 +250,8 @@ pub struct GoneRow {
     pub ack: [u8; 16],
     /// Mesh hour when it went.
     pub at: Hour,
+    /// Whose it was: nobody else is told that it was here.
+    pub origin: Origin,
 }
 
 /// An ack secret that waits to be told.
@@ -301,6 +303,10 @@ pub trait Store: Send {
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError>;
     /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
+
+    /// Gives the messages of one contact to another, which has none: a new exchange with the same person. Outgoing ones that are *queued* or
+    /// *carried* become *queued* without a number.
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError>;
 
     /// Loads the engine's encoding of a contact's ratchet and conversation.
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError>;
@@ -364,6 +370,8 @@ pub trait Store: Send {
     fn load_bundle(&self, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError>;
     /// Notes how often a bundle was handed on, if held.
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError>;
+    /// Notes the hour from which a bundle's age counts, if held: for one that came while there was no clock.
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError>;
     /// Deletes a bundle, if held.
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError>;
 

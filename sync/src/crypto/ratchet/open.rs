@@ -202,8 +202,10 @@ struct Turned {
 
 /// Takes the message keys of places passed over, from `first` on.
 fn skip(messages: &mut MessageChain, passed: Vec<(Tag, Secret<32>)>, chain: u32, start: u32, first: u32) -> Option<Vec<SkippedKey>> {
-    (first..)
-        .zip(passed)
-        .map(|(n, (tag, header))| Some(SkippedKey { tag, chain, number: start.checked_add(n)?, n, header, message: messages.step() }))
+    // In this order: the other would count one number too many, which may not exist.
+    passed
+        .into_iter()
+        .zip(first..)
+        .map(|((tag, header), n)| Some(SkippedKey { tag, chain, number: start.checked_add(n)?, n, header, message: messages.step() }))
         .collect()
 }

@@ -150,19 +150,27 @@ impl Tables {
         }
     }
 
+    /// Takes out a contact's messages.
+    pub(super) fn remove_messages(&mut self, id: ContactId) -> Vec<MessageRow> {
+        let (least, most) = (MessageId([0; 16]), MessageId([0xff; 16]));
+        let all = (id, false, least)..=(id, true, most);
+        let rows = self.messages.range(all.clone()).map(|(_, row)| row.clone()).collect();
+        self.messages.remove_range(all);
+        self.by_order.remove_range((id, 0, least, false)..=(id, u64::MAX, most, true));
+        self.unsealed.remove_range((id, Reverse(true), 0, least)..=(id, Reverse(false), u64::MAX, most));
+        self.delivered.remove_range((id, false, 0, least)..=(id, true, u64::MAX, most));
+        self.undelivered.remove_range((id, least)..=(id, most));
+        rows
+    }
+
     /// Removes a contact with all that belongs to it.
     pub(super) fn remove_contact(&mut self, id: ContactId) {
-        let (least, most) = (MessageId([0; 16]), MessageId([0xff; 16]));
         self.contacts.remove(&id);
         self.pairs.remove(&id);
         self.exchanges.remove(&id);
         self.cursors.remove(&id);
         self.outbox.remove_range((id, 0)..=(id, u32::MAX));
-        self.messages.remove_range((id, false, least)..=(id, true, most));
-        self.by_order.remove_range((id, 0, least, false)..=(id, u64::MAX, most, true));
-        self.unsealed.remove_range((id, Reverse(true), 0, least)..=(id, Reverse(false), u64::MAX, most));
-        self.delivered.remove_range((id, false, 0, least)..=(id, true, u64::MAX, most));
-        self.undelivered.remove_range((id, least)..=(id, most));
+        self.remove_messages(id);
         let tags: Vec<Tag> = self.skipped_of(id).map(|age| age.4).collect();
         for tag in &tags {
             self.remove_skipped(tag);

@@ -9,6 +9,7 @@ use crate::{
         AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
         SecretBytes, Setting, SkippedRow, Store, StoreError,
     },
+    time::Hour,
 };
 
 impl SqliteStore {
@@ -99,6 +100,12 @@ impl Store for SqliteStore {
             self.delete_bundle(&bundle)?;
         }
         self.change("DELETE FROM contact WHERE id = ?1", [id.0]).map(|_| ()) // the rest goes by ON DELETE CASCADE
+    }
+
+    fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        let again = "UPDATE message SET state = 0, number = NULL WHERE contact = ?1 AND outgoing = 1 AND state <= 1";
+        self.change(again, [from.0])?;
+        self.change("UPDATE message SET contact = ?2 WHERE contact = ?1", [from.0, to.0]).map(|_| ())
     }
 
     fn load_pair(&self, contact: ContactId) -> Result<Option<SecretBytes>, StoreError> {
@@ -357,6 +364,13 @@ impl Store for SqliteStore {
         }
     }
 
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        match self.bundles.find(self.writing()?, id)? {
+            Some(sequence) => self.change("UPDATE bundle SET stored = ?2 WHERE sequence = ?1", params![sequence, stored.0]).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {
         match self.bundles.remove(self.writing()?, id)? {
             Some(sequence) => self.change("DELETE FROM bundle WHERE sequence = ?1", [sequence]).map(|_| ()),
@@ -366,16 +380,16 @@ impl Store for SqliteStore {
 
     fn insert_gone(&mut self, row: &GoneRow) -> Result<(), StoreError> {
         let before = self.gone.find(self.writing()?, &row.id)?; // none: the next row
-        let sql = "INSERT OR REPLACE INTO gone (row, id, created, expiry, tag, commitment, reason, at, ack)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let GoneRow { id, created, expiry, tag, commitment, reason, ack, at } = row;
-        let reason = rows::reason_code(*reason);
-        self.change(sql, params![before, id.0, created.0, expiry.0, tag.0, commitment.0, reason, at.0, ack])?;
+        let sql = "INSERT OR REPLACE INTO gone (row, id, created, expiry, tag, commitment, reason, at, ack, origin)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let GoneRow { id, created, expiry, tag, commitment, reason, ack, at, origin } = row;
+        let (reason, origin) = (rows::reason_code(*reason), rows::origin_code(*origin));
+        self.change(sql, params![before, id.0, created.0, expiry.0, tag.0, commitment.0, reason, at.0, ack, origin])?;
         self.gone.put(&self.connection, *id, self.connection.last_insert_rowid())
     }
 
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
-        self.all("SELECT id, created, expiry, tag, commitment, reason, at, ack FROM gone ORDER BY at, id", [], rows::gone)
+        self.all("SELECT id, created, expiry, tag, commitment, reason, at, ack, origin FROM gone ORDER BY at, id", [], rows::gone)
     }
 
     fn delete_gone(&mut self, id: &BundleId) -> Result<(), StoreError> {

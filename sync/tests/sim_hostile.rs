@@ -1,0 +1,291 @@
+//! Peers that break the protocol: strangers without a session of ours, and a contact whose device was taken over.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
+
+mod common;
+
+use common::{MINUTE, SECOND, Two, contacts, in_reach, seed, status, texts};
+use hedgerow_sync::{
+    id::{BeaconId, ShortId},
+    sim::{Faults, NodeId, Sim, WireId},
+    time::Hour,
+    view::MessageState,
+    wire::record::{ByeReason, Hello, Record, Refusal},
+};
+
+/// A node with one contact, and a stranger who has a session and says HELLO properly.
+fn with_stranger(seed: u64) -> (Two, NodeId, WireId) {
+    let mut two = Two::contacts(seed);
+    let eve = two.sim.stranger("eve");
+    let wire = two.sim.connect(eve, two.ann, Faults::NONE);
+    two.sim.run_for(SECOND);
+    (two, eve, wire)
+}
+
+fn hello(beacon: u8) -> Vec<u8> {
+    Record::Hello(Hello { beacon: BeaconId([beacon; 8]), hour: Hour(498_702), window: 1_048_576, carries: false }).encode()
+}
+
+fn short(byte: u8) -> ShortId {
+    ShortId([byte; 8])
+}
+
+/// Sends records after HELLO; whether the link has lasted for a second.
+fn survives(sim: &mut Sim, wire: WireId, from: NodeId, to: NodeId, records: &[Vec<u8>]) -> bool {
+    let before = sim.link_of(wire, to);
+    assert!(before.is_some(), "the link is up");
+    for record in records {
+        sim.send_raw(wire, from, record);
+    }
+    sim.run_for(SECOND / 2);
+    sim.link_of(wire, to) == before
+}
+
+/// A contact whose device was taken over: recognised, with HELLO and CURSOR said, and nothing under way.
+fn with_taken_contact(seed: u64) -> Two {
+    let mut two = Two::contacts(seed);
+    two.sim.run_for(2 * MINUTE);
+    two.sim.possess(two.ben);
+    two
+}
+
+fn bad_records() -> Vec<(&'static str, Vec<u8>)> {
+    let ids = |kind: u8, count: usize, entry: usize| [vec![kind], vec![1; count * entry]].concat();
+    vec![
+        ("nothing known", vec![0x10]),
+        ("type zero", vec![0]),
+        ("a second HELLO", hello(9)),
+        ("a short HELLO", hello(9)[..12].to_vec()),
+        ("an OFFER of batch 7", Record::Offer { batch: 7, ids: vec![short(1)] }.encode()),
+        ("an OFFER of 257", [vec![2, 0, 0], vec![1; 257 * 8]].concat()),
+        ("an OFFER of none", vec![2, 0, 0]),
+        ("a PICK of nothing offered", Record::Pick { batch: 0, wanted: vec![0x80] }.encode()),
+        ("WANT of 257", ids(4, 257, 8)),
+        ("a ragged WANT", ids(4, 1, 7)),
+        ("a BUNDLE of 100 bytes", [vec![5, 0, 0, 255], vec![1; 100]].concat()),
+        ("a BUNDLE of another version", [vec![5, 0, 0, 255], vec![2; 512]].concat()),
+        ("a BUNDLE of 5000 bytes", [vec![5, 0, 0, 255], vec![1; 5000]].concat()),
+        ("STORED of what was never sent", Record::Stored(vec![short(3)]).encode()),
+        ("REFUSED of what was never sent", Record::Refused(vec![(short(3), Refusal::Room)]).encode()),
+        ("REFUSED without a reason", [vec![7], vec![1; 8], vec![9]].concat()),
+        ("an ACK of 15 bytes", ids(8, 1, 15)),
+        ("an ACK of 257", ids(8, 257, 16)),
+        ("RANGES of garbage", [vec![9], vec![0xff; 60]].concat()),
+        ("RANGES that answer nothing", vec![9, 2]),
+        ("RANGES too long", [vec![9], vec![0; 4097]].concat()),
+        ("a CURSOR too much", Record::Cursor { own_epoch: [1; 8], epoch: [2; 8], sequence: 5 }.encode()),
+        ("a short MARK", vec![11; 9]),
+        ("a short UPGRADE", vec![12; 9]),
+        ("PING with a body", vec![13, 0]),
+        ("BYE without a reason", vec![15, 0]),
+        ("BYE", Record::Bye(ByeReason::Closing).encode()),
+    ]
+}
+
+#[test]
+fn sim_every_bad_record_of_a_stranger_ends_its_link_and_no_other() {
+    for (what, record) in bad_records() {
+        let (mut two, eve, wire) = with_stranger(seed());
+        assert!(!survives(&mut two.sim, wire, eve, two.ann, &[hello(7), record]), "{what}");
+        assert!(in_reach(&mut two.sim, two.ann, "ben"), "{what}");
+    }
+}
+
+#[test]
+fn sim_every_bad_record_of_a_contact_ends_its_link() {
+    for (what, record) in bad_records() {
+        let mut two = with_taken_contact(seed());
+        assert!(!survives(&mut two.sim, two.wire, two.ben, two.ann, &[record]), "{what}");
+    }
+}
+
+#[test]
+fn sim_a_record_before_hello_ends_the_link() {
+    let samples = [
+        Record::Ping.encode(),
+        Record::Pong.encode(),
+        Record::Want(vec![short(1)]).encode(),
+        Record::Offer { batch: 0, ids: vec![short(1)] }.encode(),
+        Record::Ack(vec![[1; 16]]).encode(),
+        Record::Upgrade([1; 32]).encode(),
+        Record::Cursor { own_epoch: [1; 8], epoch: [0; 8], sequence: 0 }.encode(),
+        vec![9, 1],
+    ];
+    for record in samples {
+        let (mut two, eve, wire) = with_stranger(seed());
+        assert!(!survives(&mut two.sim, wire, eve, two.ann, std::slice::from_ref(&record)), "{record:?}");
+    }
+}
+
+#[test]
+fn sim_a_stranger_is_answered_like_at_an_empty_node() {
+    let (mut two, eve, wire) = with_stranger(seed());
+    two.write(two.ann, 3);
+    two.sim.run_for(SECOND);
+    let bundle = {
+        let mut bytes = vec![1; 512];
+        bytes[..8].copy_from_slice(&[1, 0, 3, 0, 0, 7, 0x9c, 0x0e]);
+        bytes[40..48].fill(0);
+        bytes
+    };
+    two.sim.take_records(eve);
+    let records = [
+        hello(7),
+        Record::Offer { batch: 0, ids: (0..200).map(short).collect() }.encode(),
+        Record::Want(vec![short(1), short(2)]).encode(),
+        Record::Bundle { age: 0, copies: 255, bytes: bundle }.encode(),
+        Record::Ack(vec![[1; 16]]).encode(),
+        Record::Upgrade([1; 32]).encode(),
+        // A question about nothing: a node without a relay set answers, too.
+        Record::Ranges(vec![1]).encode(),
+        Record::Ping.encode(),
+    ];
+    let before = status(&mut two.sim, two.ann).bundles;
+    assert!(survives(&mut two.sim, wire, eve, two.ann, &records));
+    let got: Vec<Record> = two.sim.take_records(eve).iter().map(|record| Record::decode(record).unwrap()).collect();
+    assert!(
+        got.iter()
+            .all(|record| matches!(record, Record::Pick { .. } | Record::Refused(_) | Record::Ranges(_) | Record::Ping | Record::Pong)),
+        "{got:?}"
+    );
+    assert!(got.contains(&Record::Ranges(vec![2])), "{got:?}");
+    assert!(got.contains(&Record::Pick { batch: 0, wanted: vec![0; 25] }));
+    assert!(got.contains(&Record::Refused(vec![(short(1), Refusal::Unwanted), (short(2), Refusal::Unwanted)])));
+    assert!(got.iter().any(|record| matches!(record, Record::Refused(all) if all[0].1 == Refusal::NotCarried)));
+    assert_eq!(status(&mut two.sim, two.ann).bundles, before, "nothing was taken from a stranger");
+    assert!(!in_reach(&mut two.sim, two.ann, "eve"));
+}
+
+#[test]
+fn sim_a_cursor_or_mark_of_a_stranger_ends_its_link() {
+    for record in
+        [Record::Cursor { own_epoch: [1; 8], epoch: [0; 8], sequence: 0 }.encode(), Record::Mark { epoch: [1; 8], sequence: 5 }.encode()]
+    {
+        let (mut two, eve, wire) = with_stranger(seed());
+        assert!(!survives(&mut two.sim, wire, eve, two.ann, &[hello(7), record]));
+    }
+}
+
+#[test]
+fn sim_a_lying_mark_harms_only_its_sender() {
+    let mut two = with_taken_contact(seed());
+    for epoch in [[0; 8], [0xff; 8]] {
+        let lie = Record::Mark { epoch, sequence: u64::MAX }.encode();
+        assert!(survives(&mut two.sim, two.wire, two.ben, two.ann, &[lie]));
+    }
+    two.write(two.ann, 5);
+    // Ben's own engine comes back and finds everything.
+    two.sim.kill(two.ben);
+    two.sim.release(two.ben);
+    two.sim.revive(two.ben);
+    two.write(two.ben, 5);
+    two.sim.run_for(5 * SECOND);
+    two.expect_all(two.ann, 5);
+    two.expect_all(two.ben, 5);
+}
+
+#[test]
+fn sim_a_peer_that_answers_nothing_holds_no_more_than_its_window() {
+    let mut two = Two::contacts_over(seed(), Faults { rate: 50_000, ..Faults::NONE });
+    two.sim.run_for(2 * MINUTE);
+    two.sim.possess(two.ben);
+    two.sim.take_records(two.ben);
+    for number in 0..180 {
+        two.sim.send(two.ann, "ben", &format!("{number} {}", "x".repeat(2_500)));
+    }
+    // It goes on saying that it lives.
+    for _ in 0..20 {
+        two.sim.send_raw(two.wire, two.ben, &Record::Pong.encode());
+        two.sim.run_for(5 * SECOND);
+    }
+    let got = two.sim.take_records(two.ben);
+    let bytes: usize = got.iter().filter(|record| record[0] == 5).map(|record| record.len() - 4).sum();
+    assert!((50_000..=100_000).contains(&bytes), "two seconds of the link's rate: {bytes}");
+    assert!(common::states(&mut two.sim, two.ann, "ben").iter().all(|state| *state == MessageState::Queued));
+    // Silence ends it.
+    two.sim.run_for(40 * SECOND);
+    assert!(!in_reach(&mut two.sim, two.ann, "ben"));
+}
+
+#[test]
+fn sim_a_peer_that_stalls_in_recognition_is_given_up_and_blocks_nobody() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    two.sim.introduce(two.ann, two.ben);
+    two.sim.cut(two.wire);
+    // More than may be opening at once, all of them mute after the handshake.
+    let mut wires = Vec::new();
+    for _ in 0..30 {
+        let mute = two.sim.mute_stranger("mute");
+        wires.push(two.sim.connect(mute, two.ann, Faults::NONE));
+    }
+    two.sim.run_for(SECOND / 10);
+    for wire in &wires {
+        two.sim.keep_down(*wire);
+    }
+    two.sim.run_for(15 * SECOND);
+    assert!(wires.iter().all(|wire| !two.sim.is_up(*wire)), "they were given up");
+    two.sim.mend(two.wire);
+    two.sim.run_for(2 * SECOND);
+    assert!(in_reach(&mut two.sim, two.ann, "ben"));
+}
+
+#[test]
+fn sim_a_stranger_that_names_a_contacts_beacon_ends_only_its_own_link() {
+    let mut two = Two::contacts(seed());
+    let heard = common::listen(&mut two.sim);
+    two.sim.cut(two.wire);
+    two.sim.mend(two.wire);
+    two.sim.run_for(SECOND);
+    let ben = two.ben;
+    let hello = heard.borrow().iter().rfind(|(node, record)| *node == ben && record[0] == 1).map(|(_, record)| record.clone()).unwrap();
+    let link = two.sim.link_of(two.wire, two.ann);
+    for _ in 0..3 {
+        let eve = two.sim.stranger("eve");
+        let wire = two.sim.connect(eve, two.ann, Faults::NONE);
+        two.sim.run_for(SECOND);
+        two.sim.send_raw(wire, eve, &hello);
+        two.sim.run_for(7 * SECOND);
+    }
+    assert_eq!(two.sim.link_of(two.wire, two.ann), link);
+    two.write(two.ann, 3);
+    two.sim.run_for(SECOND);
+    two.expect_all(two.ann, 3);
+}
+
+#[test]
+fn sim_offers_without_end_cost_a_bounded_memory_and_are_answered() {
+    let mut two = with_taken_contact(seed());
+    // The batch goes on where Ben's engine stopped: find it by trying, each on a session of its own.
+    let wire = two.wire;
+    let records: Vec<Vec<u8>> = (0..100_u16)
+        .map(|batch| {
+            let ids = (0..256_u64).map(|id| ShortId((u64::from(batch) * 256 + id).to_be_bytes())).collect();
+            Record::Offer { batch, ids }.encode()
+        })
+        .collect();
+    two.sim.take_records(two.ben);
+    survives(&mut two.sim, wire, two.ben, two.ann, &records);
+    let picks = two.sim.take_records(two.ben).into_iter().filter(|record| record[0] == 3).collect::<Vec<_>>();
+    let wanted: u32 = picks.iter().flat_map(|pick| &pick[3..]).map(|byte| byte.count_ones()).sum();
+    assert!(wanted <= 16_384, "{wanted} asked for at once");
+    assert!(wanted == 0 || picks.len() == 100);
+}
+
+#[test]
+fn sim_garbage_ranges_of_a_contact_end_its_link_and_nothing_is_lost() {
+    let mut two = with_taken_contact(seed());
+    two.write(two.ann, 2);
+    for flags in [4, 7, 8, 0xff] {
+        if two.sim.link_of(two.wire, two.ann).is_some() {
+            two.sim.send_raw(two.wire, two.ben, &[9, flags, 1, 2, 3]);
+            two.sim.run_for(SECOND);
+        }
+    }
+    assert!(!in_reach(&mut two.sim, two.ann, "ben"));
+    two.sim.kill(two.ben);
+    two.sim.release(two.ben);
+    two.sim.revive(two.ben);
+    two.sim.run_for(10 * SECOND);
+    two.expect_all(two.ann, 2);
+    assert_eq!(texts(&mut two.sim, two.ben, "ann").len(), 2);
+    assert_eq!(contacts(&mut two.sim, two.ann).len(), 1);
+}
