@@ -180,12 +180,12 @@ mod tests {
         let mut engine = engine(config.clone());
         for number in 0..30 {
             take(&mut engine, ANN, &garbage(number));
-            assert!(engine.holdings.gone().count() <= 8);
+            assert!(engine.holdings.gone_with(ANN).count() <= 8);
         }
         engine.commit(now(0)).unwrap();
         let rng = Box::new(ChaCha20Rng::seed_from_u64(2));
         let engine = Engine::open(config, engine.into_store(), rng, 1, now(1)).unwrap();
-        assert_eq!(engine.holdings.gone().count(), 8);
+        assert_eq!(engine.holdings.gone_with(ANN).count(), 8);
     }
 
     #[test]

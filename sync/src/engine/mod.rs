@@ -86,8 +86,12 @@ struct Changed {
 enum Timer {
     /// Housekeeping.
     Tick,
-    /// A link's silence, or its next MARK.
+    /// A link's silence.
     Link(LinkId),
+    /// A link's next MARK.
+    Mark(LinkId),
+    /// An older link was asked for a sign of life because there is a newer one.
+    Rival(LinkId),
     /// A receipt goes out though its reader is not in reach.
     Receipt(ContactId),
     /// An ack secret is due.
@@ -294,6 +298,10 @@ impl Engine {
                     self.timers.insert((now.mono + self.config.tick, Timer::Tick));
                 }
                 Timer::Link(link) => self.check_link(now, link),
+                Timer::Mark(link) => {
+                    self.busy_links.insert(link);
+                }
+                Timer::Rival(link) => self.settle_rival(now, link),
                 Timer::Receipt(contact) => {
                     self.busy_contacts.insert(contact);
                 }
