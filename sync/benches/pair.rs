@@ -130,6 +130,7 @@ fn properties() -> LinkProperties {
     LinkProperties {
         kind: TransportKind::Memory,
         direction: Direction::Outbound,
+        dialled: None,
         flow: Flow::Duplex,
         rate: 100_000_000,
         latency_ms: 0,

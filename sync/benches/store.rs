@@ -153,6 +153,7 @@ impl Load {
                     reason: GoneReason::Acknowledged,
                     ack: stored.ack,
                     at: Hour(490_001),
+                    origin: Origin::StrangerInbound,
                 };
                 store.insert_gone(&row).unwrap();
                 store.delete_ack(&stored.bundle).unwrap();

@@ -37,9 +37,10 @@ impl std::ops::Add<Duration> for Instant {
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// The whole hours since 1970.
+    /// The whole hours since 1970, at most what the type holds.
     pub const fn hour(self) -> Hour {
-        Hour((self.0 / 3_600_000) as u32)
+        let hours = self.0 / 3_600_000;
+        Hour(if hours > u32::MAX as u64 { u32::MAX } else { hours as u32 })
     }
 }
 

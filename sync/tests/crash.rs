@@ -1,4 +1,5 @@
 //! Stops a node at every write and every commit in turn, and fills its disk at each: what was answered is never lost or doubled.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 

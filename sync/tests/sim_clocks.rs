@@ -1,4 +1,5 @@
 //! Clocks that are wrong, that disagree, and that jump.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 

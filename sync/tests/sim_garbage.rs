@@ -1,4 +1,5 @@
 //! Bundles that are not what their tag says, and bundles out of order: the real message opens, whatever came before it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Peers that break the protocol: strangers without a session of ours, and a contact whose device was taken over.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Long conversations: hybrid steps and pair epochs through restarts, questions for what is missing, backups.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Two nodes on virtual time: the whole path from link to receipt, on good wires.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 
 mod common;
 

@@ -77,6 +77,8 @@ pub struct LinkProperties {
     pub kind: TransportKind,
     /// Who opened it.
     pub direction: Direction,
+    /// The beacon that was dialled, if the transport went by one.
+    pub dialled: Option<BeaconId>,
     /// How bytes may flow.
     pub flow: Flow,
     /// Expected rate, bytes a second: 10 kB/s for a poor radio, 100 MB/s for a wire. A guess until measured.
@@ -154,7 +156,7 @@ pub enum TransportEvent {
 /// What a transport is told.
 #[derive(Clone, Debug)]
 pub enum TransportCommand {
-    /// The peer at this address is the one with this beacon and has a link: don't dial it again until [`Free`](Self::Free).
+    /// The neighbour with this beacon has a link: don't dial it again until [`Free`](Self::Free).
     Linked(BeaconId),
     /// The last link to this beacon has ended: it may be dialled again.
     Free(BeaconId),

@@ -20,8 +20,11 @@ pub fn pair(properties: LinkProperties) -> (MemoryLink, MemoryLink) {
         outgoing: Arc::clone(&there),
         incoming: Arc::clone(&back),
     };
-    let accepting =
-        MemoryLink { properties: LinkProperties { direction: Direction::Inbound, ..properties }, outgoing: back, incoming: there };
+    let accepting = MemoryLink {
+        properties: LinkProperties { direction: Direction::Inbound, dialled: None, ..properties },
+        outgoing: back,
+        incoming: there,
+    };
     (dialling, accepting)
 }
 
@@ -147,6 +150,7 @@ mod tests {
         pair(LinkProperties {
             kind: TransportKind::Memory,
             direction: Direction::Outbound,
+            dialled: None,
             flow: Flow::Duplex,
             rate: 1_000_000,
             latency_ms: 0,

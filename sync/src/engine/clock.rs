@@ -1,15 +1,22 @@
-//! Mesh time: what hour it is, as far as this node can know (design brief, 4.2).
+//! Mesh time: what hour it is, as far as this node can know (design brief, 4.2), and up to when that is safe to act upon.
 //!
-//! The system clock counts if it is plausible and not contradicted by contacts; else the median of contacts; else that of strangers, who
-//! never move a clock that contacts set. A clock that jumps is noticed, and nothing is destroyed for a day of running time after it.
+//! The system clock counts if it is plausible and not contradicted by contacts who agree; else the median of contacts; else that of
+//! strangers, who never move a clock that contacts set.
+//!
+//! None of this is believed at once where something would be destroyed. *Settled* time goes on with running time only. Mesh time that has
+//! moved away from it, by a jump, a suspension or a night switched off, becomes settled after a day of running time, counted over
+//! restarts; until then nothing expires but what had expired already. A second jump forward does not begin the day again, so that a
+//! machine that sleeps every night settles too, some days late.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::config::{PLAUSIBLE_HOURS, RELEASE_HOUR};
 use crate::{
     id::ContactId,
-    time::{Hour, Instant, Now, UnixMillis},
+    store::StoreError,
+    time::{Hour, Instant, Now},
     view::{Clock, ClockSource},
+    wire::codec::Reader,
 };
 
 /// How many contacts are remembered, and how many strangers are needed (design brief, 4.2).
@@ -18,10 +25,16 @@ const WITNESSES: usize = 5;
 const CONTRADICTORS: usize = 3;
 /// A jump or a contradiction is more than this (design brief, 4.2).
 const TOLERANCE_HOURS: u32 = 2;
-/// Strangers count when they were met over this long (design brief, 4.2).
-const STRANGERS_OVER: Duration = Duration::from_secs(24 * 3600);
-/// After a jump nothing is destroyed for this long (design brief, 4.2).
-const QUIET_AFTER_JUMP: Duration = Duration::from_secs(24 * 3600);
+/// The same.
+const TOLERANCE: Duration = Duration::from_secs(TOLERANCE_HOURS as u64 * 3600);
+/// Between two strangers that count, so that [`WITNESSES`] of them span the 24 hours that they must (design brief, 4.2).
+const BETWEEN_STRANGERS: Duration = Duration::from_secs(24 * 3600 / (WITNESSES as u64 - 1));
+/// Running time until a time that is not settled is: a day (design brief, 4.2).
+const SETTLE_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Running time that a crash may lose (guess: one small write in so long, and only with a batch that is committed anyway).
+const SAVE_EVERY: Duration = Duration::from_secs(5 * 60);
+/// The version of [`MeshTime::encode`].
+const VERSION: u8 = 1;
 
 /// What somebody's clock said, and when; told in whole hours.
 #[derive(Clone, Copy, Debug)]
@@ -38,68 +51,172 @@ impl Witness {
     }
 }
 
+/// A time that waits to be settled.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    /// Since 1970; goes on with running time.
+    time: Duration,
+    /// Running time that is left.
+    wait: Duration,
+}
+
 /// Keeps what is known of the time.
 #[derive(Debug)]
 pub(super) struct MeshTime {
     contacts: VecDeque<Witness>,
     strangers: VecDeque<Witness>,
     last: Now,
-    quiet_until: Option<Instant>,
+    /// Mesh time when last looked at; absent until it is known.
+    seen: Option<Duration>,
+    /// All the running time of this profile.
+    running: Duration,
+    /// Whether contacts have ever set the time.
+    by_contacts: bool,
+    /// Settled time, since 1970; zero before there is any.
+    settled: Duration,
+    candidate: Option<Candidate>,
+    /// Running time when it was last saved, `None` if it must be saved at once.
+    saved: Option<Duration>,
 }
 
 impl MeshTime {
-    /// Starts at `now`; `last` is what the wall clock said when the profile was last in use, and how long it was to be quiet then.
-    pub(super) fn new(now: Now, last: Option<(UnixMillis, Duration)>) -> Self {
-        let jumped = last.is_some_and(|(last, _)| last.0.abs_diff(now.wall.0) > u64::from(TOLERANCE_HOURS) * 3_600_000);
-        let left = last.map_or(Duration::ZERO, |(_, left)| left.min(QUIET_AFTER_JUMP));
-        let quiet = if jumped { QUIET_AFTER_JUMP } else { left };
-        Self { contacts: VecDeque::new(), strangers: VecDeque::new(), last: now, quiet_until: Some(now.mono + quiet) }
+    /// Starts at `now`, from what [`encode`](Self::encode) wrote when the profile was last in use.
+    pub(super) fn load(now: Now, saved: Option<&[u8]>) -> Result<Self, StoreError> {
+        let mut time = Self {
+            contacts: VecDeque::new(),
+            strangers: VecDeque::new(),
+            last: now,
+            seen: None,
+            running: Duration::ZERO,
+            by_contacts: false,
+            settled: Duration::ZERO,
+            candidate: None,
+            saved: None,
+        };
+        if let Some(bytes) = saved {
+            time.decode(bytes).ok_or(StoreError::Damaged("the clock's state"))?;
+        }
+        time.settle(now, Duration::ZERO);
+        Ok(time)
     }
 
-    /// What [`encode`](Self::encode) wrote: the wall clock, and how long it was to be quiet.
-    pub(super) fn decode(bytes: &[u8]) -> Option<(UnixMillis, Duration)> {
-        let (wall, left) = bytes.split_first_chunk()?;
-        Some((UnixMillis(u64::from_be_bytes(*wall)), Duration::from_millis(u64::from_be_bytes(left.try_into().ok()?))))
-    }
-
-    /// What a restart must know: else a jump would be forgotten by it.
-    pub(super) fn encode(&self, now: Now) -> [u8; 16] {
-        let left = self.quiet_until.map_or(Duration::ZERO, |until| until.since(now.mono)).as_millis() as u64;
-        let mut out = [0; 16];
-        out[..8].copy_from_slice(&now.wall.0.to_be_bytes());
-        out[8..].copy_from_slice(&left.to_be_bytes());
+    /// Encodes what outlives the program: all but the witnesses.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let candidate = self.candidate.unwrap_or(Candidate { time: Duration::ZERO, wait: Duration::ZERO });
+        let mut out = vec![VERSION, self.by_contacts.into(), self.candidate.is_some().into()];
+        for span in [self.running, self.settled, candidate.time, candidate.wait] {
+            out.extend_from_slice(&span.as_secs().to_be_bytes());
+        }
         out
     }
 
-    /// Compares the wall clock with running time. `true` if it has jumped since the last call.
+    fn decode(&mut self, bytes: &[u8]) -> Option<()> {
+        let mut reader = Reader::new(bytes);
+        let [version, by_contacts, waits] = reader.array::<3>().ok()?;
+        let mut span = || -> Option<Duration> { Some(Duration::from_secs(u64::from_be_bytes(reader.array().ok()?))) };
+        (self.running, self.settled) = (span()?, span()?);
+        let candidate = Candidate { time: span()?, wait: span()? };
+        self.by_contacts = by_contacts != 0;
+        self.candidate = (waits != 0).then_some(candidate);
+        self.saved = Some(self.running);
+        (version == VERSION).then_some(())
+    }
+
+    /// What is to be saved with this batch, if anything is.
+    pub(super) fn poll_state(&mut self) -> Option<Vec<u8>> {
+        if self.saved.is_some_and(|saved| self.running.saturating_sub(saved) < SAVE_EVERY) {
+            return None;
+        }
+        self.saved = Some(self.running);
+        Some(self.encode())
+    }
+
+    /// Lets time pass up to `now`. `true` if mesh time has jumped since the last call.
     pub(super) fn observe(&mut self, now: Now) -> bool {
-        let elapsed = now.mono.since(self.last.mono).as_millis() as u64;
-        let expected = self.last.wall.0.saturating_add(elapsed);
+        let elapsed = now.mono.since(self.last.mono);
+        let expected = Duration::from_millis(self.last.wall.0).saturating_add(elapsed);
+        if Duration::from_millis(now.wall.0) > expected.saturating_add(TOLERANCE) {
+            // Running time may have stood still, as it does in suspension: what witnesses would say now is not known.
+            self.contacts.clear();
+            self.strangers.clear();
+        }
         self.last = now;
-        let jumped = expected.abs_diff(now.wall.0) > u64::from(TOLERANCE_HOURS) * 3_600_000;
-        if jumped {
-            self.quiet_until = Some(now.mono + QUIET_AFTER_JUMP);
+        self.settle(now, elapsed)
+    }
+
+    /// Moves settled time on by `elapsed`, and to a candidate that has waited long enough. `true` if mesh time has jumped.
+    fn settle(&mut self, now: Now, elapsed: Duration) -> bool {
+        self.running = self.running.saturating_add(elapsed);
+        if !self.settled.is_zero() {
+            self.settled = self.settled.saturating_add(elapsed);
+        }
+        if let Some(candidate) = &mut self.candidate {
+            candidate.time = candidate.time.saturating_add(elapsed);
+            candidate.wait = candidate.wait.saturating_sub(elapsed);
+        }
+        let expected = self.seen.map(|seen| seen.saturating_add(elapsed));
+        self.seen = expected;
+        let (hour, source) = self.read(now);
+        if hour == Hour::UNKNOWN {
+            return false;
+        }
+        if source == ClockSource::Contacts && !self.by_contacts {
+            self.by_contacts = true;
+            self.saved = None;
+        }
+        let time = Duration::from_secs(u64::from(hour.0) * 3600);
+        // Hours are whole ones: what goes on within them is kept.
+        let jumped = expected.is_some_and(|expected| expected.abs_diff(time) > TOLERANCE);
+        self.seen = expected.filter(|expected| !jumped && expected.as_secs() / 3600 == u64::from(hour.0)).or(Some(time));
+
+        // Back is safe at once: less expires.
+        if self.settled > time.saturating_add(TOLERANCE) {
+            self.settled = time;
+            self.saved = None;
+        }
+        match self.candidate {
+            Some(candidate) if candidate.time > time.saturating_add(TOLERANCE) => self.candidate = None,
+            Some(candidate) if candidate.wait.is_zero() => {
+                self.settled = self.settled.max(candidate.time.min(time));
+                self.candidate = None;
+                self.saved = None;
+            }
+            _ => {}
+        }
+        if self.candidate.is_none() && time > self.settled.saturating_add(TOLERANCE) {
+            self.candidate = Some(Candidate { time, wait: SETTLE_AFTER });
+            self.saved = None;
         }
         jumped
     }
 
-    /// Whether the clock jumped so lately that nothing may be destroyed because of the hour.
-    pub(super) fn is_quiet(&self, now: Instant) -> bool {
-        self.quiet_until.is_some_and(|until| now < until)
+    /// The hour up to which things may be destroyed because of the time; `None` while there is none.
+    pub(super) fn settled(&self, now: Now) -> Option<Hour> {
+        let hour = self.read(now).0;
+        let settled = Hour(u32::try_from(self.settled.as_secs() / 3600).unwrap_or(u32::MAX));
+        (hour != Hour::UNKNOWN && settled != Hour::UNKNOWN).then(|| settled.min(hour))
     }
 
-    /// Notes what the peer of a link said; implausible hours are passed over.
+    /// Whole hours that this profile has been running, in all its life.
+    pub(super) fn running_hours(&self) -> u32 {
+        u32::try_from(self.running.as_secs() / 3600).unwrap_or(u32::MAX)
+    }
+
+    /// Notes what the peer of a link said; implausible hours are passed over, and strangers who come soon after another one.
     pub(super) fn witness(&mut self, now: Instant, contact: Option<ContactId>, hour: Hour) {
         if !is_plausible(hour.0) {
             return;
         }
-        let list = if contact.is_some() { &mut self.contacts } else { &mut self.strangers };
-        if contact.is_some() {
-            list.retain(|witness| witness.contact != contact);
-        }
+        let list = match contact {
+            Some(_) => {
+                self.contacts.retain(|witness| witness.contact != contact);
+                &mut self.contacts
+            }
+            None if self.strangers.back().is_some_and(|last| now.since(last.at) < BETWEEN_STRANGERS) => return,
+            None => &mut self.strangers,
+        };
         if list.len() == WITNESSES {
-            // The oldest stranger stays, so that they span time; of contacts the newest count.
-            list.remove(usize::from(contact.is_none()));
+            list.pop_front();
         }
         list.push_back(Witness { contact, hour: hour.0, at: now });
     }
@@ -107,24 +224,31 @@ impl MeshTime {
     /// What hour it is, and who says so.
     pub(super) fn read(&self, now: Now) -> (Hour, ClockSource) {
         let system = now.wall.hour().0;
-        let contacts = median(self.contacts.iter().map(|witness| witness.now(now.mono)));
         if is_plausible(system) {
-            let contradicted = self.contacts.len() >= CONTRADICTORS && contacts.is_some_and(|hour| hour.abs_diff(system) > TOLERANCE_HOURS);
-            if !contradicted {
-                return (Hour(system), ClockSource::System);
-            }
+            return match self.contradiction(now.mono, system) {
+                Some(hour) => (Hour(hour), ClockSource::Contacts),
+                None => (Hour(system), ClockSource::System),
+            };
         }
-        if let Some(hour) = contacts {
+        if let Some(hour) = median(self.contacts.iter().map(|witness| witness.now(now.mono))) {
             return (Hour(hour), ClockSource::Contacts);
         }
-        let spread = self.strangers.iter().map(|witness| witness.at).min().map(|first| now.mono.since(first));
-        if self.strangers.len() == WITNESSES
-            && spread >= Some(STRANGERS_OVER)
+        if !self.by_contacts
+            && self.strangers.len() == WITNESSES
             && let Some(hour) = median(self.strangers.iter().map(|witness| witness.now(now.mono)))
         {
             return (Hour(hour), ClockSource::Strangers);
         }
         (Hour::UNKNOWN, ClockSource::Unknown)
+    }
+
+    /// The hour on which enough contacts agree against the system clock: with each other, not only in disagreeing with it.
+    fn contradiction(&self, now: Instant, system: u32) -> Option<u32> {
+        let hours = self.contacts.iter().map(|witness| witness.now(now));
+        let mut against: Vec<u32> = hours.filter(|hour| hour.abs_diff(system) > TOLERANCE_HOURS).collect();
+        against.sort_unstable();
+        let agree = |group: &&[u32]| group.first().zip(group.last()).is_some_and(|(first, last)| last - first <= TOLERANCE_HOURS);
+        against.windows(CONTRADICTORS).find(agree).and_then(|group| median(group.iter().copied()))
     }
 
     /// The same, for people and scripts.
@@ -147,85 +271,4 @@ fn median(hours: impl Iterator<Item = u32>) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: u32 = RELEASE_HOUR + 500;
-
-    fn at(seconds: u64, hour: u32) -> Now {
-        Now { mono: Instant::from_origin(Duration::from_secs(seconds)), wall: UnixMillis(u64::from(hour) * 3_600_000) }
-    }
-
-    #[test]
-    fn a_plausible_system_clock_counts() {
-        let time = MeshTime::new(at(0, GOOD), None);
-        assert_eq!(time.read(at(0, GOOD)), (Hour(GOOD), ClockSource::System));
-    }
-
-    #[test]
-    fn clocks_at_1970_and_2100_are_not_believed() {
-        for hour in [0, 5, 1_139_592] {
-            let mut time = MeshTime::new(at(0, hour), None);
-            assert_eq!(time.read(at(0, hour)), (Hour::UNKNOWN, ClockSource::Unknown));
-            time.witness(Instant::ZERO, Some(ContactId(1)), Hour(GOOD));
-            assert_eq!(time.read(at(7200, hour)), (Hour(GOOD + 2), ClockSource::Contacts));
-        }
-    }
-
-    #[test]
-    fn a_stranger_or_a_contact_at_2100_moves_nothing() {
-        let mut time = MeshTime::new(at(0, 5), None);
-        for _ in 0..20 {
-            time.witness(Instant::ZERO, None, Hour(1_139_592));
-            time.witness(Instant::ZERO, Some(ContactId(1)), Hour(1_139_592));
-        }
-        assert_eq!(time.read(at(90_000, 5)).1, ClockSource::Unknown);
-    }
-
-    #[test]
-    fn strangers_count_only_together_and_over_a_day() {
-        let mut time = MeshTime::new(at(0, 5), None);
-        for second in 0..5 {
-            time.witness(Instant::from_origin(Duration::from_secs(second)), None, Hour(GOOD));
-        }
-        assert_eq!(time.read(at(10, 5)).1, ClockSource::Unknown);
-        assert_eq!(time.read(at(90_000, 5)), (Hour(GOOD + 24), ClockSource::Strangers));
-        time.witness(Instant::from_origin(Duration::from_secs(90_000)), Some(ContactId(1)), Hour(GOOD + 400));
-        assert_eq!(time.read(at(90_000, 5)), (Hour(GOOD + 400), ClockSource::Contacts));
-    }
-
-    #[test]
-    fn one_contact_does_not_contradict_a_plausible_clock_but_three_do() {
-        let mut time = MeshTime::new(at(0, GOOD), None);
-        for contact in 1..=2 {
-            time.witness(Instant::ZERO, Some(ContactId(contact)), Hour(GOOD + 100));
-            time.witness(Instant::ZERO, Some(ContactId(contact)), Hour(GOOD + 100));
-        }
-        assert_eq!(time.read(at(0, GOOD)).1, ClockSource::System);
-        time.witness(Instant::ZERO, Some(ContactId(3)), Hour(GOOD + 100));
-        assert_eq!(time.read(at(0, GOOD)), (Hour(GOOD + 100), ClockSource::Contacts));
-    }
-
-    #[test]
-    fn a_jump_is_noticed_and_makes_quiet_for_a_day() {
-        let mut time = MeshTime::new(at(0, GOOD), Some((at(0, GOOD).wall, Duration::ZERO)));
-        assert!(!time.observe(at(3600, GOOD + 1)));
-        assert!(!time.is_quiet(at(3600, 0).mono));
-        assert!(time.observe(at(3700, GOOD + 800)));
-        assert!(time.is_quiet(at(3700, 0).mono));
-        assert!(!time.is_quiet(at(3700 + 86_400, 0).mono));
-        let since = Some((at(0, GOOD - 100).wall, Duration::ZERO));
-        assert!(MeshTime::new(at(0, GOOD), since).is_quiet(Instant::ZERO), "switched off for long");
-    }
-
-    #[test]
-    fn a_restart_does_not_end_the_quiet() {
-        let mut time = MeshTime::new(at(0, GOOD), None);
-        assert!(time.observe(at(100, GOOD + 800)));
-        let saved = MeshTime::decode(&time.encode(at(3700, GOOD + 801)));
-        let again = MeshTime::new(at(9, GOOD + 801), saved);
-        assert!(again.is_quiet(at(9 + 82_700, 0).mono));
-        assert!(!again.is_quiet(at(9 + 82_900, 0).mono));
-        assert_eq!(MeshTime::decode(&[0; 8]), None);
-    }
-}
+mod tests;

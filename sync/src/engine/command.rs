@@ -157,7 +157,7 @@ impl Engine {
         self.changed.retain(|(contact, _, _), _| *contact != id);
         self.contacts.remove(&id);
         self.store.delete_contact(id)?;
-        self.holdings.forget_own(id);
+        self.holdings.forget_contact(self.store.as_mut(), id)?;
         self.told.remove(&id);
         self.exchanges.remove(&id);
         self.outputs.push_back(super::Output::Event(Event::ContactRemoved { contact: id }));

@@ -131,7 +131,7 @@ impl Engine {
     }
 
     fn take_opened(&mut self, now: Now, contact: ContactId, bundle: BundleId, opened: Opened) -> Result<Vec<BundleId>, StoreError> {
-        let hour = self.hour(now);
+        let hour = self.clock.running_hours();
         for tag in &opened.forget {
             self.tags.remove(tag);
             self.forget_tries(tag);
@@ -143,11 +143,11 @@ impl Engine {
         }
         for key in &opened.skipped {
             let keys = zeroize::Zeroizing::new(key.encode().to_vec());
-            let row = SkippedRow { contact, tag: key.tag, number: key.number, chain: key.chain, stored_hour: hour.0, keys };
+            let row = SkippedRow { contact, tag: key.tag, number: key.number, chain: key.chain, stored_hour: hour, keys };
             self.store.insert_skipped(&row)?;
         }
-        if !opened.skipped.is_empty() && !self.clock.is_quiet(now.mono) {
-            let before = hour.0.saturating_sub(SKIPPED_KEY_HOURS);
+        if !opened.skipped.is_empty() {
+            let before = hour.saturating_sub(SKIPPED_KEY_HOURS);
             self.store.prune_skipped(contact, before, MAX_SKIPPED_PER_CONTACT as u32)?;
         }
         if let Some(pair) = self.pair(contact) {
@@ -275,8 +275,11 @@ impl Engine {
 
     /// Tells the ack secrets that are due to the contacts on open links, and lets their bundles go.
     pub(super) fn tell_due_acks(&mut self, now: Now) -> Result<(), StoreError> {
+        // Further ahead than any delay lies only what was scheduled by a clock that has been set back since.
+        let latest = now.wall.0.saturating_add(self.config.ack_delay.1.as_millis() as u64);
+        let is_due = |due: UnixMillis| due <= now.wall || due.0 > latest;
         let due: Vec<(BundleId, [u8; 16])> =
-            self.acks.iter().filter(|(_, (due, _))| *due <= now.wall).map(|(id, (_, secret))| (*id, **secret)).collect();
+            self.acks.iter().filter(|(_, (due, _))| is_due(*due)).map(|(id, (_, secret))| (*id, **secret)).collect();
         let links: Vec<LinkId> = self
             .links
             .iter()
@@ -300,7 +303,7 @@ impl Engine {
                 self.store.delete_ack(&id)?;
             }
         }
-        // The wall clock may have been set back meanwhile: whatever is left is looked at again later.
+        // The wall clock may be set back meanwhile: whatever is left is looked at again later.
         if let Some(next) = self.acks.values().map(|(due, _)| due.0).min() {
             let wait = Duration::from_millis(next.saturating_sub(now.wall.0)).clamp(Duration::from_secs(1), self.config.tick);
             self.timers.insert((now.mono + wait, Timer::Acks));
@@ -316,7 +319,8 @@ impl Engine {
             let open: Vec<u32> = pair.outbox.range(range.numbers()).map(|(number, _)| *number).collect();
             for number in open {
                 let Some(pair) = self.pair(contact) else { return Ok(()) };
-                if hour >= pair.asked.0.plus(24) {
+                // Before it lies only a clock that was wrong.
+                if hour >= pair.asked.0.plus(24) || hour < pair.asked.0 {
                     pair.asked = (hour, 0);
                 }
                 if pair.asked.1 >= MAX_ASKED_PER_DAY {
@@ -492,7 +496,7 @@ impl Engine {
             return Ok(());
         }
         match pair.gap {
-            Some((since_count, since)) if since_count == confirmed => {
+            Some((since_count, since)) if since_count == confirmed && since <= hour => {
                 if hour < since.plus(after) || pair.ratchet.allowance() == 0 {
                     return Ok(());
                 }

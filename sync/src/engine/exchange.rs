@@ -158,7 +158,10 @@ impl Engine {
             .contacts
             .iter()
             .filter(|(_, contact)| match &contact.exchange {
-                Some(Exchange::Requested { tries, last, .. }) => *tries < TRIES && hour >= last.plus(RETRY_HOURS),
+                Some(Exchange::Requested { tries, last, .. }) => {
+                    // Before the last try lies only a clock that was wrong.
+                    *tries < TRIES && hour != Hour::UNKNOWN && (hour >= last.plus(RETRY_HOURS) || hour < *last)
+                }
                 _ => false,
             })
             .map(|(id, _)| *id)

@@ -130,7 +130,17 @@ impl Holdings {
         store.delete_bundle(id)?;
         match remember.zip(expiry_of(&row)) {
             Some(((reason, ack, at), expiry)) => {
-                let gone = GoneRow { id: *id, created: row.created, expiry, tag: row.tag, commitment: row.commitment, reason, ack, at };
+                let gone = GoneRow {
+                    id: *id,
+                    created: row.created,
+                    expiry,
+                    tag: row.tag,
+                    commitment: row.commitment,
+                    reason,
+                    ack,
+                    at,
+                    origin: row.origin,
+                };
                 store.insert_gone(&gone)?;
                 self.gone.insert(*id, gone);
             }
@@ -150,17 +160,21 @@ impl Holdings {
         Ok(())
     }
 
-    /// The ack secret of an id that is known to be acknowledged.
-    pub(super) fn ack_of(&self, id: &BundleId) -> Option<[u8; 16]> {
-        self.gone.get(id).filter(|row| row.reason == GoneReason::Acknowledged).map(|row| row.ack)
+    /// The ack secret of an id that is known to be acknowledged, if this contact is the other end of the bundle. To anybody else the
+    /// secret would say whose node this is.
+    pub(super) fn ack_for(&self, contact: ContactId, id: &BundleId) -> Option<[u8; 16]> {
+        let row = self.gone.get(id).filter(|row| row.reason == GoneReason::Acknowledged && is_between(row.origin, contact))?;
+        Some(row.ack)
     }
 
-    /// Takes out what was sealed for a contact that the store has deleted.
-    pub(super) fn forget_own(&mut self, contact: ContactId) {
-        let ids: Vec<BundleId> = self.held.values().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
-        for id in ids {
-            self.unindex(&id);
+    /// Takes out what was sealed for a contact that the store has deleted, and forgets the ids it could ask for.
+    pub(super) fn forget_contact(&mut self, store: &mut dyn Store, contact: ContactId) -> Result<(), StoreError> {
+        let own: Vec<BundleId> = self.held.values().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
+        for row in own.iter().filter_map(|id| self.unindex(id)).collect::<Vec<_>>() {
+            self.by_commitment.remove(&row.commitment);
         }
+        let gone: Vec<BundleId> = self.gone_with(contact).map(|row| row.id).collect();
+        gone.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
     /// Forgets ids that need not be remembered at `hour`, and the oldest above `limit`.
@@ -179,6 +193,27 @@ impl Holdings {
             store.delete_gone(&id)?;
         }
         Ok(())
+    }
+
+    /// Begins to count the age of bundles whose sender had no clock and that came while there was none here, or while it was ahead.
+    pub(super) fn stamp_stored(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
+        let clockless = self.held.values_mut().filter(|row| row.created == Hour::UNKNOWN);
+        for row in clockless.filter(|row| row.stored == Hour::UNKNOWN || row.stored > hour) {
+            row.stored = hour;
+            store.save_stored(&row.id, hour)?;
+        }
+        Ok(())
+    }
+
+    /// Ids of all bundles between this node and a contact, held or remembered.
+    pub(super) fn between(&self, contact: ContactId) -> impl Iterator<Item = &BundleId> {
+        let held = self.held.values().filter(move |row| is_between(row.origin, contact)).map(|row| &row.id);
+        held.chain(self.gone_with(contact).map(|row| &row.id))
+    }
+
+    /// The tag of an id that is remembered.
+    pub(super) fn gone_tag(&self, id: &BundleId) -> Option<Tag> {
+        self.gone.get(id).map(|row| row.tag)
     }
 
     /// What is known of an id.
@@ -211,9 +246,9 @@ impl Holdings {
         self.held.values()
     }
 
-    /// All ids remembered without their bundles.
-    pub(super) fn gone(&self) -> impl Iterator<Item = &GoneRow> {
-        self.gone.values()
+    /// The ids remembered of bundles to or from this contact.
+    pub(super) fn gone_with(&self, contact: ContactId) -> impl Iterator<Item = &GoneRow> {
+        self.gone.values().filter(move |row| is_between(row.origin, contact))
     }
 
     /// The highest arrival sequence of a bundle that is held, 0 if none is.
@@ -230,6 +265,11 @@ impl Holdings {
     pub(super) fn foreign_bytes(&self) -> u64 {
         self.foreign_bytes
     }
+}
+
+/// Whether a bundle goes between this node and this contact.
+pub(super) fn is_between(origin: Origin, contact: ContactId) -> bool {
+    [Origin::Own(contact), Origin::Contact(contact)].contains(&origin)
 }
 
 /// The first hour in which a bundle has expired: by its created hour, or, where its sender had no clock, by its age.

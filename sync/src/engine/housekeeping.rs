@@ -3,17 +3,19 @@
 use super::{Engine, holdings::expiry_of};
 use crate::{
     id::{BundleId, ContactId},
-    store::{Origin, Setting, StoreError},
+    store::{Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
 };
 
 impl Engine {
-    /// One round of housekeeping. Nothing is destroyed while the clock is unknown, or within a day of its last jump.
+    /// One round of housekeeping. Nothing is destroyed while the clock is unknown, nor by more than settled time.
     pub(super) fn keep_house(&mut self, now: Now) -> Result<(), StoreError> {
-        self.store.save_setting(Setting::Clock, &self.clock.encode(now))?;
         let hour = self.hour(now);
-        if hour != Hour::UNKNOWN && !self.clock.is_quiet(now.mono) {
+        if hour != Hour::UNKNOWN {
+            self.holdings.stamp_stored(self.store.as_mut(), hour)?;
+        }
+        if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(hour)?;
             self.expire_exchanges(hour);
             self.holdings.prune_gone(self.store.as_mut(), hour, self.config.gone_ids)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use hedgerow_transports::LinkProperties;
+use hedgerow_transports::{BeaconId, LinkProperties};
 
 use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
 use crate::{
@@ -61,6 +61,8 @@ pub(super) struct LinkState {
     pub(super) upgrade_sent: bool,
     pub(super) shorts: ShortIds,
     pub(super) hello: Option<Hello>,
+    /// The beacon that is not to be dialled while this link lives.
+    pub(super) linked: Option<BeaconId>,
     pub(super) opened: Instant,
     pub(super) last_heard: Instant,
     pub(super) ping_sent: Option<Instant>,
@@ -83,8 +85,9 @@ pub(super) struct LinkState {
     pub(super) offers: VecDeque<(u16, Vec<BundleId>)>,
     pub(super) next_offer: u16,
     pub(super) next_peer_offer: u16,
-    /// Short ids of our own set, made when first asked for.
-    pub(super) own_shorts: Option<HashMap<ShortId, BundleId>>,
+    /// Short ids of all that goes between this contact and us, held or remembered: made when first asked for, then kept up. What is listed
+    /// may have been let go meanwhile.
+    pub(super) names: Option<HashMap<ShortId, BundleId>>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
     pub(super) asked: BTreeSet<ShortId>,
     /// To be told once the batch is durable.
@@ -118,6 +121,7 @@ impl LinkState {
             peer: Peer::Stranger,
             upgrade_sent: false,
             hello: None,
+            linked: None,
             opened: now,
             last_heard: now,
             ping_sent: None,
@@ -133,7 +137,7 @@ impl LinkState {
             offers: VecDeque::new(),
             next_offer: 0,
             next_peer_offer: 0,
-            own_shorts: None,
+            names: None,
             asked: BTreeSet::new(),
             stored: Vec::new(),
             refused: Vec::new(),

@@ -145,10 +145,10 @@ impl Engine {
         store.rollback()?;
         let profile = Profile::load(store.as_ref())?;
         let holdings = Holdings::load(store.as_ref())?;
-        let last = store.load_setting(Setting::Clock)?.and_then(|bytes| MeshTime::decode(&bytes));
+        let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
         let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
         let mut engine = Self {
-            clock: MeshTime::new(now, last),
+            clock,
             config,
             rng,
             jitter: ChaCha20Rng::seed_from_u64(seed),
@@ -214,7 +214,7 @@ impl Engine {
     /// [`StoreError`]: the engine is to be dropped. What a peer does wrong is no error here; it closes that peer's link.
     pub fn handle_input(&mut self, now: Now, input: Input) -> Result<(), StoreError> {
         if self.clock.observe(now) {
-            self.notice("clock_jump", "this machine's clock jumped; nothing expires for a day".into(), None);
+            self.notice("clock_jump", "the clock jumped: nothing expires by what it says now for a day of running time".into(), None);
         }
         match input {
             Input::Beacon(kind, beacon) => {
@@ -250,6 +250,9 @@ impl Engine {
             self.send_upgrades(contact);
         }
         self.save_changed()?;
+        if let Some(state) = self.clock.poll_state() {
+            self.store.save_setting(Setting::Clock, &state)?;
+        }
         self.store.commit()?;
         self.holdings.end_batch();
         Ok(())

@@ -117,10 +117,22 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Phase::Confirming(candidate) = state.phase else { return Ok(()) };
+        let peer = if recognised { candidate } else { Peer::Stranger };
+        let welcome = match peer {
+            Peer::Contact(id) => self.contacts.get(&id).is_some_and(|contact| contact.row.state == ContactState::Established),
+            Peer::Invited(id) => {
+                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && contact.exchange.is_some())
+            }
+            Peer::Stranger => true,
+        };
+        if !welcome {
+            // It was blocked or removed since our confirmation went out.
+            self.end_link(link, ByeReason::Closing);
+            return Ok(());
+        }
         state.phase = Phase::Open;
-        state.peer = if recognised { candidate } else { Peer::Stranger };
+        state.peer = peer;
         state.last_heard = now.mono;
-        let peer = state.peer;
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let hello = Hello { beacon, hour, window: self.config.window, carries: false };
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
@@ -161,6 +173,7 @@ impl Engine {
         self.send_upgrade(link, &keys);
         self.tell_link(link, false);
         self.meet_contact(now, link, contact)?;
+        self.note_linked(link);
         self.tell_link(link, true);
         Ok(())
     }
@@ -177,8 +190,8 @@ impl Engine {
 
     /// The keys of pair epoch 0, by which the holder of a pending link proves to be the contact that came of it.
     fn upgrade_keys(&self, contact: ContactId) -> Option<RecognitionKeys> {
-        let pair = self.contacts.get(&contact)?.pair.as_ref()?;
-        pair.ratchet.recognition().find(|keys| keys.epoch == 0).map(recognition_keys)
+        let contact = self.contacts.get(&contact).filter(|contact| contact.row.state == ContactState::Established)?;
+        contact.pair.as_ref()?.ratchet.recognition().find(|keys| keys.epoch == 0).map(recognition_keys)
     }
 
     /// Sends UPGRADE, once a session.
@@ -201,7 +214,7 @@ impl Engine {
             return self.end_link(link, ByeReason::Myself);
         }
         self.clock.witness(now.mono, peer.contact(), hello.hour);
-        self.outputs.push_back(Output::Linked { kind, beacon: hello.beacon });
+        self.note_linked(link);
 
         // A contact's links are the same node's whatever beacon it names; among strangers the beacon is all there is to go by.
         let twins: Vec<LinkId> = self
@@ -227,6 +240,17 @@ impl Engine {
         }
     }
 
+    /// Keeps the transport from dialling the device at the other end. A beacon is but a claim: a contact's is believed, a stranger's if it
+    /// is the one that was dialled; else a stranger could name the beacon of somebody else and cut him off.
+    fn note_linked(&mut self, link: LinkId) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.linked.is_none()) else { return };
+        let Some(beacon) = state.hello.map(|hello| hello.beacon) else { return };
+        if state.peer.contact().is_some() || state.properties.dialled == Some(beacon) {
+            state.linked = Some(beacon);
+            self.outputs.push_back(Output::Linked { kind: state.properties.kind, beacon });
+        }
+    }
+
     /// Says BYE and closes.
     pub(super) fn end_link(&mut self, link: LinkId, reason: ByeReason) {
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) else { return };
@@ -245,8 +269,8 @@ impl Engine {
         }
         let Some(state) = self.links.remove(&link) else { return };
         let kind = state.properties.kind;
-        if let Some(beacon) = state.hello.map(|hello| hello.beacon) {
-            let same = |other: &LinkState| other.properties.kind == kind && other.hello.is_some_and(|hello| hello.beacon == beacon);
+        if let Some(beacon) = state.linked {
+            let same = |other: &LinkState| other.properties.kind == kind && other.linked == Some(beacon);
             if !self.links.values().any(same) {
                 self.outputs.push_back(Output::Free { kind, beacon });
             }

@@ -7,19 +7,19 @@ use hedgerow_transports::LinkId;
 
 use super::{
     Engine,
-    holdings::{expiry_of, reader_of},
+    holdings::{expiry_of, is_between, reader_of},
     link::Peer,
 };
 use crate::{
     id::BundleId,
     reconcile::ItemSet,
-    store::{BundleRow, GoneReason, Origin},
+    store::{BundleRow, GoneReason},
 };
 
 /// Whether a bundle is in the set that this peer is compared with.
 pub(super) fn shows(peer: Peer, row: &BundleRow) -> bool {
     match peer {
-        Peer::Contact(contact) => [Origin::Own(contact), Origin::Contact(contact)].contains(&row.origin),
+        Peer::Contact(contact) => is_between(row.origin, contact),
         Peer::Invited(_) | Peer::Stranger => false,
     }
 }
@@ -31,6 +31,9 @@ impl Engine {
         for (link_id, link) in &mut self.links {
             if !link.is_open() || !shows(link.peer, row) {
                 continue;
+            }
+            if let Some(names) = &mut link.names {
+                names.insert(link.shorts.short(id), *id);
             }
             if link.synced {
                 link.set.insert(row.created, row.id, expiry_of(row), true);
@@ -49,8 +52,8 @@ impl Engine {
         for row in self.holdings.rows().filter(|row| shows(state.peer, row)) {
             set.insert(row.created, row.id, expiry_of(row), true);
         }
-        if state.peer.contact().is_some() {
-            for gone in self.holdings.gone().filter(|gone| gone.reason == GoneReason::Dropped) {
+        if let Some(contact) = state.peer.contact() {
+            for gone in self.holdings.gone_with(contact).filter(|gone| gone.reason == GoneReason::Dropped) {
                 set.insert(gone.created, gone.id, Some(gone.expiry), false);
             }
         }

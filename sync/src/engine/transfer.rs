@@ -1,6 +1,6 @@
 //! Bundles on a link: comparing, offering, sending, storing, answering (docs/protocol.md, sections 4 and 6).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use hedgerow_transports::LinkId;
 use rand_core::Rng;
@@ -9,7 +9,7 @@ use super::{
     Engine, Expected, Output, Timer,
     config::MAX_UNANSWERED_OFFERS,
     holdings::{Known, expiry_of},
-    link::{InFlight, LinkState, Peer},
+    link::{InFlight, LinkState, Peer, Phase},
     records::{Breach, Fault},
     routing::shows,
 };
@@ -18,7 +18,7 @@ use crate::{
     id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, Reconciler, SessionView, cut_hour},
     session::Role,
-    store::{Cursor, GoneReason, GoneRow, Origin, StoreError},
+    store::{Cursor, GoneReason, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
     wire::{
@@ -102,20 +102,33 @@ impl Engine {
     }
 
     /// Divides ids that a peer has named into those known to be acknowledged, with their secrets, and the rest.
-    fn split_acknowledged(&self, link: LinkId, shorts: Vec<ShortId>) -> (Vec<[u8; 16]>, Vec<ShortId>) {
-        let Some(state) = self.links.get(&link) else { return (Vec::new(), shorts) };
+    fn split_acknowledged(&mut self, link: LinkId, shorts: Vec<ShortId>) -> (Vec<[u8; 16]>, Vec<ShortId>) {
         // To others the answer would say whose node this is: a removed contact still knows ids.
-        if shorts.is_empty() || state.peer.contact().is_none() {
-            return (Vec::new(), shorts);
+        let Some((contact, names)) = self.names_of(link).filter(|_| !shorts.is_empty()) else { return (Vec::new(), shorts) };
+        let (mut acks, mut rest) = (Vec::new(), Vec::new());
+        for short in shorts {
+            match names.get(&short).and_then(|id| self.holdings.ack_for(contact, id)) {
+                Some(ack) => acks.push(ack),
+                None => rest.push(short),
+            }
         }
-        let acknowledged: HashMap<ShortId, [u8; 16]> = self
-            .holdings
-            .gone()
-            .filter(|gone| gone.reason == GoneReason::Acknowledged)
-            .map(|gone| (state.shorts.short(&gone.id), gone.ack))
-            .collect();
-        let (acks, rest): (Vec<_>, Vec<_>) = shorts.into_iter().partition(|short| acknowledged.contains_key(short));
-        (acks.iter().filter_map(|short| acknowledged.get(short).copied()).collect(), rest)
+        self.keep_names(link, names);
+        (acks, rest)
+    }
+
+    /// Takes the short ids by which a contact and this node name what goes between them; [`keep_names`](Self::keep_names) puts them back.
+    fn names_of(&mut self, link: LinkId) -> Option<(ContactId, HashMap<ShortId, BundleId>)> {
+        let state = self.links.get_mut(&link)?;
+        let contact = state.peer.contact()?;
+        let names = state.names.take();
+        let shorts = &state.shorts;
+        Some((contact, names.unwrap_or_else(|| self.holdings.between(contact).map(|id| (shorts.short(id), *id)).collect())))
+    }
+
+    fn keep_names(&mut self, link: LinkId, names: HashMap<ShortId, BundleId>) {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.names = Some(names);
+        }
     }
 
     pub(super) fn send_acks(&mut self, link: LinkId, secrets: &[[u8; 16]]) {
@@ -130,40 +143,34 @@ impl Engine {
             return Err(Breach.into());
         }
         state.next_peer_offer = batch.wrapping_add(1);
-        if state.peer.contact().is_none() {
+        let Some((contact, names)) = self.names_of(link) else {
             self.transmit(link, &Record::Pick { batch, wanted: encode_bitmap(ids.iter().map(|_| false)) });
             return Ok(());
+        };
+        let (mut acks, mut wanted) = (Vec::new(), Vec::with_capacity(ids.len()));
+        for short in ids {
+            let id = names.get(short);
+            let tag = id.and_then(|id| self.holdings.gone_tag(id));
+            let comes_again = tag.is_some_and(|tag| matches!(self.expected_from(&tag), Ok(Some(_))));
+            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+            let wants = match id.and_then(|id| self.holdings.known(id)) {
+                Some(Known::Held) => {
+                    state.known.extend(id);
+                    false
+                }
+                Some(Known::Gone(GoneReason::Acknowledged)) => {
+                    acks.extend(id.and_then(|id| self.holdings.ack_for(contact, id)));
+                    false
+                }
+                Some(Known::Gone(GoneReason::Dropped)) => comes_again && state.ask(*short),
+                None => state.ask(*short),
+            };
+            wanted.push(wants);
         }
-        let (acks, _) = self.split_acknowledged(link, ids.to_vec());
+        self.keep_names(link, names);
         self.send_acks(link, &acks);
-        let own = self.own_shorts(link);
-        let gone = self.gone_shorts(link);
-        let mut unwanted = HashSet::new();
-        for (short, row) in ids.iter().filter_map(|short| Some((short, gone.get(short)?))) {
-            if row.reason == GoneReason::Acknowledged || self.expected_from(&row.tag)?.is_none() {
-                unwanted.insert(*short);
-            }
-        }
-        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        let wanted: Vec<bool> =
-            ids.iter().map(|short| !own.contains_key(short) && !unwanted.contains(short) && state.ask(*short)).collect();
-        for id in ids.iter().filter_map(|short| own.get(short)) {
-            state.known.insert(*id);
-        }
         self.transmit(link, &Record::Pick { batch, wanted: encode_bitmap(wanted.into_iter()) });
         Ok(())
-    }
-
-    /// Short ids of what this link's peer may name among the bundles held.
-    fn own_shorts(&self, link: LinkId) -> HashMap<ShortId, BundleId> {
-        let Some(state) = self.links.get(&link) else { return HashMap::new() };
-        self.holdings.rows().filter(|row| shows(state.peer, row)).map(|row| (state.shorts.short(&row.id), row.id)).collect()
-    }
-
-    /// What is remembered without its bundle, by short id: not wanted again, but for dropped ones whose tag is expected.
-    fn gone_shorts(&self, link: LinkId) -> HashMap<ShortId, &GoneRow> {
-        let Some(state) = self.links.get(&link) else { return HashMap::new() };
-        self.holdings.gone().map(|gone| (state.shorts.short(&gone.id), gone)).collect()
     }
 
     pub(super) fn handle_pick(&mut self, link: LinkId, batch: u16, wanted: &[u8]) -> Result<(), Fault> {
@@ -184,18 +191,16 @@ impl Engine {
     }
 
     pub(super) fn handle_want(&mut self, link: LinkId, ids: &[ShortId]) {
-        let shorts = match self.links.get_mut(&link).and_then(|state| state.own_shorts.take()) {
-            Some(shorts) if ids.iter().all(|short| shorts.contains_key(short)) => shorts,
-            _ => self.own_shorts(link),
-        };
+        let names = self.names_of(link).map(|(_, names)| names);
         let Some(state) = self.links.get_mut(&link) else { return };
         for short in ids {
-            match shorts.get(short) {
+            let id = names.as_ref().and_then(|names| names.get(short));
+            match id.filter(|id| self.holdings.row(id).is_some_and(|row| shows(state.peer, row))) {
                 Some(id) => state.push(*id),
                 None => state.refused.push((*short, Refusal::Unwanted)),
             }
         }
-        state.own_shorts = Some(shorts);
+        state.names = names;
         self.busy_links.insert(link);
     }
 
@@ -214,7 +219,7 @@ impl Engine {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         };
-        if let Some(secret) = self.holdings.ack_of(&id).filter(|_| peer.contact().is_some()) {
+        if let Some(secret) = peer.contact().and_then(|contact| self.holdings.ack_for(contact, &id)) {
             self.send_acks(link, &[secret]);
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
@@ -223,6 +228,10 @@ impl Engine {
             return Ok(());
         }
         state.stored.push(short);
+        if self.holdings.known(&id) == Some(Known::Gone(GoneReason::Acknowledged)) {
+            // Read before, from another hand. That is between its two ends: whoever else brings a copy hears what he would of an unread one.
+            return Ok(());
+        }
         let from = match peer {
             Peer::Contact(contact) | Peer::Invited(contact) => Some(contact),
             Peer::Stranger => None,
@@ -259,7 +268,10 @@ impl Engine {
         let sender = self.expected_from(&bundle.header().tag)?;
         match self.holdings.known(&bundle.id()) {
             Some(Known::Held) => return Ok(None),
-            Some(Known::Gone(GoneReason::Acknowledged)) => return Ok(Some(Refusal::Unwanted)),
+            Some(Known::Gone(GoneReason::Acknowledged)) => {
+                let between = peer.contact().is_some_and(|contact| self.holdings.ack_for(contact, &bundle.id()).is_some());
+                return Ok(between.then_some(Refusal::Unwanted));
+            }
             Some(Known::Gone(GoneReason::Dropped)) if sender.is_none() => return Ok(Some(Refusal::Unwanted)),
             Some(Known::Gone(GoneReason::Dropped)) | None => {}
         }
@@ -461,9 +473,12 @@ impl Engine {
         self.transmit(link, &record);
     }
 
-    /// A contact is gone: its links lead to a stranger now, so they are closed.
+    /// A contact is gone: its links lead to a stranger now, so they are closed, those that are still being recognised too.
     pub(super) fn end_links_of(&mut self, contact: ContactId) {
-        let leads = |state: &LinkState| matches!(state.peer, Peer::Contact(id) | Peer::Invited(id) if id == contact);
+        let leads = |state: &LinkState| {
+            let peer = if let Phase::Confirming(candidate) = state.phase { candidate } else { state.peer };
+            matches!(peer, Peer::Contact(id) | Peer::Invited(id) if id == contact)
+        };
         let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| leads(state)).map(|(id, _)| *id).collect();
         for link in links {
             self.end_link(link, ByeReason::Closing);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hedgerow_transports::LinkId;
+use hedgerow_transports::{BeaconId, LinkId};
 
 use super::{Crossing, Engine, Faults, Input, NodeId, Role, Session, Sim, Verdict, WireId, build_list};
 use crate::{
@@ -124,6 +124,16 @@ impl Sim {
     /// Takes the messages that were put on wires so far, in order.
     pub fn take_crossings(&mut self) -> Vec<Crossing> {
         std::mem::take(&mut self.messages)
+    }
+
+    /// A node's beacon.
+    pub fn beacon(&self, node: NodeId) -> BeaconId {
+        self.nodes[node.0].beacon
+    }
+
+    /// Whether a node's transport was told not to dial this beacon.
+    pub fn is_linked(&self, node: NodeId, beacon: BeaconId) -> bool {
+        self.nodes[node.0].linked.contains(&beacon)
     }
 
     /// How often a node's time-out came.

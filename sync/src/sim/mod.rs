@@ -9,7 +9,7 @@ mod wire;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     time::Duration,
 };
 
@@ -56,6 +56,9 @@ struct Node {
     events: Vec<Event>,
     replies: BTreeMap<RequestId, Result<Answer, CommandError>>,
     on: bool,
+    beacon: BeaconId,
+    /// Whom the engine wants not to be dialled.
+    linked: BTreeSet<BeaconId>,
     /// The engine hears and says nothing more; a test speaks in its place.
     puppet: bool,
     /// A puppet that does not even answer in recognition.
@@ -166,6 +169,8 @@ impl Sim {
             events: Vec::new(),
             replies: BTreeMap::new(),
             on: true,
+            beacon: BeaconId([0; 8]),
+            linked: BTreeSet::new(),
             puppet: false,
             mute: false,
             infos: BTreeMap::new(),
@@ -426,9 +431,11 @@ impl Sim {
     fn properties(&self, node: NodeId, link: LinkId) -> LinkProperties {
         let wire = self.nodes[node.0].wires.get(&link).map(|wire| &self.wires[wire.0]);
         let outbound = wire.is_some_and(|wire| wire.links.is_some_and(|links| links[0] == link));
+        let dialled = wire.filter(|_| outbound).map(|wire| self.nodes[wire.ends[1]].beacon);
         LinkProperties {
             kind: TransportKind::Memory,
             direction: if outbound { Direction::Outbound } else { Direction::Inbound },
+            dialled,
             flow: Flow::Duplex,
             rate: wire.map_or(1_000_000, |wire| wire.faults.rate),
             latency_ms: wire.map_or(1, |wire| wire.faults.delay.as_millis() as u32),
@@ -483,7 +490,12 @@ impl Sim {
                     self.schedule(at, Happening::Break { wire, connection });
                 }
             }
-            Output::Linked { .. } | Output::Free { .. } => {}
+            Output::Linked { beacon, .. } => {
+                self.nodes[node.0].linked.insert(beacon);
+            }
+            Output::Free { beacon, .. } => {
+                self.nodes[node.0].linked.remove(&beacon);
+            }
             Output::Reply(request, result) => {
                 self.nodes[node.0].replies.insert(request, result);
             }
@@ -590,6 +602,8 @@ impl Sim {
         state.engine = Some(engine);
         let mut beacon = [0; 8];
         self.rng.fill_bytes(&mut beacon);
+        self.nodes[node.0].beacon = BeaconId(beacon);
+        self.nodes[node.0].linked.clear();
         self.feed(node, vec![Input::Beacon(TransportKind::Memory, BeaconId(beacon))]);
     }
 }

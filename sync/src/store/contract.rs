@@ -181,6 +181,8 @@ fn gone(id: u8, at: u32) -> GoneRow {
         reason: if id.is_multiple_of(2) { GoneReason::Dropped } else { GoneReason::Acknowledged },
         ack: if id.is_multiple_of(2) { [0; 16] } else { [id; 16] },
         at: Hour(at),
+        origin: [Origin::Own(ContactId(1)), Origin::Contact(ContactId(1)), Origin::StrangerInbound, Origin::StrangerOutbound]
+            [usize::from(id % 4)],
     }
 }
 
@@ -255,6 +257,7 @@ fn disturb(store: &mut dyn Store, id: ContactId) {
     assert_eq!(store.mark_read(id, false, (u64::MAX, MessageId([0; 16]))).unwrap(), [MessageId([1; 16])]);
     store.delete_outbox(id, 1).unwrap();
     store.save_forwarded(&BundleId([1; 32]), 8).unwrap();
+    store.save_stored(&BundleId([1; 32]), Hour(8)).unwrap();
     store.delete_bundle(&BundleId([1; 32])).unwrap();
     store.delete_gone(&BundleId([0x81; 32])).unwrap();
     store.delete_ack(&BundleId([1; 32])).unwrap();
@@ -568,6 +571,9 @@ fn bundles_keep_every_field(place: &mut dyn Reopen) {
         store.save_forwarded(&rows[2].id, 3).unwrap();
         rows[2].forwarded = 3;
         store.save_forwarded(&BundleId([200; 32]), 3).unwrap(); // not held: harmless
+        store.save_stored(&rows[1].id, Hour(u32::MAX)).unwrap();
+        rows[1].stored = Hour(u32::MAX);
+        store.save_stored(&BundleId([200; 32]), Hour(3)).unwrap(); // not held: harmless
     });
     let mut found = Vec::new();
     store.visit_bundles(&mut |row| found.push(row)).unwrap();

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{
     AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, OutboxRow, SecretBytes, Setting, SkippedRow, Store, StoreError,
 };
-use crate::id::{BundleId, ContactId, MessageId, Tag};
+use crate::{
+    id::{BundleId, ContactId, MessageId, Tag},
+    time::Hour,
+};
 
 /// Hands everything on to another store and sleeps in each commit, as a slow disk does.
 #[derive(Debug)]
@@ -179,6 +182,10 @@ impl<S: Store> Store for DelayedCommit<S> {
 
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
         self.store.save_forwarded(id, forwarded)
+    }
+
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        self.store.save_stored(id, stored)
     }
 
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
+    time::Hour,
     view::MessageState,
 };
 
@@ -494,6 +495,18 @@ impl Store for MemoryStore {
                 && let Some((row, bytes)) = tables.bundles.get(&sequence)
             {
                 let changed = (BundleRow { forwarded, ..row.clone() }, Arc::clone(bytes));
+                tables.bundles.put(sequence, changed);
+            }
+            Ok(())
+        })
+    }
+
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        self.write(|tables| {
+            if let Some(&sequence) = tables.sequences.get(id)
+                && let Some((row, bytes)) = tables.bundles.get(&sequence)
+            {
+                let changed = (BundleRow { stored, ..row.clone() }, Arc::clone(bytes));
                 tables.bundles.put(sequence, changed);
             }
             Ok(())

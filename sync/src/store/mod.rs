@@ -250,6 +250,8 @@ pub struct GoneRow {
     pub ack: [u8; 16],
     /// Mesh hour when it went.
     pub at: Hour,
+    /// Whose it was: nobody else is told that it was here.
+    pub origin: Origin,
 }
 
 /// An ack secret that waits to be told.
@@ -368,6 +370,8 @@ pub trait Store: Send {
     fn load_bundle(&self, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError>;
     /// Notes how often a bundle was handed on, if held.
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError>;
+    /// Notes the hour from which a bundle's age counts, if held: for one that came while there was no clock.
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError>;
     /// Deletes a bundle, if held.
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError>;
 

@@ -17,7 +17,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::{Direction, Flow, FrameDecoder, Link, LinkError, LinkProperties, MAX_FRAME_LEN, TransportKind, encode_frame};
+use crate::{BeaconId, Direction, Flow, FrameDecoder, Link, LinkError, LinkProperties, MAX_FRAME_LEN, TransportKind, encode_frame};
 
 /// Most bytes a link holds for the network (policy); what goes beyond waits with its sender.
 pub(super) const MAX_BUFFERED: usize = 65_536;
@@ -57,6 +57,7 @@ impl LinkHandle {
 pub(super) struct TcpLink {
     stream: Arc<TcpStream>,
     direction: Direction,
+    dialled: Option<BeaconId>,
     peer: SocketAddr,
     decoder: FrameDecoder,
     out: Vec<u8>,
@@ -72,6 +73,7 @@ impl TcpLink {
     pub(super) fn new(
         stream: TcpStream,
         direction: Direction,
+        dialled: Option<BeaconId>,
         key: u64,
         dropped: mpsc::UnboundedSender<u64>,
     ) -> io::Result<(Self, LinkHandle)> {
@@ -85,7 +87,7 @@ impl TcpLink {
         let lost = Arc::new(AtomicBool::new(false));
         let handle = LinkHandle { stream: Arc::downgrade(&stream), lost: Arc::clone(&lost), local, peer };
         let decoder = FrameDecoder::default();
-        Ok((Self { stream, direction, peer, decoder, out: Vec::new(), sent: 0, ended: false, lost, key, dropped }, handle))
+        Ok((Self { stream, direction, dialled, peer, decoder, out: Vec::new(), sent: 0, ended: false, lost, key, dropped }, handle))
     }
 
     /// Writes as much as the network takes; ready when all is written.
@@ -128,6 +130,7 @@ impl Link for TcpLink {
         LinkProperties {
             kind: TransportKind::Lan,
             direction: self.direction,
+            dialled: self.dialled,
             flow: Flow::Duplex,
             rate: EXPECTED_RATE,
             latency_ms: EXPECTED_LATENCY_MS,
@@ -233,7 +236,7 @@ mod tests {
         let raw = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let (dropped, drops) = mpsc::unbounded_channel();
-        let (link, handle) = TcpLink::new(stream, Direction::Inbound, 7, dropped).unwrap();
+        let (link, handle) = TcpLink::new(stream, Direction::Inbound, None, 7, dropped).unwrap();
         (link, handle, raw, drops)
     }
 

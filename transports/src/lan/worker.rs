@@ -360,8 +360,12 @@ impl Worker {
     async fn take_stream(&mut self, stream: TcpStream, target: Option<Target>) -> Result<(), Stopped> {
         let now = Instant::now();
         let direction = if target.is_some() { Direction::Outbound } else { Direction::Inbound };
+        let dialled = match target {
+            Some(Target::Beacon(beacon)) => Some(beacon),
+            Some(Target::Fixed(_)) | None => None,
+        };
         self.next_key += 1;
-        match TcpLink::new(stream, direction, self.next_key, self.dropped.0.clone()) {
+        match TcpLink::new(stream, direction, dialled, self.next_key, self.dropped.0.clone()) {
             Ok((link, handle)) => {
                 self.dialler.link_opened(handle.peer.ip());
                 self.links.insert(self.next_key, Live { handle, since: now, target });

@@ -240,7 +240,7 @@ pub(super) fn bundle(row: &Row<'_>) -> Result<BundleRow> {
     })
 }
 
-/// Reads `id, created, expiry, tag, commitment, reason, at, ack`.
+/// Reads `id, created, expiry, tag, commitment, reason, at, ack, origin`.
 pub(super) fn gone(row: &Row<'_>) -> Result<GoneRow> {
     Ok(GoneRow {
         id: BundleId(row.get(0)?),
@@ -255,6 +255,7 @@ pub(super) fn gone(row: &Row<'_>) -> Result<GoneRow> {
         },
         at: Hour(row.get(6)?),
         ack: row.get(7)?,
+        origin: origin(8, row.get(8)?)?,
     })
 }
 

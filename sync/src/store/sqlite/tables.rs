@@ -9,6 +9,7 @@ use crate::{
         AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
         SecretBytes, Setting, SkippedRow, Store, StoreError,
     },
+    time::Hour,
 };
 
 impl SqliteStore {
@@ -363,6 +364,13 @@ impl Store for SqliteStore {
         }
     }
 
+    fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
+        match self.bundles.find(self.writing()?, id)? {
+            Some(sequence) => self.change("UPDATE bundle SET stored = ?2 WHERE sequence = ?1", params![sequence, stored.0]).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {
         match self.bundles.remove(self.writing()?, id)? {
             Some(sequence) => self.change("DELETE FROM bundle WHERE sequence = ?1", [sequence]).map(|_| ()),
@@ -372,16 +380,16 @@ impl Store for SqliteStore {
 
     fn insert_gone(&mut self, row: &GoneRow) -> Result<(), StoreError> {
         let before = self.gone.find(self.writing()?, &row.id)?; // none: the next row
-        let sql = "INSERT OR REPLACE INTO gone (row, id, created, expiry, tag, commitment, reason, at, ack)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let GoneRow { id, created, expiry, tag, commitment, reason, ack, at } = row;
-        let reason = rows::reason_code(*reason);
-        self.change(sql, params![before, id.0, created.0, expiry.0, tag.0, commitment.0, reason, at.0, ack])?;
+        let sql = "INSERT OR REPLACE INTO gone (row, id, created, expiry, tag, commitment, reason, at, ack, origin)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let GoneRow { id, created, expiry, tag, commitment, reason, ack, at, origin } = row;
+        let (reason, origin) = (rows::reason_code(*reason), rows::origin_code(*origin));
+        self.change(sql, params![before, id.0, created.0, expiry.0, tag.0, commitment.0, reason, at.0, ack, origin])?;
         self.gone.put(&self.connection, *id, self.connection.last_insert_rowid())
     }
 
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
-        self.all("SELECT id, created, expiry, tag, commitment, reason, at, ack FROM gone ORDER BY at, id", [], rows::gone)
+        self.all("SELECT id, created, expiry, tag, commitment, reason, at, ack, origin FROM gone ORDER BY at, id", [], rows::gone)
     }
 
     fn delete_gone(&mut self, id: &BundleId) -> Result<(), StoreError> {

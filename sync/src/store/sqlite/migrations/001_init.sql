@@ -107,7 +107,8 @@ CREATE TABLE gone (
     commitment BLOB NOT NULL,
     reason INTEGER NOT NULL,
     at INTEGER NOT NULL,
-    ack BLOB NOT NULL
+    ack BLOB NOT NULL,
+    origin INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE ack (

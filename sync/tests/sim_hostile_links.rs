@@ -1,0 +1,248 @@
+//! What strangers, link holders and contacts who mean harm can do on a link, and what they must not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
+
+mod common;
+
+use common::{HOUR, SECOND, Two, bundles, listen, seed};
+use hedgerow_sync::{
+    sim::{Faults, NodeId, Sim, WireId},
+    store::Store,
+    view::Command,
+};
+
+const PICK: u8 = 0x03;
+const BUNDLE: u8 = 0x05;
+const STORED: u8 = 0x06;
+const REFUSED: u8 = 0x07;
+const ACK: u8 = 0x08;
+const BYE: u8 = 0x0f;
+
+/// The record that carries a bundle.
+fn bundle_record(bundle: &[u8]) -> Vec<u8> {
+    [&[BUNDLE, 0, 0, 255], bundle].concat()
+}
+
+/// The types of records that a puppet was sent.
+fn kinds(records: &[Vec<u8>]) -> Vec<u8> {
+    records.iter().map(|record| record[0]).collect()
+}
+
+/// Records of one type.
+fn of_kind(records: &[Vec<u8>], kind: u8) -> Vec<Vec<u8>> {
+    records.iter().filter(|record| record[0] == kind).cloned().collect()
+}
+
+/// HELLO of somebody with this beacon, without a clock.
+fn hello(beacon: u8) -> Vec<u8> {
+    [&[0x01][..], &[beacon; 8], &0_u32.to_be_bytes(), &1_048_576_u32.to_be_bytes(), &[0]].concat()
+}
+
+/// A stranger with a wire to a node, past HELLO; it has dialled.
+fn stranger_at(sim: &mut Sim, node: NodeId, beacon: u8) -> (NodeId, WireId) {
+    let eve = sim.stranger("eve");
+    let wire = sim.connect(eve, node, Faults::NONE);
+    sim.run_for(SECOND);
+    sim.send_raw(wire, eve, &hello(beacon));
+    sim.run_for(SECOND);
+    sim.take_records(eve);
+    (eve, wire)
+}
+
+/// Two contacts, of whom Ben has written, and whose bundles are acknowledged; the bundles.
+fn long_read(two: &mut Two) -> Vec<Vec<u8>> {
+    let heard = listen(&mut two.sim);
+    two.write(two.ben, 3);
+    two.sim.run_for(5 * HOUR);
+    let bundles = bundles(&heard, two.ben);
+    assert!(bundles.len() >= 3 && two.ann_store.load_gone().unwrap().len() >= 3, "read and let go");
+    bundles
+}
+
+#[test]
+fn sim_a_contact_is_not_told_that_the_bundle_of_another_was_read() {
+    let mut two = Two::contacts(seed());
+    let bundles = long_read(&mut two);
+    let (cat, _) = two.sim.node("cat");
+    two.sim.introduce(two.ann, cat);
+    let wire = two.sim.connect(cat, two.ann, Faults::NONE);
+    two.sim.run_for(2 * SECOND);
+    two.sim.possess(cat);
+    for bundle in &bundles {
+        two.sim.send_raw(wire, cat, &bundle_record(bundle));
+    }
+    two.sim.run_for(SECOND);
+    let answers = two.sim.take_records(cat);
+    assert!(of_kind(&answers, ACK).is_empty() && of_kind(&answers, REFUSED).is_empty(), "{:?}", kinds(&answers));
+    assert!(!of_kind(&answers, STORED).is_empty(), "answered like an unread one");
+}
+
+#[test]
+fn sim_the_other_end_of_a_bundle_is_told_that_it_was_read() {
+    let mut two = Two::contacts(seed());
+    let bundles = long_read(&mut two);
+    two.sim.possess(two.ben);
+    two.sim.send_raw(two.wire, two.ben, &bundle_record(&bundles[0]));
+    two.sim.run_for(SECOND);
+    let answers = two.sim.take_records(two.ben);
+    assert_eq!((of_kind(&answers, ACK).len(), of_kind(&answers, REFUSED).len()), (1, 1), "{:?}", kinds(&answers));
+}
+
+#[test]
+fn sim_a_stranger_is_answered_without_a_look() {
+    let mut two = Two::contacts(seed());
+    let bundles = long_read(&mut two);
+    let (eve, wire) = stranger_at(&mut two.sim, two.ann, 1);
+    two.sim.send_raw(wire, eve, &[&[0x02, 0, 0][..], &[7; 16]].concat());
+    two.sim.send_raw(wire, eve, &bundle_record(&bundles[0]));
+    two.sim.run_for(SECOND / 2);
+    let answers = two.sim.take_records(eve);
+    assert_eq!(of_kind(&answers, PICK), [[PICK, 0, 0, 0]]);
+    assert!(of_kind(&answers, ACK).is_empty());
+    assert_eq!(of_kind(&answers, REFUSED)[0].last(), Some(&4), "not carried");
+}
+
+#[test]
+fn sim_removing_a_contact_forgets_the_ids_it_could_ask_for() {
+    let mut two = Two::contacts(seed());
+    long_read(&mut two);
+    two.sim.tell(two.ann, Command::RemoveContact { contact: "ben".into() });
+    assert_eq!(two.ann_store.load_gone().unwrap(), []);
+}
+
+#[test]
+fn sim_a_stranger_who_names_a_contacts_beacon_does_not_keep_it_from_being_dialled() {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    let beacon = two.sim.beacon(two.ben);
+    assert!(!two.sim.is_linked(two.ann, beacon));
+    let eve = two.sim.stranger("eve");
+    let wire = two.sim.connect(eve, two.ann, Faults::NONE);
+    two.sim.run_for(SECOND);
+    let hello = [&[0x01][..], &beacon.0, &0_u32.to_be_bytes(), &1_048_576_u32.to_be_bytes(), &[0]].concat();
+    two.sim.send_raw(wire, eve, &hello);
+    two.sim.run_for(SECOND);
+    assert!(two.sim.is_up(wire) && !two.sim.is_linked(two.ann, beacon));
+    two.sim.mend(two.wire);
+    two.sim.run_for(SECOND);
+    assert!(two.sim.is_linked(two.ann, beacon), "the contact itself is believed");
+    two.sim.cut(two.wire);
+    assert!(!two.sim.is_linked(two.ann, beacon), "and free once its link is down");
+}
+
+#[test]
+fn sim_a_stranger_who_was_dialled_is_not_dialled_again_while_the_link_lives() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    two.sim.run_for(SECOND);
+    let (ann, ben) = (two.sim.beacon(two.ann), two.sim.beacon(two.ben));
+    assert!(two.sim.is_linked(two.ann, ben), "dialled");
+    assert!(!two.sim.is_linked(two.ben, ann), "was dialled by");
+    two.sim.cut(two.wire);
+    assert!(!two.sim.is_linked(two.ann, ben));
+}
+
+/// Blocks or removes Ben at Ann once recognition has come to each of its steps; whatever he had confirmed, he is not let in.
+fn while_recognising(command: &Command) {
+    for step in 0..8 {
+        let mut two = Two::contacts(seed());
+        two.sim.cut(two.wire);
+        two.sim.mend(two.wire);
+        two.sim.run_for(SECOND / 1000 * step);
+        two.sim.tell(two.ann, command.clone());
+        let heard = listen(&mut two.sim);
+        two.sim.run_for(2 * SECOND);
+        let said = heard.borrow();
+        let cursors = said.iter().filter(|(node, record)| *node == two.ann && record[0] == 0x0a).count();
+        assert_eq!(cursors, 0, "step {step}: met as a contact");
+        drop(said);
+        let neighbours = common::status(&mut two.sim, two.ann).neighbours;
+        assert!(neighbours.iter().all(|neighbour| neighbour.contact.is_none()), "step {step}: {neighbours:?}");
+    }
+}
+
+#[test]
+fn sim_a_contact_blocked_while_it_is_recognised_is_not_let_in() {
+    while_recognising(&Command::BlockContact { contact: "ben".into(), blocked: true });
+}
+
+#[test]
+fn sim_a_contact_removed_while_it_is_recognised_is_not_let_in() {
+    while_recognising(&Command::RemoveContact { contact: "ben".into() });
+}
+
+#[test]
+fn sim_a_stranger_who_sends_bundles_is_refused_and_sent_away() {
+    let mut two = Two::contacts(seed());
+    let (eve, wire) = stranger_at(&mut two.sim, two.ann, 1);
+    for _ in 0..3 {
+        two.sim.send_raw(wire, eve, &bundle_record(&[1; 512]));
+    }
+    two.sim.run_for(SECOND / 2);
+    let answers = two.sim.take_records(eve);
+    assert_eq!(kinds(&answers), [REFUSED, BYE]);
+    assert_eq!((answers[0].last(), answers[1].last()), (Some(&4), Some(&3)));
+    assert!(!two.sim.is_up(wire));
+}
+
+#[test]
+fn sim_what_is_no_bundle_is_refused_and_the_session_lives() {
+    let mut two = Two::contacts(seed());
+    two.sim.possess(two.ben);
+    for bundle in [vec![1; 100], vec![9; 512], vec![1; 4096]] {
+        two.sim.send_raw(two.wire, two.ben, &bundle_record(&bundle));
+    }
+    two.sim.run_for(SECOND / 2);
+    let answers = two.sim.take_records(two.ben);
+    let reasons: Vec<u8> = of_kind(&answers, REFUSED).iter().flat_map(|record| record[1..].chunks(9).map(|one| one[8])).collect();
+    assert_eq!(reasons, [5, 5, 5]);
+    assert!(two.sim.is_up(two.wire) && of_kind(&answers, BYE).is_empty());
+}
+
+/// Ann has made a link, of which Ben is a holder who speaks only for the test; the request he would have sent.
+fn link_holder() -> (Two, Vec<u8>) {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    let requests = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let (ben, kept) = (two.ben, std::rc::Rc::clone(&requests));
+    two.sim.on_transmit(move |node, _, record| {
+        let is_request = node == ben && record[0] == BUNDLE;
+        if is_request {
+            kept.borrow_mut().push(record[4..].to_vec());
+        }
+        !is_request
+    });
+    two.sim.introduce(two.ann, two.ben);
+    two.sim.run_for(2 * SECOND);
+    two.sim.possess(two.ben);
+    let request = requests.borrow()[0].clone();
+    (two, request)
+}
+
+#[test]
+fn sim_a_link_holder_who_repeats_his_request_has_sixteen_answers_and_fills_nothing() {
+    let (mut two, request) = link_holder();
+    for _ in 0..40 {
+        two.sim.send_raw(two.wire, two.ben, &bundle_record(&request));
+        two.sim.run_for(SECOND / 10);
+    }
+    let answers = two.sim.take_records(two.ben);
+    let replies = of_kind(&answers, BUNDLE);
+    let tags: std::collections::BTreeSet<Vec<u8>> = replies.iter().map(|record| record[12..28].to_vec()).collect();
+    assert_eq!((replies.len(), tags.len()), (16, 16));
+    assert_eq!((of_kind(&answers, STORED).len(), of_kind(&answers, REFUSED).len()), (16, 24));
+    assert_eq!(common::status(&mut two.sim, two.ann).bundles, 16, "the answers, none of the requests");
+}
+
+#[test]
+fn sim_a_link_holder_who_sends_garbage_has_eight_tries() {
+    let (mut two, mut request) = link_holder();
+    two.sim.take_events(two.ann);
+    for number in 0..30 {
+        *request.last_mut().unwrap() = number;
+        two.sim.send_raw(two.wire, two.ben, &bundle_record(&request));
+    }
+    two.sim.run_for(SECOND);
+    assert_eq!(common::status(&mut two.sim, two.ann).bundles, 0);
+    assert_eq!(common::notices(&mut two.sim, two.ann), ["unopened"]);
+    let answers = two.sim.take_records(two.ben);
+    let refused: usize = of_kind(&answers, REFUSED).iter().map(|record| (record.len() - 1) / 9).sum();
+    assert!((21..=22).contains(&refused), "{refused}");
+}
