@@ -97,7 +97,8 @@ async fn serve(
             TransportEvent::LinkUp(link) => {
                 // Without a place the link is dropped, and so closed.
                 let Ok(place) = Arc::clone(&unopened).try_acquire_owned() else {
-                    tracing::warn!("too many links are being opened: one was refused");
+                    // Strangers bring this about as often as they like: not for the log that is kept.
+                    tracing::debug!("too many links are being opened: one was refused");
                     continue;
                 };
                 let id = LinkId(NEXT_LINK.fetch_add(1, Ordering::Relaxed));

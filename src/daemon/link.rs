@@ -34,6 +34,8 @@ use crate::random::SystemRandom;
 
 /// Most bytes of records that wait for one link (policy): the engine's windows keep far below; beyond it the link is given up.
 pub(super) const MAX_QUEUED_BYTES: usize = 4 << 20;
+/// What a record that waits takes beside its bytes (guess): many small answers must not take more than few large ones.
+const ORDER_OVERHEAD: usize = 64;
 /// Most links at a time whose session is not open yet (policy): handshakes cost processor time and are free for strangers.
 pub(super) const MAX_UNOPENED: usize = 32;
 /// Time for the handshake (policy).
@@ -71,12 +73,17 @@ impl LinkHandle {
     /// Hands an order to the link; `false` if the link is to be given up because it takes too little or is gone.
     pub(super) fn order(&self, order: Order) -> bool {
         if let Order::Transmit(record) = &order
-            && self.queued.fetch_add(record.len(), Ordering::AcqRel) + record.len() > MAX_QUEUED_BYTES
+            && self.queued.fetch_add(cost(record), Ordering::AcqRel) + cost(record) > MAX_QUEUED_BYTES
         {
             return false;
         }
         self.orders.send(order).is_ok()
     }
+}
+
+/// What a record counts for while it waits.
+const fn cost(record: &[u8]) -> usize {
+    record.len() + ORDER_OVERHEAD
 }
 
 /// Why a link ended; for the log, which holds no addresses.
@@ -254,7 +261,7 @@ impl LinkTask {
             Order::Recognise(list) => self.session.recognise(&list),
             Order::Confirm(verdict) => self.session.confirm(verdict),
             Order::Transmit(record) => {
-                self.queued.fetch_sub(record.len(), Ordering::AcqRel);
+                self.queued.fetch_sub(cost(&record), Ordering::AcqRel);
                 self.session.seal_record(&record)
             }
             Order::Close => Ok(()),

@@ -5,10 +5,13 @@ mod common;
 
 use common::{HOUR, SECOND, Two, bundles, listen, seed};
 use hedgerow_sync::{
+    engine::Input,
+    session::{Role, SessionInfo},
     sim::{Faults, NodeId, Sim, WireId},
     store::Store,
     view::Command,
 };
+use hedgerow_transports::{Direction, Flow, LinkId, LinkProperties, TransportKind};
 
 const PICK: u8 = 0x03;
 const BUNDLE: u8 = 0x05;
@@ -245,4 +248,89 @@ fn sim_a_link_holder_who_sends_garbage_has_eight_tries() {
     let answers = two.sim.take_records(two.ben);
     let refused: usize = of_kind(&answers, REFUSED).iter().map(|record| (record.len() - 1) / 9).sum();
     assert!((21..=22).contains(&refused), "{refused}");
+}
+
+#[test]
+fn sim_an_idle_link_is_not_replaced_while_it_lives() {
+    for dialled_by_ann in [true, false] {
+        let mut two = Two::contacts(seed());
+        two.sim.run_for(15 * SECOND);
+        let older = two.sim.link_of(two.wire, two.ann);
+        let (from, to) = if dialled_by_ann { (two.ann, two.ben) } else { (two.ben, two.ann) };
+        let second = two.sim.connect(from, to, Faults::NONE);
+        two.sim.run_for(SECOND / 2);
+        assert!(!two.sim.is_up(second), "the newer one went");
+        two.sim.run_for(20 * SECOND);
+        assert!(older.is_some() && two.sim.link_of(two.wire, two.ann) == older, "the older one stayed");
+    }
+}
+
+#[test]
+fn sim_a_dead_link_is_replaced_by_a_newer_one() {
+    for dialled_by_ann in [true, false] {
+        let mut two = Two::contacts(seed());
+        two.sim.run_for(6 * SECOND);
+        let dead = [two.sim.link_of(two.wire, two.ann), two.sim.link_of(two.wire, two.ben)];
+        two.sim.on_transmit(move |_, link, _| !dead.contains(&Some(link)));
+        let (from, to) = if dialled_by_ann { (two.ann, two.ben) } else { (two.ben, two.ann) };
+        let second = two.sim.connect(from, to, Faults::NONE);
+        two.sim.run_for(SECOND);
+        let newer = two.sim.link_of(second, two.ann);
+        two.sim.run_for(5 * SECOND);
+        assert!(newer.is_some() && two.sim.link_of(second, two.ann) == newer, "the newer one stayed");
+        assert!(!dead.contains(&two.sim.link_of(two.wire, two.ann)), "the older one went");
+    }
+}
+
+#[test]
+fn sim_an_idle_link_costs_one_ping_and_one_pong() {
+    let mut two = Two::contacts(seed());
+    two.sim.run_for(6 * common::MINUTE);
+    let heard = listen(&mut two.sim);
+    two.sim.run_for(10 * common::MINUTE);
+    let heard = heard.borrow();
+    let pings: Vec<_> = heard.iter().filter(|(_, record)| record[0] == 0x0d).collect();
+    assert!((25..=31).contains(&pings.len()), "{}", pings.len());
+    assert!(heard.len() <= 2 * pings.len() + 2, "{}", heard.len());
+}
+
+#[test]
+fn sim_links_that_never_finish_recognition_do_not_keep_a_contact_out() {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    two.sim.mend(two.wire);
+    for number in 0..40 {
+        let properties = LinkProperties {
+            kind: TransportKind::Memory,
+            direction: Direction::Inbound,
+            dialled: None,
+            flow: Flow::Duplex,
+            rate: 1_000_000,
+            latency_ms: 1,
+            metered: false,
+        };
+        let info = SessionInfo { hash: [number; 32], role: Role::Responder, version: 1 };
+        two.sim.inject(two.ann, Input::Handshaken { link: LinkId(1_000_000 + u64::from(number)), properties, info });
+    }
+    two.sim.run_for(SECOND);
+    assert!(common::in_reach(&mut two.sim, two.ann, "ben"));
+}
+
+#[test]
+fn sim_strangers_who_dialled_are_few() {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    for _ in 0..20 {
+        let eve = two.sim.stranger("eve");
+        two.sim.connect(eve, two.ann, Faults::NONE);
+    }
+    let dialled = two.sim.stranger("dan");
+    two.sim.connect(two.ann, dialled, Faults::NONE);
+    two.sim.run_for(SECOND / 2);
+    let neighbours = common::status(&mut two.sim, two.ann).neighbours;
+    assert_eq!(neighbours.iter().filter(|neighbour| !neighbour.outbound).count(), 8);
+    assert_eq!(neighbours.iter().filter(|neighbour| neighbour.outbound).count(), 1, "whom we dial is our own choice");
+    two.sim.mend(two.wire);
+    two.sim.run_for(SECOND);
+    assert!(common::in_reach(&mut two.sim, two.ann, "ben"));
 }

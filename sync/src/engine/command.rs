@@ -237,6 +237,7 @@ impl Engine {
         }
         if any_read {
             self.note_read(contact);
+            self.forget_mail(contact);
         }
         Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
     }

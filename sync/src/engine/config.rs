@@ -6,8 +6,11 @@ use std::time::Duration;
 pub(crate) const RELEASE_HOUR: u32 = 498_192;
 /// How long after the release a system clock is believed: ten years, in hours.
 pub(crate) const PLAUSIBLE_HOURS: u32 = 87_660;
-/// Links that have not finished recognition, at most; further ones are closed (guess: twice the LAN's links).
+/// Links that have not finished recognition, at most; a further one takes the place of the oldest (guess: twice the LAN's links).
 pub(crate) const MAX_OPENING_LINKS: usize = 24;
+/// Strangers who dialled us and have an open link, at most (guess: a third of the LAN's inbound links; the rest is for contacts and for
+/// recognition).
+pub(crate) const MAX_INBOUND_STRANGERS: usize = 8;
 /// Contacts, at most (guess: far above what a person has; bounds memory).
 pub(crate) const MAX_CONTACTS: usize = 2_000;
 /// Links waiting for an answer at once, made and taken up together (docs/design: each is a way to probe for presence).
@@ -20,6 +23,16 @@ pub(crate) const MAX_UNANSWERED_OFFERS: usize = 16;
 pub(crate) const MAX_TRIES_PER_TAG: u8 = 8;
 /// Ids that a peer has been asked for on one link and has not sent, at most (guess: sixteen full offers, four times over; bounds memory).
 pub(crate) const MAX_ASKED_IDS: usize = 16_384;
+/// The share of the pool for others' bundles that one contact may fill, as a divisor: 20 % (design brief, 4.4).
+pub(crate) const CONTACT_SHARE: u64 = 5;
+/// Bytes of bundles from one contact that could not be opened here; above it they are refused (guess: a full window of large ones).
+pub(crate) const MAX_UNOPENED_BYTES: u64 = 4 << 20;
+/// Bytes of unread mail that one contact may fill in a day of running time; above it its bundles are refused (guess: 64 MB).
+pub(crate) const MAX_UNREAD_PER_DAY: u64 = 64 << 20;
+/// What a message takes beside its text, bytes (guess: a row and its index).
+pub(crate) const MESSAGE_OVERHEAD: u64 = 256;
+/// Ids that a peer is known to hold, at most, on one link (guess: a gigabyte of small bundles; bounds memory).
+pub(crate) const MAX_KNOWN_IDS: usize = 1 << 20;
 /// How far a contact's text may move the conversation's order (guess): above it, it is placed last.
 pub(crate) const MAX_ORDER_STEP: u64 = 1_000_000;
 /// Messages that a contact may ask for again, in 24 hours (docs/protocol.md, section 8.6).
@@ -36,13 +49,14 @@ pub(crate) const MAX_WINDOW: usize = 1_048_576;
 /// What may be tuned.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Silence after which PING is sent. Default 20 s (docs/protocol.md, section 4).
+    /// Silence after which PING is sent by the side that dialled; the other waits a tenth longer. Default 20 s (docs/protocol.md, section 4).
     pub ping_after: Duration,
     /// Silence after PING after which a link is closed. Default 10 s.
     pub pong_within: Duration,
     /// How long recognition may take after a handshake. Default 10 s (guess: a hundred times what it takes at 10 kB/s).
     pub recognise_within: Duration,
-    /// Silence after which a newer link from the same device replaces an older one. Default 5 s (design brief, section 2).
+    /// How long an older link may leave a PING unanswered until a newer one to the same device replaces it. Default 5 s (design brief,
+    /// section 2).
     pub replace_after: Duration,
     /// Mean of the delay of receipts while their reader is not in reach. Default 60 s (design brief, 4.4).
     pub receipt_delay: Duration,

@@ -76,7 +76,7 @@ impl Engine {
         Ok(newly_expected)
     }
 
-    fn is_tried_out(&self, tag: &Tag, from: Option<ContactId>) -> bool {
+    pub(super) fn is_tried_out(&self, tag: &Tag, from: Option<ContactId>) -> bool {
         self.tries.get(&(*tag, self.is_sender(tag, from))).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG)
     }
 
@@ -98,8 +98,11 @@ impl Engine {
     fn try_open(&mut self, now: Now, bundle: &Bundle) -> Result<(bool, Vec<BundleId>), StoreError> {
         let tag = bundle.header().tag;
         let (contact, opened) = match self.tags.get(&tag).copied() {
-            Some(Expected::Request(contact)) => return Ok((self.open_request(now, contact, bundle)?, self.held_for(contact))),
-            Some(Expected::Reply(contact)) => return Ok((self.open_reply(now, contact, bundle)?, self.held_for(contact))),
+            Some(Expected::Request(contact) | Expected::Reply(contact)) => {
+                let was_one = self.pair(contact).is_some();
+                let opened = self.open_request(now, contact, bundle)? || self.open_reply(now, contact, bundle)?;
+                return Ok((opened, if was_one { Vec::new() } else { self.held_for(contact) }));
+            }
             Some(Expected::Message(contact, place)) => {
                 let Some(pair) = self.contacts.get_mut(&contact).and_then(|contact| contact.pair.as_mut()) else {
                     return Ok((false, Vec::new()));
@@ -228,6 +231,7 @@ impl Engine {
             sealed: 0,
         };
         if self.store.insert_message(&row)? {
+            self.count_mail(contact, &row.text);
             self.changed.insert((contact, false, row.id), Changed { row, saved: true });
         }
         Ok(())
@@ -265,6 +269,7 @@ impl Engine {
         let due = UnixMillis(now.wall.0.saturating_add(delay.as_millis() as u64));
         self.store.insert_ack(&AckRow { bundle, secret: zeroize::Zeroizing::new(*secret.expose()), due })?;
         self.acks.insert(bundle, (due, zeroize::Zeroizing::new(*secret.expose())));
+        self.holdings.note_opened(&bundle);
         // One timer is enough: when it comes, the next is set.
         let earlier = self.timers.iter().any(|(at, timer)| *timer == Timer::Acks && *at <= now.mono + delay);
         if !earlier {

@@ -28,6 +28,9 @@ use crate::{
 /// Hours until an unanswered request is sealed again (guess: a tenth of a fortnight's link would fit all sixteen tries in three weeks).
 const RETRY_HOURS: u32 = 33;
 
+/// Answers *used* on one link, at most (policy): the rest of its sixteen is for whom it has settled on.
+const MAX_REFUSED: u8 = TRIES / 2;
+
 impl Engine {
     pub(super) fn invite(&mut self, now: Now, hours: u32) -> Result<Result<Invitation, CommandError>, StoreError> {
         if !(1..=720).contains(&hours) {
@@ -198,6 +201,14 @@ impl Engine {
         }
     }
 
+    /// Whether a link that we made has had as many answers as there are reply tags.
+    pub(super) fn is_answered_out(&self, contact: ContactId) -> bool {
+        match self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) {
+            Some(Exchange::Issued { answered: Some((_, count)), refused, .. }) => count.saturating_add(*refused) >= TRIES,
+            _ => false,
+        }
+    }
+
     /// Opens a bundle that came under a request tag. `false` if it is none.
     pub(super) fn open_request(&mut self, now: Now, contact: ContactId, bundle: &Bundle) -> Result<bool, StoreError> {
         let hour = self.hour(now);
@@ -222,20 +233,23 @@ impl Engine {
                 accepted.bundle
             }
             Some((reply, count)) if reply.answers(&request) => {
-                if *count >= TRIES {
+                let answers = count.saturating_add(*refused);
+                if answers >= TRIES {
                     return Ok(true);
                 }
-                let Ok(sealed) = reply.seal(*count, envelope, self.rng.as_mut()) else { return Ok(true) };
+                let Ok(sealed) = reply.seal(answers, envelope, self.rng.as_mut()) else { return Ok(true) };
                 *count += 1;
                 *last = sealed.bundle.id();
                 self.exchanges.insert(contact);
                 sealed
             }
-            Some(_) => {
-                if *refused >= TRIES {
+            Some((_, count)) => {
+                // Numbered together with the replies: a request with the same ephemeral key has the same reply tags and header keys.
+                let answers = count.saturating_add(*refused);
+                if answers >= TRIES || *refused >= MAX_REFUSED {
                     return Ok(true);
                 }
-                let Ok(sealed) = link.refuse(&request, *refused, envelope, self.rng.as_mut()) else { return Ok(true) };
+                let Ok(sealed) = link.refuse(&request, answers, envelope, self.rng.as_mut()) else { return Ok(true) };
                 *refused += 1;
                 self.exchanges.insert(contact);
                 self.notice(

@@ -1,6 +1,6 @@
 //! The bundles this node holds or remembers: an index in memory over the store's rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::{
     id::{BundleId, Commitment, ContactId, Tag},
@@ -31,14 +31,31 @@ pub(super) struct Holdings {
     fresh: HashMap<BundleId, Vec<u8>>,
     foreign_bytes: u64,
     bytes: u64,
+    shares: HashMap<ContactId, Share>,
+    /// Bundles of contacts that were opened and wait for their ack to be told.
+    opened: HashSet<BundleId>,
+    /// The gone, oldest first.
+    gone_by_age: BTreeSet<(Hour, BundleId)>,
+    /// How many ids are remembered without their bundles.
+    gone_limit: usize,
+}
+
+/// What one contact has brought and is still held.
+#[derive(Default)]
+struct Share {
+    bytes: u64,
+    /// Those of them that nobody here could open.
+    unopened: u64,
+    sequences: BTreeSet<u64>,
 }
 
 impl Holdings {
-    /// Builds the index.
-    pub(super) fn load(store: &dyn Store) -> Result<Self, StoreError> {
-        let mut holdings = Self::default();
+    /// Builds the index; at most `gone_limit` ids are remembered without their bundles, the oldest are forgotten first.
+    pub(super) fn load(store: &dyn Store, gone_limit: usize) -> Result<Self, StoreError> {
+        let mut holdings = Self { gone_limit, ..Self::default() };
         store.visit_bundles(&mut |row| holdings.index(row))?;
         for row in store.load_gone()? {
+            holdings.gone_by_age.insert((row.at, row.id));
             holdings.by_commitment.insert(row.commitment, row.id);
             holdings.gone.insert(row.id, row);
         }
@@ -53,6 +70,12 @@ impl Holdings {
         if !matches!(row.origin, Origin::Own(_)) {
             self.foreign_bytes += u64::from(row.size);
         }
+        if let Origin::Contact(contact) = row.origin {
+            let share = self.shares.entry(contact).or_default();
+            share.bytes += u64::from(row.size);
+            share.unopened += u64::from(row.size);
+            share.sequences.insert(row.sequence);
+        }
         self.held.insert(row.id, row);
     }
 
@@ -63,6 +86,17 @@ impl Holdings {
         self.bytes -= u64::from(row.size);
         if !matches!(row.origin, Origin::Own(_)) {
             self.foreign_bytes -= u64::from(row.size);
+        }
+        let was_opened = self.opened.remove(id);
+        if let Origin::Contact(contact) = row.origin
+            && let Some(share) = self.shares.get_mut(&contact)
+        {
+            share.bytes -= u64::from(row.size);
+            share.unopened -= if was_opened { 0 } else { u64::from(row.size) };
+            share.sequences.remove(&row.sequence);
+            if share.sequences.is_empty() {
+                self.shares.remove(&contact);
+            }
         }
         if let Some(ids) = self.by_tag.get_mut(&row.tag) {
             ids.retain(|other| other != id);
@@ -142,7 +176,13 @@ impl Holdings {
                     origin: row.origin,
                 };
                 store.insert_gone(&gone)?;
+                self.gone_by_age.insert((at, *id));
                 self.gone.insert(*id, gone);
+                while self.gone.len() > self.gone_limit
+                    && let Some((_, oldest)) = self.gone_by_age.first().copied()
+                {
+                    self.forget_gone(store, &oldest)?;
+                }
             }
             None => {
                 self.by_commitment.remove(&row.commitment);
@@ -151,9 +191,10 @@ impl Holdings {
         Ok(Some(row))
     }
 
-    /// Forgets an id that is not held, for it comes again.
+    /// Forgets an id that is not held.
     pub(super) fn forget_gone(&mut self, store: &mut dyn Store, id: &BundleId) -> Result<(), StoreError> {
         if let Some(row) = self.gone.remove(id) {
+            self.gone_by_age.remove(&(row.at, row.id));
             self.by_commitment.remove(&row.commitment);
             store.delete_gone(id)?;
         }
@@ -177,22 +218,31 @@ impl Holdings {
         gone.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
-    /// Forgets ids that need not be remembered at `hour`, and the oldest above `limit`.
-    pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, limit: usize) -> Result<(), StoreError> {
-        let mut doomed: Vec<BundleId> = self.gone.values().filter(|row| row.expiry <= hour).map(|row| row.id).collect();
-        let left = self.gone.len() - doomed.len();
-        if left > limit {
-            let mut rest: Vec<(Hour, BundleId)> = self.gone.values().filter(|row| row.expiry > hour).map(|row| (row.at, row.id)).collect();
-            rest.sort_unstable();
-            doomed.extend(rest.into_iter().take(left - limit).map(|(_, id)| id));
+    /// Forgets ids that need not be remembered at `hour`.
+    pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
+        let doomed: Vec<BundleId> = self.gone.values().filter(|row| row.expiry <= hour).map(|row| row.id).collect();
+        doomed.iter().try_for_each(|id| self.forget_gone(store, id))
+    }
+
+    /// Notes that a bundle held was opened; it only waits for its ack to be told.
+    pub(super) fn note_opened(&mut self, id: &BundleId) {
+        if let Some(row) = self.held.get(id)
+            && let Origin::Contact(contact) = row.origin
+            && let Some(share) = self.shares.get_mut(&contact)
+            && self.opened.insert(*id)
+        {
+            share.unopened -= u64::from(row.size);
         }
-        for id in doomed {
-            if let Some(row) = self.gone.remove(&id) {
-                self.by_commitment.remove(&row.commitment);
-            }
-            store.delete_gone(&id)?;
-        }
-        Ok(())
+    }
+
+    /// Bytes that a contact has brought, and those of them that could not be opened.
+    pub(super) fn share_of(&self, contact: ContactId) -> (u64, u64) {
+        self.shares.get(&contact).map_or((0, 0), |share| (share.bytes, share.unopened))
+    }
+
+    /// The bundle held for longest of those that a contact has brought.
+    pub(super) fn oldest_of(&self, contact: ContactId) -> Option<BundleId> {
+        self.by_sequence.get(self.shares.get(&contact)?.sequences.first()?).copied()
     }
 
     /// Begins to count the age of bundles whose sender had no clock and that came while there was none here, or while it was ahead.

@@ -1,8 +1,11 @@
 //! One link as the engine sees it: who is at the other end, and what is on its way.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
-use hedgerow_transports::{BeaconId, LinkProperties};
+use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 
 use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
 use crate::{
@@ -66,6 +69,10 @@ pub(super) struct LinkState {
     pub(super) opened: Instant,
     pub(super) last_heard: Instant,
     pub(super) ping_sent: Option<Instant>,
+    /// People were told that it is up.
+    pub(super) told: bool,
+    /// A newer link to the same device, and when this one was asked for a sign of life because of it.
+    pub(super) rival: Option<(LinkId, Instant)>,
     /// The link is being closed; nothing more is sent or handled.
     pub(super) closing: bool,
 
@@ -125,6 +132,8 @@ impl LinkState {
             opened: now,
             last_heard: now,
             ping_sent: None,
+            told: false,
+            rival: None,
             closing: false,
             set: ItemSet::new(),
             reconciler: None,
@@ -170,6 +179,14 @@ impl LinkState {
         let granted = self.hello.map_or(0, |hello| hello.window as usize);
         let timely = (f64::from(self.properties.rate) * config.window_time.as_secs_f64()) as usize;
         granted.min(timely.clamp(MIN_WINDOW, MAX_WINDOW))
+    }
+
+    /// Silence after which PING is sent. The side that was dialled waits a little longer, so that an idle link costs one PING, not two.
+    pub(super) fn ping_after(&self, config: &EngineConfig) -> Duration {
+        match self.properties.direction {
+            Direction::Outbound => config.ping_after,
+            Direction::Inbound => config.ping_after + config.ping_after / 10,
+        }
     }
 
     /// Takes a bundle out of those in flight; `None` if the peer answers what was not sent.

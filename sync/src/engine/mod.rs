@@ -25,6 +25,7 @@ mod event;
 mod exchange;
 mod holdings;
 mod housekeeping;
+mod limits;
 mod link;
 mod pair;
 mod profile;
@@ -43,6 +44,7 @@ use zeroize::Zeroizing;
 use self::{
     clock::MeshTime,
     holdings::Holdings,
+    limits::Mail,
     link::LinkState,
     pair::{Contact, Exchange, Pair},
     profile::Profile,
@@ -84,8 +86,12 @@ struct Changed {
 enum Timer {
     /// Housekeeping.
     Tick,
-    /// A link's silence, or its next MARK.
+    /// A link's silence.
     Link(LinkId),
+    /// A link's next MARK.
+    Mark(LinkId),
+    /// An older link was asked for a sign of life because there is a newer one.
+    Rival(LinkId),
     /// A receipt goes out though its reader is not in reach.
     Receipt(ContactId),
     /// An ack secret is due.
@@ -113,6 +119,8 @@ pub struct Engine {
     tags: HashMap<Tag, Expected>,
     /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
     tries: HashMap<(Tag, bool), u8>,
+    /// Unread mail of contacts, counted since the program started.
+    mail: BTreeMap<ContactId, Mail>,
     /// Ack secrets that wait, with their due time.
     acks: BTreeMap<BundleId, (UnixMillis, Zeroizing<[u8; 16]>)>,
 
@@ -144,9 +152,10 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         store.rollback()?;
         let profile = Profile::load(store.as_ref())?;
-        let holdings = Holdings::load(store.as_ref())?;
+        let mut holdings = Holdings::load(store.as_ref(), config.gone_ids)?;
         let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
-        let acks = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
+        let acks: BTreeMap<_, _> = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
+        acks.keys().for_each(|id| holdings.note_opened(id));
         let mut engine = Self {
             clock,
             config,
@@ -161,6 +170,7 @@ impl Engine {
             contacts: BTreeMap::new(),
             tags: HashMap::new(),
             tries: HashMap::new(),
+            mail: BTreeMap::new(),
             acks,
             changed: BTreeMap::new(),
             told: BTreeSet::new(),
@@ -288,6 +298,10 @@ impl Engine {
                     self.timers.insert((now.mono + self.config.tick, Timer::Tick));
                 }
                 Timer::Link(link) => self.check_link(now, link),
+                Timer::Mark(link) => {
+                    self.busy_links.insert(link);
+                }
+                Timer::Rival(link) => self.settle_rival(now, link),
                 Timer::Receipt(contact) => {
                     self.busy_contacts.insert(contact);
                 }

@@ -1,10 +1,10 @@
 //! Who is at the other end of a link (docs/protocol.md, sections 3.1 and 7.6), and what happens when a session opens or ends.
 
-use hedgerow_transports::{LinkId, LinkProperties};
+use hedgerow_transports::{Direction, LinkId, LinkProperties};
 
 use super::{
     Engine, Output, Timer,
-    config::MAX_OPENING_LINKS,
+    config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
     link::{LinkState, Peer, Phase},
     pair::Exchange,
 };
@@ -12,7 +12,7 @@ use crate::{
     crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
     id::ContactId,
     session::{
-        RECOGNITION_ENTRIES, RECOGNITION_LIST_LEN, RecognitionKeys, SessionInfo, Verdict,
+        RECOGNITION_ENTRIES, RECOGNITION_LIST_LEN, RecognitionKeys, Role, SessionInfo, Verdict,
         recognition::{build_list, find_match},
     },
     store::StoreError,
@@ -23,10 +23,16 @@ use crate::{
 
 impl Engine {
     pub(super) fn handle_handshaken(&mut self, now: Now, link: LinkId, properties: LinkProperties, info: SessionInfo) {
-        let opening = self.links.values().filter(|link| !matches!(link.phase, Phase::Open)).count();
-        if opening >= MAX_OPENING_LINKS || self.links.contains_key(&link) {
+        if self.links.contains_key(&link) {
             self.outputs.push_back(Output::Close(link));
             return;
+        }
+        // Who means to be recognised is so within moments: the one that has taken longest gives way.
+        let opening = || self.links.iter().filter(|(_, state)| !state.closing && !matches!(state.phase, Phase::Open));
+        if opening().count() >= MAX_OPENING_LINKS
+            && let Some(slowest) = opening().min_by_key(|(id, state)| (state.opened, **id)).map(|(id, _)| *id)
+        {
+            self.end_link(slowest, ByeReason::Crowded);
         }
         let entries: Vec<[u8; 8]> = self.listed_keys().iter().map(|(_, _, keys)| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
@@ -132,6 +138,12 @@ impl Engine {
         }
         state.phase = Phase::Open;
         state.peer = peer;
+        let inbound = state.properties.direction == Direction::Inbound;
+        if peer == Peer::Stranger && inbound && self.inbound_strangers() > MAX_INBOUND_STRANGERS {
+            self.end_link(link, ByeReason::Crowded);
+            return Ok(());
+        }
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         state.last_heard = now.mono;
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let hello = Hello { beacon, hour, window: self.config.window, carries: false };
@@ -143,6 +155,12 @@ impl Engine {
         }
         self.tell_link(link, true);
         Ok(())
+    }
+
+    /// How many strangers who dialled us have an open link.
+    fn inbound_strangers(&self) -> usize {
+        let inbound = |state: &&LinkState| state.peer == Peer::Stranger && state.properties.direction == Direction::Inbound;
+        self.links.values().filter(|state| state.is_open()).filter(inbound).count()
     }
 
     /// A link was found to lead to a contact: tells both cursors.
@@ -226,18 +244,53 @@ impl Engine {
             .collect();
         for twin in twins {
             let Some(other) = self.links.get(&twin) else { continue };
-            let silent = now.mono.since(other.last_heard) >= self.config.replace_after;
-            // An older link that is alive gives way only while both are new: else whoever names its beacon could end it.
+            // Of two that are new the same one stays at both ends. An older link gives way only if it is dead: else whoever names its beacon
+            // could end it.
             let both_new = now.mono.since(other.opened) < self.config.replace_after;
-            let stays = if silent || (both_new && hash < other.info.hash) { link } else { twin };
-            self.end_link(if stays == link { twin } else { link }, ByeReason::Duplicate);
-            if stays != link {
-                return;
+            if both_new && hash < other.info.hash {
+                self.end_link(twin, ByeReason::Duplicate);
+            } else if both_new || other.rival.is_some() {
+                return self.end_link(link, ByeReason::Duplicate);
+            } else {
+                self.probe_link(now, twin, link);
             }
         }
         if let Peer::Invited(contact) = peer {
             self.meet_invited(link, contact);
         }
+    }
+
+    /// Asks an older link for a sign of life because of a newer one to the same device.
+    fn probe_link(&mut self, now: Now, older: LinkId, newer: LinkId) {
+        let Some(state) = self.links.get_mut(&older) else { return };
+        state.rival = Some((newer, now.mono));
+        let after = self.config.replace_after;
+        self.timers.extend([after, 2 * after].map(|after| (now.mono + after, Timer::Rival(older))));
+        self.transmit(older, &Record::Ping);
+    }
+
+    /// Decides between an older link that was probed and its rival. The side that dialled the newer link decides as soon as the older one
+    /// is heard, the other side only if that fails to: so that they don't close both.
+    pub(super) fn settle_rival(&mut self, now: Now, older: LinkId) {
+        let Some(state) = self.links.get_mut(&older).filter(|state| state.is_open()) else { return };
+        let Some((newer, since)) = state.rival else { return };
+        let (heard, waited) = (state.last_heard > since, now.mono.since(since));
+        let Some(role) = self.links.get(&newer).filter(|newer| newer.is_open()).map(|newer| newer.info.role) else {
+            if let Some(state) = self.links.get_mut(&older) {
+                state.rival = None;
+            }
+            return;
+        };
+        let after = self.config.replace_after;
+        let loser = match heard {
+            true if role == Role::Initiator || waited >= 2 * after => newer,
+            false if waited >= after => older,
+            _ => return,
+        };
+        if let Some(state) = self.links.get_mut(&older) {
+            state.rival = None;
+        }
+        self.end_link(loser, ByeReason::Duplicate);
     }
 
     /// Keeps the transport from dialling the device at the other end. A beacon is but a claim: a contact's is believed, a stranger's if it
@@ -264,7 +317,7 @@ impl Engine {
 
     pub(super) fn handle_link_down(&mut self, link: LinkId) {
         let Some(state) = self.links.get(&link) else { return };
-        if matches!(state.phase, Phase::Open) {
+        if matches!(state.phase, Phase::Open) && state.told {
             self.tell_link(link, false);
         }
         let Some(state) = self.links.remove(&link) else { return };
@@ -289,6 +342,7 @@ impl Engine {
             }
             return;
         }
+        let ping_after = state.ping_after(&self.config);
         let silence = now.mono.since(state.last_heard);
         let next = match state.ping_sent {
             Some(sent) if sent >= state.last_heard => {
@@ -297,13 +351,13 @@ impl Engine {
                 }
                 sent + self.config.pong_within
             }
-            _ if silence >= self.config.ping_after => {
+            _ if silence >= ping_after => {
                 state.ping_sent = Some(now.mono);
                 state.pings += 1;
                 self.transmit(link, &Record::Ping);
                 now.mono + self.config.pong_within
             }
-            _ => state.last_heard + self.config.ping_after,
+            _ => state.last_heard + ping_after,
         };
         self.timers.insert((next, Timer::Link(link)));
         self.busy_links.insert(link);
@@ -311,6 +365,9 @@ impl Engine {
 
     fn tell_link(&mut self, link: LinkId, up: bool) {
         let Some(neighbour) = self.view_neighbour(link) else { return };
+        if let Some(state) = self.links.get_mut(&link) {
+            state.told = up;
+        }
         if let Some(contact) = neighbour.contact {
             self.told.insert(contact);
         }

@@ -36,10 +36,14 @@ impl Engine {
     pub(super) fn handle_record(&mut self, now: Now, link: LinkId, bytes: &[u8]) -> Result<(), StoreError> {
         let Some(state) = self.links.get_mut(&link).filter(|state| state.is_open()) else { return Ok(()) };
         state.last_heard = now.mono;
+        let probed = state.rival.is_some();
         let outcome = match Record::decode(bytes) {
             Ok(record) => self.dispatch(now, link, record),
             Err(_) => Err(Breach.into()),
         };
+        if probed {
+            self.settle_rival(now, link);
+        }
         match outcome {
             Ok(()) => Ok(()),
             Err(Fault::Store(error)) => Err(error),

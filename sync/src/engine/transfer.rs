@@ -7,14 +7,14 @@ use rand_core::Rng;
 
 use super::{
     Engine, Expected, Output, Timer,
-    config::MAX_UNANSWERED_OFFERS,
+    config::{MAX_KNOWN_IDS, MAX_UNANSWERED_OFFERS},
     holdings::{Known, expiry_of},
     link::{InFlight, LinkState, Peer, Phase},
     records::{Breach, Fault},
     routing::shows,
 };
 use crate::{
-    crypto::bundle_seal::commitment,
+    crypto::{bundle_seal::commitment, kdf::hash},
     id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, Reconciler, SessionView, cut_hour},
     session::Role,
@@ -205,47 +205,59 @@ impl Engine {
     }
 
     pub(super) fn handle_bundle(&mut self, now: Now, link: LinkId, age: u16, bytes: Vec<u8>) -> Result<(), Fault> {
-        let bundle = Bundle::decode(bytes).map_err(|_| Breach)?;
-        let id = bundle.id();
+        let id = BundleId(hash(&[&bytes]));
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let short = state.shorts.short(&id);
         state.asked.remove(&short);
         let peer = state.peer;
-        if peer.contact().is_some() {
-            state.known.insert(id);
-        }
+        let (Peer::Contact(contact) | Peer::Invited(contact)) = peer else {
+            // HELLO has said that nothing is carried for strangers.
+            self.transmit(link, &Record::Refused(vec![(short, Refusal::NotCarried)]));
+            return Err(Breach.into());
+        };
         self.busy_links.insert(link);
-        let verdict = match self.judge_bundle(now, peer, &bundle)? {
-            Some(refusal) => Err(refusal),
-            None => Ok(()),
+        let verdict = match Bundle::decode(bytes) {
+            Ok(bundle) => self.judge_bundle(now, peer, &bundle)?.map_or(Ok(bundle), Err),
+            Err(_) => Err(Refusal::Malformed),
         };
         if let Some(secret) = peer.contact().and_then(|contact| self.holdings.ack_for(contact, &id)) {
             self.send_acks(link, &[secret]);
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        if let Err(refusal) = verdict {
-            state.refused.push((short, refusal));
-            return Ok(());
-        }
-        state.stored.push(short);
-        if self.holdings.known(&id) == Some(Known::Gone(GoneReason::Acknowledged)) {
-            // Read before, from another hand. That is between its two ends: whoever else brings a copy hears what he would of an unread one.
-            return Ok(());
-        }
-        let from = match peer {
-            Peer::Contact(contact) | Peer::Invited(contact) => Some(contact),
-            Peer::Stranger => None,
+        let bundle = match verdict {
+            Ok(bundle) => bundle,
+            Err(refusal) => {
+                state.refused.push((short, refusal));
+                return Ok(());
+            }
         };
-        if self.holdings.known(&id) == Some(Known::Held) {
+        state.stored.push(short);
+        if state.known.len() < MAX_KNOWN_IDS {
+            state.known.insert(id);
+        }
+        let tag = bundle.header().tag;
+        if matches!(self.tags.get(&tag), Some(Expected::Request(_) | Expected::Reply(_))) {
+            // What it brings about is durable with this batch; the bundle itself is of no more use, and its tag is known to its sender only.
+            return Ok(self.open_and_tell(now, bundle, contact)?);
+        }
+        match self.holdings.known(&id) {
+            // Read before, from another hand. That is between its two ends: whoever else brings a copy hears what he would of an unread one.
+            Some(Known::Gone(GoneReason::Acknowledged)) => return Ok(()),
             // Its sender may succeed where copies by others have used up their tries.
-            self.open_bundle(now, bundle, from)?;
-            return Ok(());
+            Some(Known::Held) => return Ok(self.open_and_tell(now, bundle, contact)?),
+            Some(Known::Gone(GoneReason::Dropped)) | None => {}
         }
         self.holdings.forget_gone(self.store.as_mut(), &id)?;
         let hour = self.hour(now);
-        let origin = from.map_or(Origin::StrangerInbound, Origin::Contact);
+        self.make_room_in_share(hour, contact, bundle.bytes().len())?;
         self.make_room(now, bundle.bytes().len())?;
-        self.holdings.insert(self.store.as_mut(), &bundle, origin, clamp_age(age, hour, bundle.header().created), hour)?;
+        self.holdings.insert(
+            self.store.as_mut(),
+            &bundle,
+            Origin::Contact(contact),
+            clamp_age(age, hour, bundle.header().created),
+            hour,
+        )?;
         self.route_new(&id);
         if let Some(row) = self.holdings.row(&id) {
             let (created, expiry) = (row.created, expiry_of(row));
@@ -253,7 +265,20 @@ impl Engine {
                 state.set.insert(created, id, expiry, true);
             }
         }
-        self.open_bundle(now, bundle, from)?;
+        Ok(self.open_and_tell(now, bundle, contact)?)
+    }
+
+    /// Opens a bundle, and tells people if that was the last try under its tag.
+    fn open_and_tell(&mut self, now: Now, bundle: Bundle, from: ContactId) -> Result<(), StoreError> {
+        let tag = bundle.header().tag;
+        let before = self.is_tried_out(&tag, Some(from));
+        let sender = self.tags.get(&tag).copied();
+        self.open_bundle(now, bundle, Some(from))?;
+        if let (false, true, Some(sender)) = (before, self.is_tried_out(&tag, Some(from)), sender) {
+            let (Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) = sender;
+            let text = "bundles that claim to be from this contact can't be opened: a program is faulty, or somebody interferes";
+            self.notice("unopened", text.into(), Some(contact));
+        }
         Ok(())
     }
 
@@ -262,7 +287,12 @@ impl Engine {
         let expected = self.tags.get(&bundle.header().tag);
         match peer {
             Peer::Contact(_) => {}
-            Peer::Invited(contact) if matches!(expected, Some(Expected::Request(id) | Expected::Reply(id)) if *id == contact) => {}
+            Peer::Invited(contact) if matches!(expected, Some(Expected::Request(id) | Expected::Reply(id)) if *id == contact) => {
+                // Eight bundles that were none, or sixteen answers: a holder of the link has had its share of our time.
+                if self.is_tried_out(&bundle.header().tag, Some(contact)) || self.is_answered_out(contact) {
+                    return Ok(Some(Refusal::Unwanted));
+                }
+            }
             Peer::Invited(_) | Peer::Stranger => return Ok(Some(Refusal::NotCarried)),
         }
         let sender = self.expected_from(&bundle.header().tag)?;
@@ -274,6 +304,11 @@ impl Engine {
             }
             Some(Known::Gone(GoneReason::Dropped)) if sender.is_none() => return Ok(Some(Refusal::Unwanted)),
             Some(Known::Gone(GoneReason::Dropped)) | None => {}
+        }
+        if let Peer::Contact(contact) | Peer::Invited(contact) = peer
+            && self.lacks_room(contact, bundle)
+        {
+            return Ok(Some(Refusal::Room));
         }
         // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
         let (Peer::Contact(from) | Peer::Invited(from)) = peer else { return Ok(None) };
@@ -464,7 +499,7 @@ impl Engine {
             return;
         }
         if now.mono < state.next_mark {
-            self.timers.insert((state.next_mark, Timer::Link(link)));
+            self.timers.insert((state.next_mark, Timer::Mark(link)));
             return;
         }
         state.marked = last;

@@ -71,6 +71,11 @@ impl Entry {
         Self { state: State::Waiting(due), addresses, failures: 0, brief_links: 0, seen: true, paused: false }
     }
 
+    /// How often it was dialled in vain, or for a link that ended at once.
+    fn useless(&self) -> u32 {
+        self.failures.saturating_add(self.brief_links)
+    }
+
     fn due(&self) -> Option<Instant> {
         match self.state {
             State::Waiting(due) => Some(due),
@@ -310,12 +315,12 @@ impl Dialler {
         })
     }
 
-    /// Makes room by dropping the neighbour that failed most often; false if none has failed.
+    /// Makes room by dropping the neighbour that was of no use most often; false if none has been.
     fn evict(&mut self) -> bool {
         let worst = self
             .beacons()
-            .filter(|(beacon, entry)| entry.due().is_some() && entry.failures > 0 && !self.linked.contains(beacon))
-            .max_by_key(|(_, entry)| entry.failures)
+            .filter(|(beacon, entry)| entry.due().is_some() && entry.useless() > 0 && !self.linked.contains(beacon))
+            .max_by_key(|(_, entry)| entry.useless())
             .map(|(beacon, _)| beacon);
         worst.is_some_and(|beacon| self.gone(beacon))
     }
@@ -363,6 +368,20 @@ mod tests {
         assert_eq!(dialler.next_due(true), None);
         dialler.ended(Target::Beacon(A), Duration::from_secs(60), now);
         assert!(dialler.next_due(true).unwrap() <= now + BACK_OFF_MIN);
+    }
+
+    #[test]
+    fn invented_neighbours_whose_links_end_at_once_make_room() {
+        let (mut dialler, now) = dialler(0);
+        for index in 0..MAX_BEACONS as u64 {
+            assert!(dialler.seen(BeaconId(index.to_be_bytes()), at(1), now));
+        }
+        assert!(!dialler.seen(A, at(2), now), "none was of no use yet");
+        let (target, addresses) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
+        dialler.connected(target, addresses[0]);
+        dialler.ended(target, Duration::from_secs(1), now);
+        assert!(dialler.seen(A, at(2), now));
+        assert_eq!(dialler.beacons().count(), MAX_BEACONS);
     }
 
     #[test]

@@ -97,7 +97,8 @@ async fn inbound_links_are_bounded_and_give_their_place_back() {
     let config = LanConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], max_links: 2, ..quiet() };
     let mut lan = Lan::start(config).unwrap();
     let (address, mut raws, mut links) = (lan.listening()[0], Vec::new(), Vec::new());
-    for _ in 0..4 {
+    // All of one device, which may have no more.
+    for _ in 0..2 {
         raws.push(RawStream::connect(address).unwrap());
         links.push(next_link(&mut lan).await);
     }

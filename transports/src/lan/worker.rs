@@ -307,8 +307,14 @@ impl Worker {
         }
     }
 
+    fn inbound(&self) -> impl Iterator<Item = &Live> {
+        self.links.values().filter(|link| link.target.is_none())
+    }
+
+    /// Whether to dial on. Inbound links fill half of the places at most: whoever opens many doesn't keep us from dialling.
     fn has_room(&self) -> bool {
-        self.links.len() + self.dials.len() < self.max_links
+        let inbound = self.inbound().count();
+        self.links.len() - inbound + inbound.min(self.max_links / 2) + self.dials.len() < self.max_links
     }
 
     fn dial_due(&mut self, now: Instant) {
@@ -347,13 +353,15 @@ impl Worker {
     }
 
     async fn take_inbound(&mut self, stream: TcpStream) -> Result<(), Stopped> {
-        let inbound = self.links.values().filter(|link| link.target.is_none()).count();
-        if inbound >= self.max_links.saturating_mul(2) {
+        let Ok(peer) = stream.peer_addr() else {
+            return Ok(());
+        };
+        let ip = canonical(peer).ip();
+        let of_device = self.inbound().filter(|link| link.handle.peer.ip() == ip).count();
+        if self.inbound().count() >= self.max_links.saturating_mul(2) || of_device >= self.max_links {
             return Ok(());
         }
-        if let Ok(peer) = stream.peer_addr() {
-            self.dialler.inbound(canonical(peer).ip(), Instant::now());
-        }
+        self.dialler.inbound(ip, Instant::now());
         self.take_stream(stream, None).await
     }
 

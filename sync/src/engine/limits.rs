@@ -1,0 +1,214 @@
+//! What one contact may fill: of the pool, with what nobody can open, and with mail that nobody reads.
+
+use super::{
+    Engine, Expected,
+    config::{CONTACT_SHARE, MAX_UNOPENED_BYTES, MAX_UNREAD_PER_DAY, MESSAGE_OVERHEAD},
+};
+use crate::{
+    id::ContactId,
+    store::{GoneReason, StoreError},
+    time::Hour,
+    wire::bundle::Bundle,
+};
+
+/// The span over which mail is counted, running hours.
+const MAIL_HOURS: u32 = 24;
+
+/// Mail of one contact that has come since it was last read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mail {
+    /// The running hour in which counting began.
+    since: u32,
+    bytes: u64,
+    /// Whether a person was told that it is too much.
+    told: bool,
+}
+
+impl Engine {
+    /// Counts a text that was stored unread.
+    pub(super) fn count_mail(&mut self, contact: ContactId, text: &str) {
+        let hour = self.clock.running_hours();
+        let fresh = Mail { since: hour, bytes: 0, told: false };
+        let mail = self.mail.entry(contact).or_insert(fresh);
+        if hour.saturating_sub(mail.since) >= MAIL_HOURS {
+            *mail = fresh;
+        }
+        mail.bytes += text.len() as u64 + MESSAGE_OVERHEAD;
+        if mail.bytes >= MAX_UNREAD_PER_DAY && !mail.told {
+            mail.told = true;
+            self.notice(
+                "flooding",
+                "this contact sends very much: more is taken once its messages are read, or tomorrow".into(),
+                Some(contact),
+            );
+        }
+    }
+
+    /// A contact's messages were read.
+    pub(super) fn forget_mail(&mut self, contact: ContactId) {
+        self.mail.remove(&contact);
+    }
+
+    /// Whether a bundle that a contact hands over, and that is not held, has no room: it is then refused, its ack withheld.
+    pub(super) fn lacks_room(&self, from: ContactId, bundle: &Bundle) -> bool {
+        let expected = self.tags.get(&bundle.header().tag);
+        let floods = |mail: &Mail| mail.bytes >= MAX_UNREAD_PER_DAY && self.clock.running_hours().saturating_sub(mail.since) < MAIL_HOURS;
+        if let Some(Expected::Message(sender, _)) = expected
+            && self.mail.get(sender).is_some_and(floods)
+        {
+            return true;
+        }
+        // Room is left for what will most likely open, so that what a contact carries does not come between it and us.
+        let most = if expected.is_some() { 2 * MAX_UNOPENED_BYTES } else { MAX_UNOPENED_BYTES };
+        self.holdings.share_of(from).1 + bundle.bytes().len() as u64 > most
+    }
+
+    /// Drops what a contact brought first until `size` bytes more are within its share of the pool; what was read stays readable.
+    pub(super) fn make_room_in_share(&mut self, hour: Hour, contact: ContactId, size: usize) -> Result<(), StoreError> {
+        while self.holdings.share_of(contact).0 + size as u64 > self.config.relay_bytes / CONTACT_SHARE {
+            let Some(oldest) = self.holdings.oldest_of(contact) else { return Ok(()) };
+            self.holdings.remove(self.store.as_mut(), &oldest, Some((GoneReason::Dropped, [0; 16], hour)))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::{
+        crypto::{
+            identity::Name,
+            ratchet::{Place, PlaceChain},
+        },
+        engine::{EngineConfig, Input, Output, create_profile},
+        id::Tag,
+        store::{Origin, memory::MemoryStore},
+        time::{Instant, Now, UnixMillis},
+        view::Event,
+        wire::bundle::{BUNDLE_HEADER_LEN, BundleHeader, Class, Lifetime},
+    };
+
+    const ANN: ContactId = ContactId(1);
+    const BEN: ContactId = ContactId(2);
+
+    fn now(hours: u64) -> Now {
+        let span = Duration::from_secs(hours * 3600);
+        Now { mono: Instant::from_origin(span), wall: UnixMillis(1_795_327_200_000 + span.as_millis() as u64) }
+    }
+
+    fn engine(config: EngineConfig) -> Engine {
+        let mut store = Box::new(MemoryStore::new());
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        create_profile(store.as_mut(), &Name::new("carol").unwrap(), &mut rng).unwrap();
+        let mut engine = Engine::open(config, store, Box::new(rng), 1, now(0)).unwrap();
+        engine.begin().unwrap();
+        engine
+    }
+
+    /// A bundle of 4,096 bytes that nobody can open, told from others by its number.
+    fn garbage(number: u32) -> Bundle {
+        let mut tag = [0; 16];
+        tag[..4].copy_from_slice(&number.to_be_bytes());
+        let header = BundleHeader {
+            class: Class::Normal,
+            lifetime: Lifetime::Fortnight,
+            created: now(0).wall.hour(),
+            tag: Tag(tag),
+            commitment: crate::id::Commitment([number as u8; 16]),
+        };
+        let mut bytes = header.encode().to_vec();
+        bytes.resize(4096, 7);
+        assert!(bytes.len() > BUNDLE_HEADER_LEN);
+        Bundle::decode(bytes).unwrap()
+    }
+
+    fn take(engine: &mut Engine, from: ContactId, bundle: &Bundle) {
+        let hour = engine.hour(now(0));
+        engine.make_room_in_share(hour, from, 4096).unwrap();
+        engine.holdings.insert(engine.store.as_mut(), bundle, Origin::Contact(from), 0, hour).unwrap();
+    }
+
+    #[test]
+    fn what_a_contact_brings_and_nobody_can_open_is_capped() {
+        let mut engine = engine(EngineConfig::default());
+        for number in 0..1024 {
+            assert!(!engine.lacks_room(ANN, &garbage(number)), "at {number}");
+            take(&mut engine, ANN, &garbage(number));
+        }
+        assert!(engine.lacks_room(ANN, &garbage(1024)));
+        assert!(!engine.lacks_room(BEN, &garbage(1024)), "others have room of their own");
+        engine.tags.insert(garbage(1024).header().tag, Expected::Message(BEN, Place { chain: PlaceChain::Current, n: 0 }));
+        assert!(!engine.lacks_room(ANN, &garbage(1024)), "what is expected still passes");
+        engine.holdings.note_opened(&garbage(3).id());
+        engine.holdings.note_opened(&garbage(3).id());
+        assert!(!engine.lacks_room(ANN, &garbage(1025)), "what was opened does not count");
+        take(&mut engine, ANN, &garbage(1025));
+        assert!(engine.lacks_room(ANN, &garbage(1026)));
+    }
+
+    #[test]
+    fn the_caps_are_known_again_after_a_restart() {
+        let mut engine = engine(EngineConfig::default());
+        (0..1024).for_each(|number| take(&mut engine, ANN, &garbage(number)));
+        engine.commit(now(0)).unwrap();
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(2));
+        let engine = Engine::open(EngineConfig::default(), engine.into_store(), rng, 1, now(1)).unwrap();
+        assert!(engine.lacks_room(ANN, &garbage(1024)));
+    }
+
+    #[test]
+    fn a_contact_displaces_only_its_own_from_its_fifth_of_the_pool() {
+        let mut engine = engine(EngineConfig { relay_bytes: 10 * 5 * 4096, ..EngineConfig::default() });
+        take(&mut engine, BEN, &garbage(1000));
+        for number in 0..30 {
+            take(&mut engine, ANN, &garbage(number));
+        }
+        assert_eq!(engine.holdings.share_of(ANN), (10 * 4096, 10 * 4096));
+        assert!(engine.holdings.row(&garbage(1000).id()).is_some());
+        assert!(engine.holdings.row(&garbage(29).id()).is_some() && engine.holdings.row(&garbage(19).id()).is_none());
+    }
+
+    #[test]
+    fn ids_are_remembered_up_to_the_limit_at_once_and_after_a_restart() {
+        let config = EngineConfig { relay_bytes: 5 * 4096, gone_ids: 8, ..EngineConfig::default() };
+        let mut engine = engine(config.clone());
+        for number in 0..30 {
+            take(&mut engine, ANN, &garbage(number));
+            assert!(engine.holdings.gone_with(ANN).count() <= 8);
+        }
+        engine.commit(now(0)).unwrap();
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(2));
+        let engine = Engine::open(config, engine.into_store(), rng, 1, now(1)).unwrap();
+        assert_eq!(engine.holdings.gone_with(ANN).count(), 8);
+    }
+
+    #[test]
+    fn a_flood_of_unread_mail_is_refused_for_a_day_or_until_it_is_read_and_told_once() {
+        let mut engine = engine(EngineConfig::default());
+        let bundle = garbage(1);
+        engine.tags.insert(bundle.header().tag, Expected::Message(ANN, Place { chain: PlaceChain::Current, n: 0 }));
+        let text = "x".repeat(1 << 20);
+        let flood = |engine: &mut Engine| (0..70).for_each(|_| engine.count_mail(ANN, &text));
+        (0..63).for_each(|_| engine.count_mail(ANN, &text));
+        assert!(!engine.lacks_room(ANN, &bundle));
+        flood(&mut engine);
+        assert!(engine.lacks_room(ANN, &bundle));
+        assert!(engine.lacks_room(BEN, &bundle), "whoever carries it");
+        assert!(!engine.lacks_room(BEN, &garbage(2)));
+        let notices = std::iter::from_fn(|| engine.poll_output())
+            .filter(|output| matches!(output, Output::Event(Event::Notice { kind: "flooding", contact: Some(ANN), .. })))
+            .count();
+        assert_eq!(notices, 1);
+        engine.forget_mail(ANN);
+        assert!(!engine.lacks_room(ANN, &bundle));
+        flood(&mut engine);
+        engine.handle_input(now(24), Input::Timeout).unwrap();
+        assert!(!engine.lacks_room(ANN, &bundle));
+    }
+}

@@ -1,0 +1,56 @@
+//! What one contact may fill.
+
+mod common;
+
+use common::{SECOND, Two, seed, status};
+use hedgerow_sync::{
+    id::{Commitment, Tag},
+    sim::START_MILLIS,
+    time::UnixMillis,
+    wire::{
+        bundle::{BundleHeader, Class, Lifetime},
+        record::{COPIES_UNLIMITED, Record, Refusal},
+    },
+};
+
+/// A bundle that nobody can open.
+fn garbage(number: u32) -> Vec<u8> {
+    let mut tag = [7; 16];
+    tag[..4].copy_from_slice(&number.to_be_bytes());
+    let header = BundleHeader {
+        class: Class::Normal,
+        lifetime: Lifetime::Month,
+        created: UnixMillis(START_MILLIS).hour(),
+        tag: Tag(tag),
+        commitment: Commitment(tag),
+    };
+    let mut bytes = header.encode().to_vec();
+    bytes.resize(4096, 9);
+    bytes
+}
+
+#[test]
+fn sim_a_contacts_garbage_is_refused_above_four_mebibytes() {
+    let mut two = Two::contacts(seed());
+    let before = status(&mut two.sim, two.ann).bundle_bytes;
+    two.sim.possess(two.ben);
+    for number in 0..1_100 {
+        let record = Record::Bundle { age: 0, copies: COPIES_UNLIMITED, bytes: garbage(number) };
+        two.sim.send_raw(two.wire, two.ben, &record.encode());
+        two.sim.run_for(SECOND / 50);
+    }
+    let (mut stored, mut refused) = (0, 0);
+    for record in two.sim.take_records(two.ben) {
+        match Record::decode(&record) {
+            Ok(Record::Stored(ids)) => stored += ids.len(),
+            Ok(Record::Refused(ids)) => {
+                assert!(ids.iter().all(|(_, reason)| *reason == Refusal::Room));
+                refused += ids.len();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(stored + refused, 1_100, "each is answered");
+    assert!((1_000..=1_024).contains(&stored), "{stored}");
+    assert!(status(&mut two.sim, two.ann).bundle_bytes <= before + (4 << 20));
+}
