@@ -277,6 +277,7 @@ impl Engine {
     fn probe_link(&mut self, now: Now, older: LinkId, newer: LinkId) {
         let Some(state) = self.links.get_mut(&older) else { return };
         state.rival = Some((newer, now.mono));
+        state.pings += 1;
         let after = self.config.replace_after;
         self.timers.extend([after, 2 * after].map(|after| (now.mono + after, Timer::Rival(older))));
         self.transmit(older, &Record::Ping);
