@@ -123,6 +123,12 @@ fn sim_a_stranger_is_answered_like_at_an_empty_node() {
     let (mut two, eve, wire) = with_stranger(seed());
     two.write(two.ann, 3);
     two.sim.run_for(SECOND);
+    let bundle = {
+        let mut bytes = vec![1; 512];
+        bytes[..8].copy_from_slice(&[1, 0, 3, 0, 0, 7, 0x9c, 0x0e]);
+        bytes[40..48].fill(0);
+        bytes
+    };
     two.sim.take_records(eve);
     let records = [
         hello(7),
