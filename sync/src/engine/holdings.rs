@@ -26,7 +26,10 @@ pub(super) struct Holdings {
     by_sequence: BTreeMap<u64, BundleId>,
     // Looked up, never iterated: their order can't reach an output.
     by_tag: HashMap<Tag, Vec<BundleId>>,
-    by_commitment: HashMap<Commitment, BundleId>,
+    /// Bundles held; several may show one commitment, as anybody can copy it.
+    by_commitment: HashMap<Commitment, Vec<BundleId>>,
+    /// Arrival sequences of bundles that were sealed elsewhere.
+    foreign: BTreeSet<u64>,
     /// Bytes of bundles sealed in this batch: they leave in it, without being read again.
     fresh: HashMap<BundleId, Vec<u8>>,
     foreign_bytes: u64,
@@ -56,7 +59,6 @@ impl Holdings {
         store.visit_bundles(&mut |row| holdings.index(row))?;
         for row in store.load_gone()? {
             holdings.gone_by_age.insert((row.at, row.id));
-            holdings.by_commitment.insert(row.commitment, row.id);
             holdings.gone.insert(row.id, row);
         }
         Ok(holdings)
@@ -65,10 +67,11 @@ impl Holdings {
     fn index(&mut self, row: BundleRow) {
         self.by_sequence.insert(row.sequence, row.id);
         self.by_tag.entry(row.tag).or_default().push(row.id);
-        self.by_commitment.insert(row.commitment, row.id);
+        self.by_commitment.entry(row.commitment).or_default().push(row.id);
         self.bytes += u64::from(row.size);
         if !matches!(row.origin, Origin::Own(_)) {
             self.foreign_bytes += u64::from(row.size);
+            self.foreign.insert(row.sequence);
         }
         if let Origin::Contact(contact) = row.origin {
             let share = self.shares.entry(contact).or_default();
@@ -86,6 +89,7 @@ impl Holdings {
         self.bytes -= u64::from(row.size);
         if !matches!(row.origin, Origin::Own(_)) {
             self.foreign_bytes -= u64::from(row.size);
+            self.foreign.remove(&row.sequence);
         }
         let was_opened = self.opened.remove(id);
         if let Origin::Contact(contact) = row.origin
@@ -98,12 +102,8 @@ impl Holdings {
                 self.shares.remove(&contact);
             }
         }
-        if let Some(ids) = self.by_tag.get_mut(&row.tag) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
-                self.by_tag.remove(&row.tag);
-            }
-        }
+        take_out(&mut self.by_tag, &row.tag, id);
+        take_out(&mut self.by_commitment, &row.commitment, id);
         Some(row)
     }
 
@@ -162,30 +162,16 @@ impl Holdings {
     ) -> Result<Option<BundleRow>, StoreError> {
         let Some(row) = self.unindex(id) else { return Ok(None) };
         store.delete_bundle(id)?;
-        match remember.zip(expiry_of(&row)) {
-            Some(((reason, ack, at), expiry)) => {
-                let gone = GoneRow {
-                    id: *id,
-                    created: row.created,
-                    expiry,
-                    tag: row.tag,
-                    commitment: row.commitment,
-                    reason,
-                    ack,
-                    at,
-                    origin: row.origin,
-                };
-                store.insert_gone(&gone)?;
-                self.gone_by_age.insert((at, *id));
-                self.gone.insert(*id, gone);
-                while self.gone.len() > self.gone_limit
-                    && let Some((_, oldest)) = self.gone_by_age.first().copied()
-                {
-                    self.forget_gone(store, &oldest)?;
-                }
-            }
-            None => {
-                self.by_commitment.remove(&row.commitment);
+        if let Some(((reason, ack, at), expiry)) = remember.zip(expiry_of(&row)) {
+            let BundleRow { created, tag, commitment, origin, .. } = row;
+            let gone = GoneRow { id: *id, created, expiry, tag, commitment, reason, ack, at, origin };
+            store.insert_gone(&gone)?;
+            self.gone_by_age.insert((at, *id));
+            self.gone.insert(*id, gone);
+            while self.gone.len() > self.gone_limit
+                && let Some((_, oldest)) = self.gone_by_age.first().copied()
+            {
+                self.forget_gone(store, &oldest)?;
             }
         }
         Ok(Some(row))
@@ -195,7 +181,6 @@ impl Holdings {
     pub(super) fn forget_gone(&mut self, store: &mut dyn Store, id: &BundleId) -> Result<(), StoreError> {
         if let Some(row) = self.gone.remove(id) {
             self.gone_by_age.remove(&(row.at, row.id));
-            self.by_commitment.remove(&row.commitment);
             store.delete_gone(id)?;
         }
         Ok(())
@@ -211,8 +196,8 @@ impl Holdings {
     /// Takes out what was sealed for a contact that the store has deleted, and forgets the ids it could ask for.
     pub(super) fn forget_contact(&mut self, store: &mut dyn Store, contact: ContactId) -> Result<(), StoreError> {
         let own: Vec<BundleId> = self.held.values().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
-        for row in own.iter().filter_map(|id| self.unindex(id)).collect::<Vec<_>>() {
-            self.by_commitment.remove(&row.commitment);
+        for id in &own {
+            self.unindex(id);
         }
         let gone: Vec<BundleId> = self.gone_with(contact).map(|row| row.id).collect();
         gone.iter().try_for_each(|id| self.forget_gone(store, id))
@@ -281,14 +266,19 @@ impl Holdings {
         self.by_tag.get(tag).cloned().unwrap_or_default()
     }
 
-    /// The bundle with this commitment, held or gone.
-    pub(super) fn with_commitment(&self, commitment: &Commitment) -> Option<BundleId> {
-        self.by_commitment.get(commitment).copied()
+    /// The bundles held with this commitment.
+    pub(super) fn with_commitment(&self, commitment: &Commitment) -> Vec<BundleId> {
+        self.by_commitment.get(commitment).cloned().unwrap_or_default()
     }
 
     /// Bundles that arrived after `sequence`, in order of arrival.
     pub(super) fn after(&self, sequence: u64) -> impl Iterator<Item = &BundleRow> {
         self.by_sequence.range(sequence.saturating_add(1)..).filter_map(|(_, id)| self.held.get(id))
+    }
+
+    /// The bundle held for longest of those that were sealed elsewhere.
+    pub(super) fn oldest_foreign(&self) -> Option<BundleId> {
+        self.by_sequence.get(self.foreign.first()?).copied()
     }
 
     /// All bundles held.
@@ -317,6 +307,16 @@ impl Holdings {
     }
 }
 
+/// Takes a bundle out of the list of those with one tag or commitment.
+fn take_out<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, Vec<BundleId>>, key: &K, id: &BundleId) {
+    if let Some(ids) = lists.get_mut(key) {
+        ids.retain(|other| other != id);
+        if ids.is_empty() {
+            lists.remove(key);
+        }
+    }
+}
+
 /// Whether a bundle goes between this node and this contact.
 pub(super) fn is_between(origin: Origin, contact: ContactId) -> bool {
     [Origin::Own(contact), Origin::Contact(contact)].contains(&origin)
@@ -335,5 +335,52 @@ pub(super) fn reader_of(row: &BundleRow) -> Option<ContactId> {
     match row.origin {
         Origin::Own(contact) => Some(contact),
         Origin::Contact(_) | Origin::StrangerInbound | Origin::StrangerOutbound => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    /// A bundle that shows the commitment of all others here.
+    fn bundle(number: u8) -> Bundle {
+        let mut bytes = vec![number; 512];
+        bytes[..8].copy_from_slice(&[1, 0, 3, 0, 0, 7, 0x9c, 0x0e]);
+        bytes[24..40].fill(7);
+        bytes[40..48].fill(0);
+        Bundle::decode(bytes).unwrap()
+    }
+
+    fn with(numbers: std::ops::Range<u8>) -> (Holdings, MemoryStore) {
+        let (mut holdings, mut store) = (Holdings { gone_limit: 9, ..Holdings::default() }, MemoryStore::new());
+        store.begin().unwrap();
+        for number in numbers {
+            let origin = if number == 0 { Origin::Own(ContactId(1)) } else { Origin::Contact(ContactId(u32::from(number))) };
+            holdings.insert(&mut store, &bundle(number), origin, 0, Hour(500_000)).unwrap();
+        }
+        (holdings, store)
+    }
+
+    #[test]
+    fn a_copied_commitment_hides_no_bundle() {
+        let (mut holdings, mut store) = with(0..3);
+        let commitment = bundle(0).header().commitment;
+        assert_eq!(holdings.with_commitment(&commitment).len(), 3);
+        holdings.remove(&mut store, &bundle(2).id(), Some((GoneReason::Dropped, [0; 16], Hour(1)))).unwrap();
+        holdings.forget_gone(&mut store, &bundle(2).id()).unwrap();
+        holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
+        assert_eq!(holdings.with_commitment(&commitment), [bundle(0).id()], "the one that is left is still found");
+        holdings.forget_contact(&mut store, ContactId(1)).unwrap();
+        assert!(holdings.by_commitment.is_empty() && holdings.by_tag.is_empty(), "nothing stays behind");
+    }
+
+    #[test]
+    fn the_oldest_of_others_is_found_past_our_own() {
+        let (mut holdings, mut store) = with(0..3);
+        assert_eq!(holdings.oldest_foreign(), Some(bundle(1).id()));
+        holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
+        holdings.remove(&mut store, &bundle(2).id(), None).unwrap();
+        assert_eq!(holdings.oldest_foreign(), None);
     }
 }

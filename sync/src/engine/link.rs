@@ -7,7 +7,10 @@ use std::{
 
 use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 
-use super::config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW};
+use super::{
+    config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW},
+    recognise::Listed,
+};
 use crate::{
     id::{BundleId, ContactId, ShortId},
     reconcile::{ItemSet, Reconciler},
@@ -75,6 +78,8 @@ pub(super) struct LinkState {
     pub(super) ping_sent: Option<Instant>,
     /// People were told that it is up.
     pub(super) told: bool,
+    /// Whom our list named, until the other's list has come.
+    pub(super) listed: Listed,
     /// A newer link to the same device, and when this one was asked for a sign of life because of it.
     pub(super) rival: Option<(LinkId, Instant)>,
     /// The link is being closed; nothing more is sent or handled.
@@ -92,6 +97,7 @@ pub(super) struct LinkState {
     pub(super) in_flight_bytes: usize,
     /// To be offered, in order.
     pub(super) backlog: VecDeque<BundleId>,
+    pub(super) in_backlog: HashSet<BundleId>,
     /// Offers without an answer, oldest first.
     pub(super) offers: VecDeque<(u16, Vec<BundleId>)>,
     pub(super) next_offer: u16,
@@ -139,6 +145,7 @@ impl LinkState {
             last_heard: now,
             ping_sent: None,
             told: false,
+            listed: Vec::new(),
             rival: None,
             closing: false,
             set: ItemSet::new(),
@@ -149,6 +156,7 @@ impl LinkState {
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
             backlog: VecDeque::new(),
+            in_backlog: HashSet::new(),
             offers: VecDeque::new(),
             next_offer: 0,
             next_peer_offer: 0,
@@ -177,6 +185,13 @@ impl LinkState {
     pub(super) fn push(&mut self, id: BundleId) {
         if !self.known.contains(&id) && self.queued.insert(id) {
             self.queue.push_back(id);
+        }
+    }
+
+    /// Notes a bundle to be offered, unless the peer has it or it is on its way.
+    pub(super) fn offer(&mut self, id: BundleId) {
+        if !self.known.contains(&id) && !self.queued.contains(&id) && self.in_backlog.insert(id) {
+            self.backlog.push_back(id);
         }
     }
 

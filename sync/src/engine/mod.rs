@@ -134,6 +134,8 @@ pub struct Engine {
     clock: MeshTime,
     beacons: BTreeMap<TransportKind, BeaconId>,
     links: BTreeMap<LinkId, LinkState>,
+    /// Where the contacts that take turns in recognition lists have come to.
+    turn: usize,
     holdings: Holdings,
     contacts: BTreeMap<ContactId, Contact>,
     // Looked up, never iterated.
@@ -191,6 +193,7 @@ impl Engine {
             profile,
             beacons: BTreeMap::new(),
             links: BTreeMap::new(),
+            turn: 0,
             holdings,
             contacts: BTreeMap::new(),
             tags: HashMap::new(),

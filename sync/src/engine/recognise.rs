@@ -21,6 +21,14 @@ use crate::{
     wire::record::{ByeReason, Hello, Record},
 };
 
+/// Whom a session lists, with the epoch and its keys.
+pub(super) type Listed = Vec<(Peer, u32, RecognitionKeys)>;
+
+/// Places in a list that contacts take in turn, where there are more than fit (policy: a quarter).
+const TURNING_PLACES: usize = 32;
+/// Pending links that are listed, at most (policy: twice what may wait at once).
+const MAX_PENDING_LISTED: usize = 16;
+
 impl Engine {
     pub(super) fn handle_handshaken(&mut self, now: Now, link: LinkId, properties: LinkProperties, info: SessionInfo) {
         if self.links.contains_key(&link) {
@@ -39,18 +47,19 @@ impl Engine {
         let entries: Vec<[u8; 8]> =
             repairs.iter().map(|(_, keys)| keys).chain(listed.iter().map(|(_, _, keys)| keys)).map(|keys| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
-        self.links.insert(link, LinkState::new(properties, info, now.mono));
+        let mut state = LinkState::new(properties, info, now.mono);
+        state.listed = listed;
+        self.links.insert(link, state);
         self.timers.insert((now.mono + self.config.recognise_within, Timer::Link(link)));
         self.outputs.push_back(Output::Recognise { link, list });
     }
 
     pub(super) fn handle_peer_list(&mut self, link: LinkId, list: &[u8; RECOGNITION_LIST_LEN]) {
-        let Some(info) = self.links.get(&link).filter(|link| matches!(link.phase, Phase::Recognising)).map(|link| link.info.clone()) else {
-            return;
-        };
+        let Some(state) = self.links.get_mut(&link).filter(|link| matches!(link.phase, Phase::Recognising)) else { return };
+        let (info, listed) = (state.info.clone(), std::mem::take(&mut state.listed));
         let repairing = self.find_repairing(list, &info);
         let is_repairing = repairing.is_some();
-        let matched = repairing.or_else(|| self.find_peer(list, &info));
+        let matched = repairing.or_else(|| self.find_peer(list, listed, &info));
         let hint = self.find_repair_hint(list, &info);
         let Some(state) = self.links.get_mut(&link) else { return };
         (state.repair_hint, state.repairing) = (hint, is_repairing);
@@ -63,9 +72,8 @@ impl Engine {
     }
 
     /// Whom we list: contacts with the keys of their newest common epoch, then holders of pending links, and as far as there is room those
-    /// of settled links, so that a second user is told and both people are warned. The same choice for the list sent and for the entries
-    /// expected.
-    fn listed_keys(&self) -> Vec<(Peer, u32, RecognitionKeys)> {
+    /// of settled links, so that a second user is told and both people are warned. Of more contacts than fit, some take turns.
+    fn listed_keys(&mut self) -> Listed {
         let mut contacts: Vec<_> = self
             .contacts
             .values()
@@ -79,27 +87,36 @@ impl Engine {
             .filter(|contact| contact.row.state != ContactState::Blocked)
             .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
             .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
-        let wanted = pending.len() + self.listed_repairs().len();
-        let room = RECOGNITION_ENTRIES.saturating_sub(contacts.len() + wanted);
+        let wanted = pending.len().min(MAX_PENDING_LISTED) + self.listed_repairs().len();
+        let places = RECOGNITION_ENTRIES - wanted.min(RECOGNITION_ENTRIES);
+        let room = places.saturating_sub(contacts.len());
+        let turn = self.turn;
         let invited = |(id, exchange): (ContactId, &Exchange)| (Peer::Invited(id), 0, exchange_keys(exchange));
-        contacts.truncate(RECOGNITION_ENTRIES - wanted.min(RECOGNITION_ENTRIES));
-        contacts
-            .into_iter()
-            .filter_map(|(_, id, pair)| {
+        self.turn = turn.wrapping_add(TURNING_PLACES);
+        choose(contacts.len(), places, turn)
+            .filter_map(|index| contacts.get(index))
+            .filter_map(|&(_, id, pair)| {
                 let epoch = pair.ratchet.sending_epoch();
                 let keys = pair.ratchet.recognition().find(|keys| keys.epoch == epoch)?;
                 Some((Peer::Contact(id), epoch, recognition_keys(keys)))
             })
-            .chain(pending.into_iter().map(invited))
+            .chain(pending.into_iter().take(MAX_PENDING_LISTED).map(invited))
             .chain(settled.into_iter().take(room).map(invited))
             .collect()
     }
 
     /// Looks for an entry that somebody whom we listed would send; returns the keys that both sides confirm with.
-    fn find_peer(&self, list: &[u8; RECOGNITION_LIST_LEN], info: &SessionInfo) -> Option<(Peer, RecognitionKeys)> {
+    fn find_peer(&self, list: &[u8; RECOGNITION_LIST_LEN], listed: Listed, info: &SessionInfo) -> Option<(Peer, RecognitionKeys)> {
         let mut contacts = Vec::new();
         let mut links = Vec::new();
-        for (peer, listed, keys) in self.listed_keys() {
+        let welcome = |peer: Peer| match peer {
+            // Somebody may have been blocked since he was listed: our confirmation would tell him who we are.
+            Peer::Contact(id) | Peer::Invited(id) => {
+                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked)
+            }
+            Peer::Stranger => false,
+        };
+        for (peer, listed, keys) in listed.into_iter().filter(|(peer, ..)| welcome(*peer)) {
             match peer {
                 Peer::Contact(id) => {
                     let Some(pair) = self.contacts.get(&id).and_then(|contact| contact.pair.as_ref()) else { continue };
@@ -389,6 +406,13 @@ impl Engine {
     }
 }
 
+/// Which of `count` contacts, the most recently seen first, get the `places` of a list: the first of them always, the others by turns.
+fn choose(count: usize, places: usize, turn: usize) -> impl Iterator<Item = usize> {
+    let fixed = if count > places { places - TURNING_PLACES.min(places) } else { count };
+    let others = count - fixed;
+    (0..fixed).chain((0..others.min(places - fixed)).map(move |index| fixed + (turn.wrapping_add(index)) % others))
+}
+
 fn recognition_keys(keys: PairEpochKeys) -> RecognitionKeys {
     RecognitionKeys::new(keys.own, keys.other, keys.link)
 }
@@ -402,5 +426,26 @@ fn exchange_keys(exchange: &Exchange) -> RecognitionKeys {
     match role {
         PairRole::Issuer => RecognitionKeys::new(issuer_to_invitee, invitee_to_issuer, link),
         PairRole::Invitee => RecognitionKeys::new(invitee_to_issuer, issuer_to_invitee, link),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contact_is_listed_sooner_or_later() {
+        for (count, places) in [(0, 128), (5, 112), (112, 112), (113, 112), (500, 112), (2000, 128)] {
+            let mut seen = std::collections::BTreeSet::new();
+            let turns = count / TURNING_PLACES + 1;
+            for turn in 0..turns {
+                let chosen: Vec<usize> = choose(count, places, turn * TURNING_PLACES).collect();
+                assert_eq!(chosen.len(), count.min(places));
+                assert_eq!(chosen.iter().collect::<std::collections::BTreeSet<_>>().len(), chosen.len(), "none twice");
+                assert!((0..count.min(places - TURNING_PLACES)).all(|recent| chosen.contains(&recent)), "recent ones always");
+                seen.extend(chosen);
+            }
+            assert_eq!(seen.len(), count, "{count} contacts on {places} places");
+        }
     }
 }

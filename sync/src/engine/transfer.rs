@@ -57,7 +57,7 @@ impl Engine {
         if theirs_fits && ours_fits {
             state.marked = theirs.sequence;
             let later = self.holdings.after(theirs.sequence).filter(|row| row.origin == Origin::Own(contact));
-            state.backlog.extend(later.map(|row| row.id));
+            later.for_each(|row| state.offer(row.id));
         }
         if initiator && (!(theirs_fits && ours_fits) || anyway) {
             reconciler.start(&state.set, &mut self.jitter);
@@ -82,11 +82,7 @@ impl Engine {
             match finding {
                 Finding::Want(short) => wanted.push(short),
                 // Not pushed: the peer may have let it go because it was read, and then answers the offer with the ack.
-                Finding::Lacking(id) => {
-                    if !state.known.contains(&id) && !state.queued.contains(&id) && !state.backlog.contains(&id) {
-                        state.backlog.push_back(id);
-                    }
-                }
+                Finding::Lacking(id) => state.offer(id),
             }
         }
         let (acks, wanted) = self.split_acknowledged(link, wanted);
@@ -334,8 +330,7 @@ impl Engine {
     fn make_room(&mut self, now: Now, size: usize) -> Result<(), StoreError> {
         let hour = self.hour(now);
         while self.holdings.foreign_bytes() + size as u64 > self.config.relay_bytes {
-            let oldest = self.holdings.after(0).find(|row| !matches!(row.origin, Origin::Own(_))).map(|row| row.id);
-            let Some(oldest) = oldest else { return Ok(()) };
+            let Some(oldest) = self.holdings.oldest_foreign() else { return Ok(()) };
             self.holdings.remove(self.store.as_mut(), &oldest, Some((GoneReason::Dropped, [0; 16], hour)))?;
         }
         Ok(())
@@ -390,8 +385,9 @@ impl Engine {
     pub(super) fn handle_acks(&mut self, now: Now, secrets: &[[u8; 16]]) -> Result<(), StoreError> {
         for secret in secrets {
             // A secret that fits nothing held is ignored and never passed on.
-            let Some(id) = self.holdings.with_commitment(&commitment(secret)) else { continue };
-            self.acknowledge(now, &id, *secret)?;
+            for id in self.holdings.with_commitment(&commitment(secret)) {
+                self.acknowledge(now, &id, *secret)?;
+            }
         }
         Ok(())
     }
@@ -444,6 +440,9 @@ impl Engine {
         }
         while state.offers.len() < MAX_UNANSWERED_OFFERS && !state.backlog.is_empty() {
             let mut ids: Vec<BundleId> = state.backlog.drain(..state.backlog.len().min(MAX_RECORD_IDS)).collect();
+            ids.iter().for_each(|id| {
+                state.in_backlog.remove(id);
+            });
             ids.retain(|id| !state.known.contains(id) && !state.queued.contains(id));
             if ids.is_empty() {
                 continue;
