@@ -64,7 +64,8 @@ fn sim_a_new_link_takes_over_from_a_dead_one() {
     two.sim.run_for(7 * SECOND);
     two.write(two.ann, 3);
     let other = two.sim.connect(two.ben, two.ann, Faults::NONE);
-    two.sim.run_for(3 * SECOND);
+    // The old link has 5 s to answer a PING.
+    two.sim.run_for(7 * SECOND);
     assert!(two.sim.is_up(other) && !two.sim.is_up(two.wire));
     two.expect_all(two.ann, 3);
 }

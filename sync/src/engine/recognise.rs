@@ -6,7 +6,7 @@ use super::{
     Engine, Output, Timer,
     config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
     link::{LinkState, Peer, Phase},
-    pair::Exchange,
+    pair::{Contact, Exchange},
 };
 use crate::{
     crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
@@ -34,7 +34,10 @@ impl Engine {
         {
             self.end_link(slowest, ByeReason::Crowded);
         }
-        let entries: Vec<[u8; 8]> = self.listed_keys().iter().map(|(_, _, keys)| keys.own_entry(&info)).collect();
+        let repairs = self.listed_repairs();
+        let listed = self.listed_keys();
+        let entries: Vec<[u8; 8]> =
+            repairs.iter().map(|(_, keys)| keys).chain(listed.iter().map(|(_, _, keys)| keys)).map(|keys| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
         self.links.insert(link, LinkState::new(properties, info, now.mono));
         self.timers.insert((now.mono + self.config.recognise_within, Timer::Link(link)));
@@ -45,8 +48,12 @@ impl Engine {
         let Some(info) = self.links.get(&link).filter(|link| matches!(link.phase, Phase::Recognising)).map(|link| link.info.clone()) else {
             return;
         };
-        let matched = self.find_peer(list, &info);
+        let repairing = self.find_repairing(list, &info);
+        let is_repairing = repairing.is_some();
+        let matched = repairing.or_else(|| self.find_peer(list, &info));
+        let hint = self.find_repair_hint(list, &info);
         let Some(state) = self.links.get_mut(&link) else { return };
+        (state.repair_hint, state.repairing) = (hint, is_repairing);
         let (peer, verdict) = match matched {
             Some((peer, keys)) => (peer, Verdict::matched(&keys, &info)),
             None => (Peer::Stranger, Verdict::unrecognised(self.rng.as_mut())),
@@ -72,9 +79,10 @@ impl Engine {
             .filter(|contact| contact.row.state != ContactState::Blocked)
             .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
             .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
-        let room = RECOGNITION_ENTRIES.saturating_sub(contacts.len() + pending.len());
+        let wanted = pending.len() + self.listed_repairs().len();
+        let room = RECOGNITION_ENTRIES.saturating_sub(contacts.len() + wanted);
         let invited = |(id, exchange): (ContactId, &Exchange)| (Peer::Invited(id), 0, exchange_keys(exchange));
-        contacts.truncate(RECOGNITION_ENTRIES - pending.len().min(RECOGNITION_ENTRIES));
+        contacts.truncate(RECOGNITION_ENTRIES - wanted.min(RECOGNITION_ENTRIES));
         contacts
             .into_iter()
             .filter_map(|(_, id, pair)| {
@@ -124,10 +132,12 @@ impl Engine {
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Phase::Confirming(candidate) = state.phase else { return Ok(()) };
         let peer = if recognised { candidate } else { Peer::Stranger };
+        let (hint, repairing) = (state.repair_hint, state.repairing);
         let welcome = match peer {
             Peer::Contact(id) => self.contacts.get(&id).is_some_and(|contact| contact.row.state == ContactState::Established),
             Peer::Invited(id) => {
-                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && contact.exchange.is_some())
+                let has_reason = |contact: &Contact| if repairing { contact.pair.is_some() } else { contact.exchange.is_some() };
+                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && has_reason(contact))
             }
             Peer::Stranger => true,
         };
@@ -154,6 +164,9 @@ impl Engine {
             Peer::Invited(_) | Peer::Stranger => {}
         }
         self.tell_link(link, true);
+        if let Some(contact) = hint.filter(|_| !recognised) {
+            self.note_repair_hint(now, link, contact);
+        }
         Ok(())
     }
 
@@ -264,6 +277,7 @@ impl Engine {
     fn probe_link(&mut self, now: Now, older: LinkId, newer: LinkId) {
         let Some(state) = self.links.get_mut(&older) else { return };
         state.rival = Some((newer, now.mono));
+        state.pings += 1;
         let after = self.config.replace_after;
         self.timers.extend([after, 2 * after].map(|after| (now.mono + after, Timer::Rival(older))));
         self.transmit(older, &Record::Ping);
