@@ -44,7 +44,7 @@ const NOT_WITHOUT_FEATURES: [&str; 21] = [
 ];
 
 /// Licences that the program may be distributed under the terms of; only those that some package needs.
-const LICENCES: [&str; 5] = ["Apache-2.0", "BSD-3-Clause", "ISC", "MIT", "Unicode-3.0"];
+const LICENCES: [&str; 6] = ["Apache-2.0", "BSD-3-Clause", "ISC", "MIT", "Unicode-3.0", "Zlib"];
 
 /// Packages that never enter the tree: TLS and cryptography belong to the Rust primitives that docs/protocol.md names.
 const BANNED: [&str; 3] = ["native-tls", "openssl", "openssl-probe"];

@@ -164,7 +164,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 async fn write_lines(mut write: OwnedWriteHalf, mut lines: OutboxLines) {
     while let Some(line) = lines.next().await {
-        if write.write_all(line.as_bytes()).await.is_err() || write.write_all(b"\n").await.is_err() {
+        // In one piece, so that the client wakes up once.
+        if write.write_all(&[line.as_bytes(), b"\n"].concat()).await.is_err() {
             return;
         }
         lines.sent(&line);

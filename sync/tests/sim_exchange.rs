@@ -84,7 +84,7 @@ fn sim_an_expired_link_makes_no_contact() {
     let link = invite(&mut two.sim, two.ann, 2);
     two.sim.cut(two.wire);
     add(&mut two.sim, two.ben, &link).unwrap();
-    two.sim.run_for(4 * HOUR);
+    two.sim.run_for(30 * HOUR); // the clock has settled
     two.sim.mend(two.wire);
     two.sim.run_for(MINUTE);
     assert_eq!(contact_states(&mut two.sim, two.ann), [ContactState::Failed]);

@@ -7,7 +7,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -16,6 +16,9 @@ use serde_json::Value;
 
 /// How long anything may take before the test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The built program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_hedgerow");
 
 /// A home for one profile, with its passphrase beside it.
 pub struct Home {
@@ -57,15 +60,19 @@ impl Home {
 
     /// The program on this home.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hedgerow"));
+        let mut command = Command::new(PROGRAM);
+        command.env_clear();
+        self.prepare(&mut command, arguments);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command, arguments: &[&str]) {
         command
             .args(arguments)
-            .env_clear()
             .env("HEDGEROW_HOME", &self.home)
             .env("HEDGEROW_PASSPHRASE_FILE", self.beside("passphrase"))
             .env("TMPDIR", self.folder.path())
             .stdin(Stdio::null());
-        command
     }
 
     /// Runs the program to its end.
@@ -98,15 +105,21 @@ impl Home {
 
     /// Starts a daemon and waits until it is ready.
     pub fn daemon(&self, arguments: &[&str]) -> Daemon {
-        let mut command = self.command(&[&["daemon", "--json"], arguments].concat());
+        self.start(self.command(&[&["daemon", "--json"], arguments].concat()))
+    }
+
+    /// Starts a daemon by a command that becomes [`PROGRAM`], such as `ip netns exec`, and waits until it is ready.
+    pub fn daemon_by(&self, mut command: Command, arguments: &[&str]) -> Daemon {
+        self.prepare(&mut command, &[&["daemon", "--json"], arguments].concat());
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> Daemon {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = lines(child.stdout.take().unwrap());
         let errors = lines_of_errors(&mut child);
-        let mut daemon = Daemon { child, listen: Vec::new() };
-        let Ok(ready) = lines.recv_timeout(PATIENCE) else {
-            let _ = daemon.child.kill();
-            panic!("the daemon is not ready: {:?}", errors.iter().collect::<Vec<_>>());
-        };
+        let mut daemon = Daemon { child, errors, listen: Vec::new() };
+        let ready = lines.recv_timeout(PATIENCE).expect("the daemon is not ready");
         let ready: Value = serde_json::from_str(&ready).unwrap();
         assert_eq!(ready["ready"], true);
         daemon.listen = ready["listen"].as_array().unwrap().iter().map(|address| address.as_str().unwrap().to_owned()).collect();
@@ -158,25 +171,33 @@ fn lines_of_errors(child: &mut Child) -> Receiver<String> {
 /// A running daemon; it is killed when the test is done with it.
 pub struct Daemon {
     child: Child,
+    errors: Receiver<String>,
     /// The addresses it listens on.
     pub listen: Vec<String>,
 }
 
 impl Daemon {
-    /// Ends it in order and gives its exit status.
-    pub fn terminate(mut self) -> ExitStatus {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        let (sender, ended) = mpsc::channel();
-        let mut child = self.child_taken();
-        thread::spawn(move || sender.send(child.wait()));
-        ended.recv_timeout(PATIENCE).expect("the daemon does not end").unwrap()
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
-    fn child_taken(&mut self) -> Child {
-        // A process that has ended takes its place, for `drop` to kill.
-        let mut ended = Command::new("true").spawn().unwrap();
-        ended.wait().unwrap();
-        std::mem::replace(&mut self.child, ended)
+    /// Ends it in order and gives its exit status.
+    pub fn terminate(mut self) -> ExitStatus {
+        let id = self.id().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        let (sender, ended) = mpsc::channel::<()>();
+        let watchdog = thread::spawn(move || {
+            let late = ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+            if late {
+                Command::new("kill").args(["-9", &id]).status().unwrap();
+            }
+            late
+        });
+        let status = self.child.wait().unwrap();
+        drop(sender);
+        assert!(!watchdog.join().unwrap(), "the daemon does not end");
+        status
     }
 }
 
@@ -184,6 +205,9 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            self.errors.iter().for_each(|line| eprintln!("daemon: {line}"));
+        }
     }
 }
 

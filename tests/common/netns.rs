@@ -23,6 +23,9 @@ use std::{
 /// The interface of every node.
 pub(crate) const INTERFACE: &str = "eth0";
 
+/// The bridge that joins the nodes.
+pub(crate) const BRIDGE: &str = "br0";
+
 static COUNTER: AtomicUsize = AtomicUsize::new(0);
 
 /// Nodes on one wire.
@@ -40,14 +43,14 @@ impl Network {
         // From here on, dropping it cleans up whatever the steps below have made.
         let mut network = Self { switch, nodes: Vec::new() };
         let switch = network.switch.clone();
-        ip(&format!("-n {switch} link add br0 type bridge stp_state 0 mcast_snooping 0"));
-        ip(&format!("-n {switch} link set br0 up"));
+        ip(&format!("-n {switch} link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0"));
+        ip(&format!("-n {switch} link set {BRIDGE} up"));
         for number in 0..nodes {
             let node = format!("{stem}n{number}");
             ip(&format!("netns add {node}"));
             network.nodes.push(node.clone());
             ip(&format!("link add {INTERFACE} netns {node} type veth peer name port{number} netns {switch}"));
-            ip(&format!("-n {switch} link set port{number} master br0 up"));
+            ip(&format!("-n {switch} link set port{number} master {BRIDGE} up"));
             ip(&format!("-n {node} link set lo up"));
             if with_v4 {
                 ip(&format!("-n {node} address add 10.99.0.{}/24 dev {INTERFACE}", number + 1));
@@ -70,6 +73,13 @@ impl Network {
     pub(crate) fn command(&self, node: usize, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.nodes[node], program]);
+        command
+    }
+
+    /// A command that will run beside the bridge, whose interface [`BRIDGE`] sees everything once it is promiscuous.
+    pub(crate) fn command_at_bridge(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.switch, program]);
         command
     }
 
@@ -155,13 +165,18 @@ impl Running {
 
     /// Processor time it has used, all threads.
     pub(crate) fn processor_time(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the program runs");
-        let nanoseconds = tasks.filter_map(|task| {
-            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        processor_time(self.child.id())
     }
+}
+
+/// Processor time that the living threads of a process have used.
+pub(crate) fn processor_time(id: u32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).expect("the program runs");
+    let nanoseconds = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 impl Drop for Running {

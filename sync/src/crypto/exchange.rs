@@ -17,6 +17,7 @@
 
 mod invitee;
 mod issuer;
+pub mod repair;
 mod transcript;
 
 pub use invitee::{PendingRequest, Reply};

@@ -83,6 +83,34 @@ pub mod label {
         REPLY_PROOF = "reply proof";
         /// Upgrade of a session (7.6).
         UPGRADE = "upgrade";
+        /// Repair secret of a pair (7.7).
+        REPAIR = "repair";
+        /// Recognition for a repair (7.7).
+        REPAIR_RECOGNISE = "repair recognise";
+        /// Link key of a repair (7.7).
+        REPAIR_LINK = "repair link";
+        /// Tag of a repair's offer (7.7).
+        REPAIR_TAG = "repair tag";
+        /// Header key of a repair's offer (7.7).
+        REPAIR_HEADER = "repair header";
+        /// Message key of a repair's offer (7.7).
+        REPAIR_OFFER = "repair offer";
+        /// Transcript of a repair's offer (7.7).
+        REPAIR_OFFER_TRANSCRIPT = "repair offer transcript";
+        /// Proof of a repair's offer (7.7).
+        REPAIR_OFFER_PROOF = "repair offer proof";
+        /// Tag of a repair's answer (7.7).
+        REPAIR_ANSWER_TAG = "repair answer tag";
+        /// Header key of a repair's answer (7.7).
+        REPAIR_ANSWER_HEADER = "repair answer header";
+        /// Message key of a repair's answer (7.7).
+        REPAIR_ANSWER = "repair answer";
+        /// Transcript of a repair's answer (7.7).
+        REPAIR_ANSWER_TRANSCRIPT = "repair answer transcript";
+        /// Keys of a repaired pair (7.7).
+        REPAIR_PAIR = "repair pair";
+        /// Proof of a repair's answer (7.7).
+        REPAIR_ANSWER_PROOF = "repair answer proof";
         /// Root step (8.1).
         ROOT = "root";
         /// Tag step (8.1).

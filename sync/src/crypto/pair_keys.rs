@@ -2,12 +2,14 @@
 
 use super::secret::Secret;
 
-/// Which end of the contact exchange this device was; fixed for the life of the pair.
+/// Which end of the exchange this device was that its present keys come from.
+///
+/// A repair is such an exchange and gives the roles anew, on both sides alike: who answered it stands where the issuer stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PairRole {
-    /// Made the link; the ratchet's first sender.
+    /// Made the link, or answered the repair; the ratchet's first sender.
     Issuer,
-    /// Was given the link.
+    /// Was given the link, or offered the repair.
     Invitee,
 }
 
@@ -29,7 +31,7 @@ impl PairRole {
     }
 }
 
-/// The outcome of a contact exchange (docs/protocol.md, sections 7.4 and 7.5), the same on both sides but for role and ratchet keys.
+/// The outcome of a contact exchange or of a repair (docs/protocol.md, sections 7.4, 7.5 and 7.7), the same on both sides but for role and ratchet keys.
 #[derive(Debug)]
 pub struct PairKeys {
     /// Which end this device was.

@@ -278,6 +278,9 @@ impl Engine {
         let established = contact.is_some_and(|contact| contact.row.state == ContactState::Established);
         let why = match row.state {
             MessageState::Queued if row.outgoing && !established => Some("waits until both are contacts"),
+            MessageState::Queued if row.outgoing && self.is_frozen(row.contact) => {
+                Some("waits until this contact has answered: the profile was restored")
+            }
             MessageState::Queued if row.outgoing && row.number.is_none() => Some("waits until earlier messages are confirmed"),
             MessageState::Queued if row.outgoing => Some("waits for a link to this contact"),
             MessageState::Expired => Some("no receipt came before its time ran out"),

@@ -82,10 +82,7 @@ impl Engine {
 
     /// Whether a bundle under this tag comes from the very contact that is expected to use it.
     fn is_sender(&self, tag: &Tag, from: Option<ContactId>) -> bool {
-        let Some(Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) = self.tags.get(tag) else {
-            return false;
-        };
-        from == Some(*contact)
+        self.tags.get(tag).is_some_and(|expected| from == Some(expected.contact()))
     }
 
     fn forget_tries(&mut self, tag: &Tag) {
@@ -102,6 +99,12 @@ impl Engine {
                 let was_one = self.pair(contact).is_some();
                 let opened = self.open_request(now, contact, bundle)? || self.open_reply(now, contact, bundle)?;
                 return Ok((opened, if was_one { Vec::new() } else { self.held_for(contact) }));
+            }
+            Some(Expected::RepairOffer(contact, day)) => {
+                return Ok((self.open_repair_offer(now, contact, day, bundle)?, self.held_for(contact)));
+            }
+            Some(Expected::RepairAnswer(contact)) => {
+                return Ok((self.open_repair_answer(now, contact, bundle)?, self.held_for(contact)));
             }
             Some(Expected::Message(contact, place)) => {
                 let Some(pair) = self.contacts.get_mut(&contact).and_then(|contact| contact.pair.as_mut()) else {
@@ -249,6 +252,7 @@ impl Engine {
     fn close_delivered(&mut self, now: Now, contact: ContactId, number: u32) -> Result<(), StoreError> {
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         let Some(row) = pair.close_number(number) else { return Ok(()) };
+        Self::note_receipt(pair);
         pair.ratchet.note_receipted(number..number.saturating_add(1));
         pair.dirty = true;
         self.store.delete_outbox(contact, number)?;
@@ -260,7 +264,7 @@ impl Engine {
     }
 
     /// Keeps an ack secret until it may be told: after a random while, so that nobody sees who read what (design brief, 4.4).
-    fn schedule_ack(&mut self, now: Now, bundle: BundleId, secret: &AckSecret) -> Result<(), StoreError> {
+    pub(super) fn schedule_ack(&mut self, now: Now, bundle: BundleId, secret: &AckSecret) -> Result<(), StoreError> {
         if self.holdings.row(&bundle).is_none() || self.acks.contains_key(&bundle) {
             return Ok(());
         }
@@ -364,11 +368,12 @@ impl Engine {
 
     /// Seals what a contact is to be sent: hybrid steps, texts, receipts. Called at the end of every batch that touched it.
     pub(super) fn seal_due(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
+        self.offer_repair(now, contact)?;
         let in_reach = self.is_in_reach(contact);
         let hour = self.hour(now);
         let established = self.contacts.get(&contact).is_some_and(|contact| contact.row.state == ContactState::Established);
         // A bundle without a created hour is rare and so linkable: only straight to its reader (design brief, 4.2).
-        if !established || (hour == Hour::UNKNOWN && !in_reach) {
+        if !established || self.is_frozen(contact) || (hour == Hour::UNKNOWN && !in_reach) {
             return Ok(());
         }
         self.seal_pq(now, contact)?;
@@ -431,7 +436,7 @@ impl Engine {
     /// Seals a message in the transaction that stores it, if nothing waits before it: spares writing its row twice.
     pub(super) fn seal_new_text(&mut self, now: Now, row: &mut MessageRow) -> Result<(), StoreError> {
         let established = self.contacts.get(&row.contact).is_some_and(|contact| contact.row.state == ContactState::Established);
-        let ready = established && self.hour(now) != Hour::UNKNOWN;
+        let ready = established && !self.is_frozen(row.contact) && self.hour(now) != Hour::UNKNOWN;
         let free = self.pair(row.contact).is_some_and(|pair| !pair.unsealed && pair.ratchet.allowance() > RESERVED_FOR_RECEIPTS);
         let sealed = ready && free && self.seal_text(now, row)?;
         if let Some(pair) = self.pair(row.contact).filter(|_| !sealed) {

@@ -8,6 +8,7 @@ use super::{
     config::{MAX_CONTACTS, MAX_EXCHANGES, MAX_PENDING_EXCHANGES, PLAUSIBLE_HOURS, RELEASE_HOUR},
     link::Peer,
     pair::{Contact, Pair},
+    repair::Repair,
 };
 use crate::{
     crypto::{
@@ -181,6 +182,7 @@ impl Engine {
 
     /// A link was found to lead to the holder of a pending link: request or reply goes out.
     pub(super) fn meet_invited(&mut self, link: LinkId, contact: ContactId) {
+        self.meet_repairing(link, contact);
         let bundle = match self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) {
             Some(Exchange::Issued { answered: Some(_), bundle, .. } | Exchange::Requested { bundle, .. }) => *bundle,
             _ => return,
@@ -193,6 +195,7 @@ impl Engine {
 
     /// The contact has shown that it holds the keys of the pair: its link is settled for good.
     pub(super) fn note_met(&mut self, contact: ContactId) {
+        self.note_repair_met(contact);
         if let Some(Exchange::Issued { met: met @ false, .. }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
         {
@@ -297,6 +300,7 @@ impl Engine {
     /// Both can write from here on. `false` if the other side's keys are of no use.
     fn establish(&mut self, now: Now, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
         let starts = hash(&[self.profile.device.card().identity()]) < hash(&[card.identity()]);
+        let repair = Repair::new(&keys);
         let Ok(ratchet) = Ratchet::new(keys, starts, self.rng.as_mut()) else {
             self.fail_contact(contact, "the other side's keys are not usable");
             return Ok(false);
@@ -324,7 +328,7 @@ impl Engine {
         state.row.card = card.encode().to_vec();
         state.row.state = ContactState::Established;
         state.row.last_seen = Some(now.wall);
-        let mut pair = Pair::new(ratchet);
+        let mut pair = Pair::new(ratchet, repair);
         pair.order = order;
         state.pair = Some(pair);
         self.expect_tags_of(contact);

@@ -21,6 +21,7 @@ impl Engine {
             self.holdings.prune_gone(self.store.as_mut(), hour)?;
         }
         self.retry_requests(now)?;
+        self.refresh_repairs(now)?;
         self.busy_contacts.extend(self.contacts.keys().copied().collect::<Vec<ContactId>>());
         Ok(())
     }

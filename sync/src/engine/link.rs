@@ -27,7 +27,7 @@ const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 pub(super) enum Peer {
     /// Nobody we know.
     Stranger,
-    /// Somebody who holds the pending link of this contact-to-be.
+    /// Somebody who holds the pending link of this contact-to-be, or the repair secret of this contact.
     Invited(ContactId),
     /// This contact.
     Contact(ContactId),
@@ -68,6 +68,10 @@ pub(super) struct LinkState {
     pub(super) peer: Peer,
     /// UPGRADE went out (docs/protocol.md, section 7.6).
     pub(super) upgrade_sent: bool,
+    /// This contact listed its repair, and this node did not (docs/protocol.md, section 7.7).
+    pub(super) repair_hint: Option<ContactId>,
+    /// The entry that matched was that of a repair.
+    pub(super) repairing: bool,
     pub(super) shorts: ShortIds,
     pub(super) hello: Option<Hello>,
     /// The beacon that is not to be dialled while this link lives.
@@ -138,6 +142,8 @@ impl LinkState {
             phase: Phase::Recognising,
             peer: Peer::Stranger,
             upgrade_sent: false,
+            repair_hint: None,
+            repairing: false,
             hello: None,
             linked: None,
             opened: now,

@@ -13,7 +13,7 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
-//! sent to whom), `exchange` (becoming contacts), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//! sent to whom), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
 //!
 //! This version carries for nobody but the two ends of a bundle: `routing` is the place where that changes.
 
@@ -31,6 +31,7 @@ mod pair;
 mod profile;
 mod recognise;
 mod records;
+mod repair;
 mod routing;
 mod transfer;
 
@@ -55,7 +56,7 @@ pub use self::{
     profile::create_profile,
 };
 use crate::{
-    crypto::ratchet::Place,
+    crypto::{exchange::repair::Day, ratchet::Place},
     id::{BundleId, ContactId, MessageId, Tag},
     store::{MessageRow, Origin, Setting, Store, StoreError},
     time::{Hour, Instant, Now, UnixMillis},
@@ -72,6 +73,24 @@ enum Expected {
     Request(ContactId),
     /// The reply to our request.
     Reply(ContactId),
+    /// A contact's offer of a repair, of this day.
+    RepairOffer(ContactId, Day),
+    /// The answer to our offer of a repair.
+    RepairAnswer(ContactId),
+}
+
+impl Expected {
+    /// Who uses the tag.
+    fn contact(self) -> ContactId {
+        match self {
+            Self::Message(id, _) | Self::Request(id) | Self::Reply(id) | Self::RepairOffer(id, _) | Self::RepairAnswer(id) => id,
+        }
+    }
+
+    /// Whether it belongs to an exchange or repair with this contact, and so to a session of those who are not contacts yet or again.
+    fn is_exchange_of(self, contact: ContactId) -> bool {
+        !matches!(self, Self::Message(..)) && self.contact() == contact
+    }
 }
 
 /// A message that changed in this batch.
@@ -96,6 +115,8 @@ enum Timer {
     Receipt(ContactId),
     /// An ack secret is due.
     Acks,
+    /// A receipt may be late, or a repair no longer listed.
+    Repair(ContactId),
 }
 
 /// The engine of one profile.
@@ -125,6 +146,10 @@ pub struct Engine {
     mail: BTreeMap<ContactId, Mail>,
     /// Ack secrets that wait, with their due time.
     acks: BTreeMap<BundleId, (UnixMillis, Zeroizing<[u8; 16]>)>,
+    /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
+    repair_day: Option<Day>,
+    /// Counts rounds of housekeeping, for repairs that are listed by turns.
+    repair_turn: u32,
 
     /// Messages that changed in this batch; told once at its end, and saved then if they aren't yet.
     changed: BTreeMap<(ContactId, bool, MessageId), Changed>,
@@ -175,6 +200,8 @@ impl Engine {
             tries: HashMap::new(),
             mail: BTreeMap::new(),
             acks,
+            repair_day: None,
+            repair_turn: 0,
             changed: BTreeMap::new(),
             told: BTreeSet::new(),
             exchanges: BTreeSet::new(),
@@ -184,6 +211,7 @@ impl Engine {
             store,
         };
         engine.load_contacts(now)?;
+        engine.note_restored(now)?;
         Ok(engine)
     }
 
@@ -309,6 +337,7 @@ impl Engine {
                     self.busy_contacts.insert(contact);
                 }
                 Timer::Acks => self.tell_due_acks(now)?,
+                Timer::Repair(contact) => self.check_repair(now, contact),
             }
         }
         Ok(())
@@ -389,14 +418,12 @@ impl Engine {
             }
             None => {}
         }
+        self.tags.extend(self.repair_tags(contact));
     }
 
     /// Takes out every tag that a contact may send under.
     fn forget_tags_of(&mut self, id: ContactId) {
-        self.tags.retain(|_, expected| {
-            let (Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) = *expected;
-            contact != id
-        });
+        self.tags.retain(|_, expected| expected.contact() != id);
     }
 
     /// Links that are open and lead to this contact, or to the holder of its pending link.

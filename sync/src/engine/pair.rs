@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use zeroize::Zeroizing;
 
+use super::repair::Repair;
 use crate::{
     crypto::{
         exchange::{IssuedLink, PendingRequest, ReplyState},
@@ -130,6 +131,8 @@ impl Exchange {
 pub(super) struct Pair {
     /// The ratchet.
     pub(super) ratchet: Ratchet,
+    /// What is kept for a repair; outlives the ratchet.
+    pub(super) repair: Repair,
     /// Numbers that are used and not closed; the store's rows.
     pub(super) outbox: BTreeMap<u32, OutboxRow>,
     /// The numbers of the outbox, by bundle.
@@ -154,9 +157,10 @@ pub(super) struct Pair {
 
 impl Pair {
     /// Starts the conversation of a new contact.
-    pub(super) fn new(ratchet: Ratchet) -> Self {
+    pub(super) fn new(ratchet: Ratchet, repair: Repair) -> Self {
         Self {
             ratchet,
+            repair,
             outbox: BTreeMap::new(),
             by_bundle: HashMap::new(),
             dirty: true,
@@ -172,8 +176,8 @@ impl Pair {
 
     /// Encodes ratchet and conversation for the store; the outbox has rows of its own.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let ratchet = self.ratchet.encode();
-        let mut out = Zeroizing::new(Vec::with_capacity(ratchet.len() + 32));
+        let (ratchet, repair) = (self.ratchet.encode(), self.repair.encode());
+        let mut out = Zeroizing::new(Vec::with_capacity(ratchet.len() + repair.len() + 32));
         out.push(PAIR_VERSION);
         out.push(self.receipt_owed.into());
         out.push(self.read_due.into());
@@ -182,6 +186,8 @@ impl Pair {
         for value in [confirmed, since.0, self.asked.0.0, self.asked.1] {
             out.extend_from_slice(&value.to_be_bytes());
         }
+        out.extend_from_slice(&(repair.len() as u32).to_be_bytes());
+        out.extend_from_slice(&repair);
         out.extend_from_slice(&ratchet);
         out
     }
@@ -199,7 +205,10 @@ impl Pair {
             let is_gap = reader.u8().ok()? != 0;
             let gap = (reader.u32().ok()?, Hour(reader.u32().ok()?));
             let asked = (Hour(reader.u32().ok()?), reader.u32().ok()?);
+            let repair = usize::try_from(reader.u32().ok()?).ok()?;
+            let repair = Repair::decode(reader.bytes(repair).ok()?)?;
             Some(Self {
+                repair,
                 receipt_owed,
                 read_due,
                 gap: is_gap.then_some(gap),

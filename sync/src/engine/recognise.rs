@@ -6,7 +6,7 @@ use super::{
     Engine, Output, Timer,
     config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
     link::{LinkState, Peer, Phase},
-    pair::Exchange,
+    pair::{Contact, Exchange},
 };
 use crate::{
     crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
@@ -42,8 +42,10 @@ impl Engine {
         {
             self.end_link(slowest, ByeReason::Crowded);
         }
+        let repairs = self.listed_repairs();
         let listed = self.listed_keys();
-        let entries: Vec<[u8; 8]> = listed.iter().map(|(_, _, keys)| keys.own_entry(&info)).collect();
+        let entries: Vec<[u8; 8]> =
+            repairs.iter().map(|(_, keys)| keys).chain(listed.iter().map(|(_, _, keys)| keys)).map(|keys| keys.own_entry(&info)).collect();
         let list = build_list(entries.into_iter(), self.rng.as_mut());
         let mut state = LinkState::new(properties, info, now.mono);
         state.listed = listed;
@@ -55,8 +57,12 @@ impl Engine {
     pub(super) fn handle_peer_list(&mut self, link: LinkId, list: &[u8; RECOGNITION_LIST_LEN]) {
         let Some(state) = self.links.get_mut(&link).filter(|link| matches!(link.phase, Phase::Recognising)) else { return };
         let (info, listed) = (state.info.clone(), std::mem::take(&mut state.listed));
-        let matched = self.find_peer(list, listed, &info);
+        let repairing = self.find_repairing(list, &info);
+        let is_repairing = repairing.is_some();
+        let matched = repairing.or_else(|| self.find_peer(list, listed, &info));
+        let hint = self.find_repair_hint(list, &info);
         let Some(state) = self.links.get_mut(&link) else { return };
+        (state.repair_hint, state.repairing) = (hint, is_repairing);
         let (peer, verdict) = match matched {
             Some((peer, keys)) => (peer, Verdict::matched(&keys, &info)),
             None => (Peer::Stranger, Verdict::unrecognised(self.rng.as_mut())),
@@ -81,11 +87,12 @@ impl Engine {
             .filter(|contact| contact.row.state != ContactState::Blocked)
             .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
             .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
-        let places = RECOGNITION_ENTRIES - pending.len().min(MAX_PENDING_LISTED);
+        let wanted = pending.len().min(MAX_PENDING_LISTED) + self.listed_repairs().len();
+        let places = RECOGNITION_ENTRIES - wanted.min(RECOGNITION_ENTRIES);
         let room = places.saturating_sub(contacts.len());
         let turn = self.turn;
-        self.turn = turn.wrapping_add(TURNING_PLACES);
         let invited = |(id, exchange): (ContactId, &Exchange)| (Peer::Invited(id), 0, exchange_keys(exchange));
+        self.turn = turn.wrapping_add(TURNING_PLACES);
         choose(contacts.len(), places, turn)
             .filter_map(|index| contacts.get(index))
             .filter_map(|&(_, id, pair)| {
@@ -142,10 +149,12 @@ impl Engine {
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Phase::Confirming(candidate) = state.phase else { return Ok(()) };
         let peer = if recognised { candidate } else { Peer::Stranger };
+        let (hint, repairing) = (state.repair_hint, state.repairing);
         let welcome = match peer {
             Peer::Contact(id) => self.contacts.get(&id).is_some_and(|contact| contact.row.state == ContactState::Established),
             Peer::Invited(id) => {
-                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && contact.exchange.is_some())
+                let has_reason = |contact: &Contact| if repairing { contact.pair.is_some() } else { contact.exchange.is_some() };
+                self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && has_reason(contact))
             }
             Peer::Stranger => true,
         };
@@ -172,6 +181,9 @@ impl Engine {
             Peer::Invited(_) | Peer::Stranger => {}
         }
         self.tell_link(link, true);
+        if let Some(contact) = hint.filter(|_| !recognised) {
+            self.note_repair_hint(now, link, contact);
+        }
         Ok(())
     }
 

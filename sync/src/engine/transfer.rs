@@ -271,7 +271,7 @@ impl Engine {
         let sender = self.tags.get(&tag).copied();
         self.open_bundle(now, bundle, Some(from))?;
         if let (false, true, Some(sender)) = (before, self.is_tried_out(&tag, Some(from)), sender) {
-            let (Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) = sender;
+            let contact = sender.contact();
             let text = "bundles that claim to be from this contact can't be opened: a program is faulty, or somebody interferes";
             self.notice("unopened", text.into(), Some(contact));
         }
@@ -283,7 +283,7 @@ impl Engine {
         let expected = self.tags.get(&bundle.header().tag);
         match peer {
             Peer::Contact(_) => {}
-            Peer::Invited(contact) if matches!(expected, Some(Expected::Request(id) | Expected::Reply(id)) if *id == contact) => {
+            Peer::Invited(contact) if expected.is_some_and(|expected| expected.is_exchange_of(contact)) => {
                 // Eight bundles that were none, or sixteen answers: a holder of the link has had its share of our time.
                 if self.is_tried_out(&bundle.header().tag, Some(contact)) || self.is_answered_out(contact) {
                     return Ok(Some(Refusal::Unwanted));
@@ -321,7 +321,7 @@ impl Engine {
     /// Who is expected to use a tag, skipped messages included.
     fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
         match self.tags.get(tag) {
-            Some(Expected::Message(contact, _) | Expected::Request(contact) | Expected::Reply(contact)) => Ok(Some(*contact)),
+            Some(expected) => Ok(Some(expected.contact())),
             None => Ok(self.store.find_skipped(tag)?.map(|row| row.contact)),
         }
     }
@@ -341,6 +341,7 @@ impl Engine {
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             let sent = state.answered(short).ok_or(Breach)?;
             let by_contact = state.peer.contact().is_some();
+            self.watch_receipt(link, &sent.id);
             self.note_handed(&sent.id, by_contact)?;
         }
         self.busy_links.insert(link);

@@ -1,4 +1,5 @@
 //! What the tests over the harness share: seeds, two acquainted nodes, and what must hold in the end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};

@@ -180,7 +180,7 @@ pub(super) struct PairSecrets {
 }
 
 /// The 160 bytes that an exchange yields, before they are given their places.
-pub(super) struct DerivedKeys(Secret<160>);
+pub(super) struct DerivedKeys(pub(super) Secret<160>);
 
 impl DerivedKeys {
     pub(super) fn derive(base: &ReplyBase, secrets: &PairSecrets, th2: &[u8; 32]) -> Self {
@@ -191,8 +191,13 @@ impl DerivedKeys {
 
     /// The proof that the issuer holds `A`, and that both have the same keys.
     pub(super) fn proof(&self, th2: &[u8; 32]) -> [u8; PROOF_LEN] {
+        mac(self.confirm(), &[label::REPLY_PROOF, th2])
+    }
+
+    /// The key that proofs are made with.
+    pub(super) fn confirm(&self) -> &[u8; 32] {
         let [.., confirm] = self.split();
-        mac(confirm, &[label::REPLY_PROOF, th2])
+        confirm
     }
 
     pub(super) fn into_pair(self, role: PairRole, own_ratchet: Secret<32>, other_ratchet: [u8; 32]) -> PairKeys {

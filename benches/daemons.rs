@@ -1,0 +1,218 @@
+//! Two daemons, each on a node of a network of their own: first link, latency, 10,000 messages that waited, and what an idle pair costs.
+//!
+//! `cargo bench --bench daemons [-- PART…]`, PART being `link`, `latency`, `queue` or `idle` (four minutes); all without. Needs root and
+//! iproute2. Prints; asserts nothing but that everything arrived. docs/performance.md says how to read it.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark: it reads the clock, and what fails ends it")]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[path = "../tests/common/lab.rs"]
+mod lab;
+#[path = "../tests/common/netns.rs"]
+mod netns;
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use common::{Daemon, Home};
+use lab::{Client, daemon_on, introduce, wait_for_v6};
+use netns::{Network, processor_time};
+use serde_json::json;
+
+/// Length of a message's text, bytes.
+const MESSAGE_LEN: usize = 200;
+/// Starts of both daemons.
+const STARTS: usize = 10;
+/// Messages one at a time: not measured, then measured.
+const WARM_UP: usize = 50;
+const SINGLE: usize = 1_000;
+/// Messages that wait for who is away.
+const QUEUED: usize = 10_000;
+/// Sends that may be under way at once on one connection of the API (docs/api.md).
+const UNDER_WAY: usize = 256;
+/// mDNS asks for neighbours after 1, 3, 7, 15, … s and renews its records every 96 s: after this, one renewal is measured and no question.
+const SETTLE: Duration = Duration::from_secs(135);
+const MEASURE: Duration = Duration::from_secs(96);
+
+fn main() {
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let all: [(&str, fn()); 4] = [("link", first_link), ("latency", latency), ("queue", queue), ("idle", idle)];
+    for (name, part) in all {
+        if parts.is_empty() || parts.iter().any(|wanted| wanted == name) {
+            part();
+        }
+    }
+}
+
+/// A network with a person on each of two nodes.
+struct Pair {
+    network: Network,
+    alice: Home,
+    bob: Home,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let network = Network::new(2, true);
+        (0..2).for_each(|node| wait_for_v6(&network, node));
+        Self { network, alice: Home::with_profile("alice"), bob: Home::with_profile("bob") }
+    }
+
+    /// Starts both at once; how long it takes until they are ready, and linked.
+    fn start(&self) -> (Daemon, Daemon, Duration, Duration) {
+        let start = Instant::now();
+        let one = |node, home| {
+            let daemon = daemon_on(&self.network, node, home, &[]);
+            let ready = start.elapsed();
+            Client::subscribe(home).wait_for_link();
+            (daemon, ready, start.elapsed())
+        };
+        thread::scope(|scope| {
+            let at_bob = scope.spawn(|| one(1, &self.bob));
+            let (at_alice, ready, linked) = one(0, &self.alice);
+            let (at_bob, ready_too, linked_too) = at_bob.join().unwrap();
+            (at_alice, at_bob, ready.max(ready_too), linked.max(linked_too))
+        })
+    }
+}
+
+fn quantile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() - 1) * percent / 100]
+}
+
+fn print_spread(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let [p50, p95, worst] = [50, 95, 100].map(|percent| quantile(&times, percent));
+    println!("{what}: p50 {p50:.1?}, p95 {p95:.1?}, most {worst:.1?}, of {}", times.len());
+}
+
+fn first_link() {
+    let pair = Pair::new();
+    let (ready, linked) = (0..STARTS)
+        .map(|_| {
+            let (at_alice, at_bob, ready, linked) = pair.start();
+            assert!(at_alice.terminate().success() && at_bob.terminate().success());
+            (ready, linked)
+        })
+        .unzip();
+    print_spread("both started to both ready", ready);
+    print_spread("both started to first link", linked);
+}
+
+fn latency() {
+    let pair = Pair::new();
+    let _daemons = pair.start();
+    introduce(&pair.alice, &pair.bob);
+    let (mut writer, mut reader) = (Client::subscribe(&pair.alice), Client::subscribe(&pair.bob));
+    let (mut to_reader, mut to_receipt) = (Vec::new(), Vec::new());
+    for number in 0..WARM_UP + SINGLE {
+        let text = format!("{number:0MESSAGE_LEN$}");
+        let start = Instant::now();
+        writer.begin("send", json!({ "contact": "bob", "text": text })).unwrap();
+        while reader.event_of("message")["text"] != text {}
+        let there = start.elapsed();
+        let id = writer.answer().unwrap()["id"].clone();
+        loop {
+            let event = writer.event_of("message");
+            if event["id"] == id && event["state"] == "delivered" {
+                break;
+            }
+        }
+        if number >= WARM_UP {
+            to_reader.push(there);
+            to_receipt.push(start.elapsed());
+        }
+    }
+    print_spread("one message, API to the reader's event", to_reader);
+    print_spread("one message, API to the writer's receipt", to_receipt);
+}
+
+fn queue() {
+    let pair = Pair::new();
+    let (at_alice, at_bob, ..) = pair.start();
+    introduce(&pair.alice, &pair.bob);
+    assert!(at_bob.terminate().success());
+    let mut writer = Client::connect(&pair.alice).unwrap();
+    let before = processor_time(at_alice.id());
+    let start = Instant::now();
+    for number in 0..QUEUED + UNDER_WAY {
+        if number < QUEUED {
+            writer.begin("send", json!({ "contact": "bob", "text": format!("{number:0MESSAGE_LEN$}") })).unwrap();
+        }
+        if number >= UNDER_WAY {
+            writer.answer().unwrap();
+        }
+    }
+    let rate = |taken: Duration| QUEUED as f64 / taken.as_secs_f64();
+    let taken = start.elapsed();
+    let processor = processor_time(at_alice.id()) - before;
+    println!("{QUEUED} messages written: {taken:.2?}, {:.0}/s, {:.3} ms of processor each", rate(taken), per_message(processor));
+
+    let (traffic, before) = (pair.network.traffic(0).0, processor_time(at_alice.id()));
+    let at_bob = daemon_on(&pair.network, 1, &pair.bob, &[]);
+    Client::subscribe(&pair.bob).wait_for_link();
+    let (start, at_start) = (Instant::now(), processor_time(at_bob.id()));
+    let mut reader = Client::connect(&pair.bob).unwrap();
+    // Asking is cheaper for all than ten thousand events; the moment is known to within the pause.
+    let wait_until = |client: &mut Client, field: &str, count: u64| {
+        while count_of(client, field) != count {
+            thread::sleep(Duration::from_millis(20));
+        }
+        start.elapsed()
+    };
+    let received = wait_until(&mut reader, "unread", QUEUED as u64);
+    let receipted = wait_until(&mut writer, "undelivered", 0);
+    let bytes = pair.network.traffic(0).0 - traffic;
+    let processor = [processor_time(at_alice.id()) - before, processor_time(at_bob.id()) - at_start].map(per_message);
+    println!("{QUEUED} messages over TCP, link up to the last received: {received:.2?}, {:.0}/s", rate(received));
+    println!("{QUEUED} messages over TCP, link up to the last receipt: {receipted:.2?}, {:.0}/s", rate(receipted));
+    println!(
+        "a message: {} bytes on the wire, {:.3} ms of processor at its writer, {:.3} ms at its reader",
+        bytes / QUEUED as u64,
+        processor[0],
+        processor[1]
+    );
+    println!("resident after it: writer {} kB, reader {} kB", resident(&at_alice), resident(&at_bob));
+    let texts = lab::incoming(&pair.bob.json(&["messages", "alice"]));
+    assert!(texts.len() == QUEUED && texts.is_sorted(), "a message is lost, came twice or out of order");
+}
+
+/// The contact's unread messages at the reader, or all undelivered ones at the writer.
+fn count_of(client: &mut Client, field: &str) -> u64 {
+    match field {
+        "unread" => client.call("contact", json!({ "contact": "alice" })),
+        _ => client.call("status", json!({})),
+    }
+    .unwrap()[field]
+        .as_u64()
+        .unwrap()
+}
+
+fn per_message(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0 / QUEUED as f64
+}
+
+fn idle() {
+    let pair = Pair::new();
+    let (at_alice, at_bob, ..) = pair.start();
+    introduce(&pair.alice, &pair.bob);
+    pair.alice.ok(&["send", "bob", "hello", "--wait", "60"]);
+    thread::sleep(SETTLE);
+    let (traffic, before) = (pair.network.traffic(0), [&at_alice, &at_bob].map(|daemon| processor_time(daemon.id())));
+    thread::sleep(MEASURE);
+    let (later, after) = (pair.network.traffic(0), [&at_alice, &at_bob].map(|daemon| processor_time(daemon.id())));
+    let minutes = MEASURE.as_secs_f64() / 60.0;
+    let processor = [after[0] - before[0], after[1] - before[1]].map(|time| time.div_f64(minutes));
+    let (bytes, packets) = ((later.0 - traffic.0) as f64 / minutes, (later.1 - traffic.1) as f64 / minutes);
+    println!("idle, a minute: {bytes:.0} bytes in {packets:.1} packets on the wire, processor {processor:.1?}");
+    println!("idle, resident: {} kB and {} kB", resident(&at_alice), resident(&at_bob));
+}
+
+/// `VmRSS`, kB.
+fn resident(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

@@ -1,0 +1,201 @@
+//! Daemons on the nodes of a [`Network`], and clients of their sockets. Unix sockets don't care for network namespaces, so that only the
+//! daemons run on the nodes. Included by `#[path]` beside `common` and `netns`.
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a part for each test binary; it fails by panic and measures time"
+)]
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufRead, BufReader, ErrorKind, Write},
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    common::{Daemon, Home, PATIENCE, PROGRAM},
+    netns::{INTERFACE, Network},
+};
+
+/// Starts this home's daemon on a node and waits until it is ready.
+pub(crate) fn daemon_on(network: &Network, node: usize, home: &Home, arguments: &[&str]) -> Daemon {
+    let mut command = network.command(node, PROGRAM);
+    command.env_remove("HEDGEROW_LOG");
+    home.daemon_by(command, arguments)
+}
+
+/// Makes two people contacts by a link; each is then called by its own name.
+pub(crate) fn introduce(alice: &Home, bob: &Home) {
+    let link = alice.json(&["invite"])["link"].as_str().unwrap().to_owned();
+    let added = bob.json(&["contact", "add", &link, "--wait", "60"]);
+    assert_eq!(added["state"], "established");
+}
+
+/// Waits out duplicate address detection: only then can a node's IPv6 addresses send.
+pub(crate) fn wait_for_v6(network: &Network, node: usize) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let output = network.command(node, "ip").args(["-6", "address", "show", "dev", INTERFACE, "-tentative"]).output().unwrap();
+        if String::from_utf8_lossy(&output.stdout).contains("fe80") {
+            return;
+        }
+        assert!(Instant::now() < end, "no usable IPv6 address");
+        std::thread::sleep(Duration::from_millis(20)); // the kernel tells nobody
+    }
+}
+
+/// The texts of a list of messages that the other side wrote.
+pub(crate) fn incoming(messages: &Value) -> Vec<String> {
+    let incoming = messages.as_array().unwrap().iter().filter(|message| message["outgoing"] == false);
+    incoming.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The daemon went away.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+/// A subscribed client of a daemon's socket.
+pub(crate) struct Client {
+    reader: BufReader<UnixStream>,
+    events: VecDeque<Value>,
+    last_id: u64,
+}
+
+impl Client {
+    /// Connects and subscribes; the daemon must be there.
+    pub(crate) fn subscribe(home: &Home) -> Self {
+        let mut client = Self::connect(home).expect("the daemon listens");
+        client.call("subscribe", json!({})).expect("the daemon answers");
+        client
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] if nobody listens.
+    pub(crate) fn connect(home: &Home) -> Result<Self, Gone> {
+        let stream = UnixStream::connect(home.path().join("socket")).map_err(|_| Gone)?;
+        Ok(Self { reader: BufReader::new(stream), events: VecDeque::new(), last_id: 0 })
+    }
+
+    /// Sends a request and does not wait for its answer, which must be taken by [`answer`](Self::answer).
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`].
+    pub(crate) fn begin(&mut self, method: &str, params: Value) -> Result<u64, Gone> {
+        self.last_id += 1;
+        let line = json!({ "jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params }).to_string() + "\n";
+        self.reader.get_mut().write_all(line.as_bytes()).map_err(|_| Gone)?;
+        Ok(self.last_id)
+    }
+
+    /// Waits for the next answer, whichever request it is to.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`].
+    pub(crate) fn answer(&mut self) -> Result<Value, Gone> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut line = self.read(end)?.expect("no answer in time");
+            if line["method"] != "event" {
+                assert!(line.get("error").is_none(), "{line}");
+                return Ok(line["result"].take());
+            }
+            self.events.push_back(line["params"].take());
+        }
+    }
+
+    /// Calls a method, which must succeed.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`].
+    pub(crate) fn call(&mut self, method: &str, params: Value) -> Result<Value, Gone> {
+        self.begin(method, params)?;
+        self.answer()
+    }
+
+    /// Sends a message and gives its id.
+    pub(crate) fn send(&mut self, contact: &str, text: &str) -> String {
+        let sent = self.call("send", json!({ "contact": contact, "text": text })).unwrap();
+        sent["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`].
+    pub(crate) fn event(&mut self) -> Result<Value, Gone> {
+        if let Some(event) = self.events.pop_front() {
+            return Ok(event);
+        }
+        let mut line = self.read(Instant::now() + PATIENCE)?.expect("no event in time");
+        assert_eq!(line["method"], "event", "{line}");
+        Ok(line["params"].take())
+    }
+
+    /// The next event of a kind; others are dropped.
+    pub(crate) fn event_of(&mut self, kind: &str) -> Value {
+        loop {
+            let event = self.event().unwrap();
+            if event["event"] == kind {
+                return event;
+            }
+        }
+    }
+
+    /// Waits until there is a link to somebody.
+    pub(crate) fn wait_for_link(&mut self) {
+        let status = self.call("status", json!({})).unwrap();
+        if status["neighbours"].as_array().unwrap().is_empty() {
+            self.event_of("link_up");
+        }
+    }
+
+    /// Waits until everything written to `contact` is delivered, and gives the states that each message was seen in, in order.
+    pub(crate) fn wait_until_delivered(&mut self, contact: &str) -> BTreeMap<String, Vec<String>> {
+        let mut states: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let messages = self.call("messages", json!({ "contact": contact })).unwrap();
+        for message in messages.as_array().unwrap().iter().filter(|message| message["outgoing"] == true) {
+            states.entry(message["id"].as_str().unwrap().to_owned()).or_default().push(message["state"].as_str().unwrap().to_owned());
+        }
+        let is_delivered = |seen: &Vec<String>| seen.iter().any(|state| matches!(state.as_str(), "delivered" | "read"));
+        while !states.values().all(is_delivered) {
+            let event = self.event_of("message");
+            let Some(seen) = event["id"].as_str().and_then(|id| states.get_mut(id)) else { continue };
+            let state = event["state"].as_str().unwrap();
+            if seen.last().is_none_or(|last| last != state) {
+                seen.push(state.to_owned());
+            }
+        }
+        states
+    }
+
+    /// The next line; `None` if it does not come before `end`.
+    fn read(&mut self, end: Instant) -> Result<Option<Value>, Gone> {
+        let mut line = String::new();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.reader.get_ref().set_read_timeout(Some(left)).unwrap();
+            match self.reader.read_line(&mut line) {
+                Ok(_) if line.ends_with('\n') => return Ok(Some(serde_json::from_str(&line).unwrap())),
+                Ok(_) => return Err(Gone),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return Err(Gone),
+            }
+        }
+    }
+}
