@@ -203,7 +203,10 @@ impl LinkState {
 
     /// Offers again what was refused so long ago that time may have come or room been made.
     pub(super) fn offer_refused(&mut self, now: Instant) {
-        while let Some((_, id)) = self.refused_lately.pop_front_if(|(at, _)| now.since(*at) >= OFFER_AGAIN_AFTER) {
+        while let Some(&(at, id)) = self.refused_lately.front()
+            && now.since(at) >= OFFER_AGAIN_AFTER
+        {
+            self.refused_lately.pop_front();
             self.known.remove(&id);
             self.offer(id);
             if self.refused_lately.is_empty() {
