@@ -1,5 +1,5 @@
 //! The rules of ARCHITECTURE.md that a compiler doesn't check: which package may use which, what the engine may touch, who reads the
-//! clock, under which licences the packages stand.
+//! clock, under which licences the packages stand, whether links between documents lead somewhere.
 //!
 //! Each check is a pure function over text, so that the tests at the end can show that it finds what it is for. Nothing here reaches a
 //! network: whoever could build this test has every package that `cargo` is asked about.
@@ -161,6 +161,15 @@ fn every_crate_root_forbids_unsafe_code() {
     for root in roots {
         assert!(forbids_unsafe(&fs::read_to_string(root).unwrap()), "{root} doesn't open with #![forbid(unsafe_code)]");
     }
+}
+
+#[test]
+fn relative_links_between_documents_lead_to_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = documents(root);
+    assert!(documents.len() >= 10, "only {} documents were found", documents.len());
+    let dead: Vec<String> = documents.iter().flat_map(|path| dead_links(path, &fs::read_to_string(path).unwrap())).collect();
+    assert_eq!(dead, Vec::<String>::new());
 }
 
 // The checks.
@@ -388,7 +397,23 @@ fn forbids_unsafe(source: &str) -> bool {
     code.next() == Some("#![forbid(unsafe_code)]")
 }
 
+/// The relative links in the Markdown of `path` that lead to no file; what stands behind `#` is left out.
+fn dead_links(path: &Path, markdown: &str) -> Vec<String> {
+    let folder = path.parent().unwrap_or(path);
+    let targets = markdown.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    let relative = targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"));
+    let files = relative.map(|target| target.split('#').next().unwrap_or_default()).filter(|file| !file.is_empty());
+    files.filter(|file| !folder.join(file).exists()).map(|file| format!("{}: {file}", path.display())).collect()
+}
+
 // Reading the tree.
+
+/// The Markdown files at the root of the repository and below `docs`.
+fn documents(root: &Path) -> Vec<PathBuf> {
+    let folders = ["", "docs", "docs/design"].map(|folder| root.join(folder));
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "md")).collect()
+}
 
 /// Every Rust file that ships, with its path from the root of the repository: no tests, benchmarks or examples.
 fn sources() -> Vec<(String, String)> {
@@ -558,6 +583,14 @@ mod checks {
         assert_eq!(test_modules("sync/src/session/mod.rs", source), ["sync/src/session/tests", "sync/src/session/vectors"]);
         assert_eq!(test_modules("sync/src/wire/item.rs", "#[cfg(test)]\nmod tests;\n"), ["sync/src/wire/item/tests"]);
         assert_eq!(test_modules("sync/src/lib.rs", "mod tests;\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_found() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/page.md");
+        let found = |text: &str| dead_links(&page, text).len();
+        assert_eq!(found("[a](none.md) [b](../docs/none.md#part) [c](api.md)"), 2);
+        assert_eq!(found("[a](../README.md) [b](design) [c](api.md#form) [d](#here) [e](https://example.org/x.md) (none.md)"), 0);
     }
 
     #[test]

@@ -170,25 +170,3 @@ fn a_new_beacon_is_found_the_old_one_lapses_without_goodbye_and_the_link_lives_o
     let more = b.find(&[" up ", "down"], Duration::from_secs(3));
     assert!(more.is_none(), "the link did not live on alone: {more:?}");
 }
-
-/// The figures of an idle pair, with bounds. mDNS renews its records every 96 s (80 % of their 2 min), and asks for neighbours after 1, 3,
-/// 7, 15, … s, so that beside one renewal no such question falls into the time measured.
-#[test]
-#[ignore = "needs root and network namespaces"]
-fn an_idle_pair_costs_next_to_nothing() {
-    const SETTLE: Duration = Duration::from_secs(135);
-    const MEASURE: Duration = Duration::from_secs(96);
-    let network = Network::new(2, true);
-    let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
-    a.wait_for(" up ", PATIENCE);
-    b.wait_for(" up ", PATIENCE);
-    std::thread::sleep(SETTLE);
-    let (traffic, processor) = (network.traffic(0), a.processor_time());
-    std::thread::sleep(MEASURE);
-    let (later, processor) = (network.traffic(0), a.processor_time() - processor);
-    let minutes = MEASURE.as_secs_f64() / 60.0;
-    let (bytes, packets) = ((later.0 - traffic.0) as f64 / minutes, (later.1 - traffic.1) as f64 / minutes);
-    let processor = processor.div_f64(minutes);
-    println!("idle pair, a minute: {bytes:.0} bytes in {packets:.0} packets on the wire, {processor:?} of processor time a node");
-    assert!(bytes <= 2_048.0 && processor <= Duration::from_millis(50));
-}
