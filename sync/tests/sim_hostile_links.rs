@@ -290,7 +290,7 @@ fn sim_an_idle_link_costs_one_ping_and_one_pong() {
     two.sim.run_for(10 * common::MINUTE);
     let heard = heard.borrow();
     let pings: Vec<_> = heard.iter().filter(|(_, record)| record[0] == 0x0d).collect();
-    assert!((25..=31).contains(&pings.len()), "{}", pings.len());
+    assert!((20..=25).contains(&pings.len()), "{}", pings.len());
     assert!(heard.len() <= 2 * pings.len() + 2, "{}", heard.len());
 }
 
@@ -333,4 +333,26 @@ fn sim_strangers_who_dialled_are_few() {
     two.sim.mend(two.wire);
     two.sim.run_for(SECOND);
     assert!(common::in_reach(&mut two.sim, two.ann, "ben"));
+}
+
+#[test]
+fn sim_what_was_refused_for_lack_of_room_is_offered_again_within_a_long_session() {
+    const OFFER: u8 = 0x02;
+    let mut two = Two::contacts(seed());
+    two.sim.run_for(common::MINUTE);
+    two.sim.possess(two.ben);
+    two.write(two.ann, 4);
+    two.sim.run_for(SECOND);
+    two.sim.refuse_all(two.wire, two.ben);
+    let link = two.sim.link_of(two.wire, two.ann);
+    two.sim.take_records(two.ben);
+    let mut offers = Vec::new();
+    for _ in 0..70 * 4 {
+        two.sim.send_raw(two.wire, two.ben, &[0x0d]);
+        two.sim.run_for(15 * SECOND);
+        offers.push(of_kind(&two.sim.take_records(two.ben), OFFER).len());
+    }
+    assert_eq!(two.sim.link_of(two.wire, two.ann), link, "one session");
+    assert_eq!(offers[..59 * 4].iter().sum::<usize>(), 0, "not within an hour");
+    assert_eq!(offers.iter().sum::<usize>(), 1);
 }

@@ -49,7 +49,7 @@ pub(crate) const MAX_WINDOW: usize = 1_048_576;
 /// What may be tuned.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Silence after which PING is sent by the side that dialled; the other waits a tenth longer. Default 20 s (docs/protocol.md, section 4).
+    /// Silence after which PING is sent by the side that dialled; the other waits a tenth longer. Default 25 s (docs/protocol.md, section 4).
     pub ping_after: Duration,
     /// Silence after PING after which a link is closed. Default 10 s.
     pub pong_within: Duration,
@@ -81,7 +81,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            ping_after: Duration::from_secs(20),
+            ping_after: Duration::from_secs(25),
             pong_within: Duration::from_secs(10),
             recognise_within: Duration::from_secs(10),
             replace_after: Duration::from_secs(5),

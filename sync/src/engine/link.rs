@@ -19,6 +19,9 @@ use crate::{
     wire::record::{Hello, Refusal},
 };
 
+/// How long a bundle counts as known that was refused for its time or for lack of room (policy).
+const OFFER_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+
 /// Who is at the other end, as far as it has been proven.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Peer {
@@ -120,6 +123,8 @@ pub(super) struct LinkState {
     pub(super) fence: u64,
     pub(super) pings: u64,
     pub(super) pongs: u64,
+    /// What the peer refused for now, and when: offered again after a while.
+    pub(super) refused_lately: VecDeque<(Instant, BundleId)>,
     /// The lowest arrival sequence that the peer refused for now: no MARK goes past it, so that the next session tries again.
     pub(super) refused_from: Option<u64>,
     /// The arrival sequence of the last MARK.
@@ -170,6 +175,7 @@ impl LinkState {
             fence: 0,
             pings: 0,
             pongs: 0,
+            refused_lately: VecDeque::new(),
             refused_from: None,
             marked: 0,
             next_mark: now,
@@ -192,6 +198,20 @@ impl LinkState {
     pub(super) fn offer(&mut self, id: BundleId) {
         if !self.known.contains(&id) && !self.queued.contains(&id) && self.in_backlog.insert(id) {
             self.backlog.push_back(id);
+        }
+    }
+
+    /// Offers again what was refused so long ago that time may have come or room been made.
+    pub(super) fn offer_refused(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.refused_lately.front()
+            && now.since(at) >= OFFER_AGAIN_AFTER
+        {
+            self.refused_lately.pop_front();
+            self.known.remove(&id);
+            self.offer(id);
+            if self.refused_lately.is_empty() {
+                self.refused_from = None;
+            }
         }
     }
 

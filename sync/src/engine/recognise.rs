@@ -373,6 +373,7 @@ impl Engine {
             }
             return;
         }
+        state.offer_refused(now.mono);
         let ping_after = state.ping_after(&self.config);
         let silence = now.mono.since(state.last_heard);
         let next = match state.ping_sent {

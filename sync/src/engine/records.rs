@@ -68,7 +68,7 @@ impl Engine {
             Record::Want(ids) => self.handle_want(link, &ids),
             Record::Bundle { age, copies: _, bytes } => self.handle_bundle(now, link, age, bytes)?,
             Record::Stored(ids) => self.handle_stored(link, &ids)?,
-            Record::Refused(refusals) => self.handle_refused(link, &refusals)?,
+            Record::Refused(refusals) => self.handle_refused(now, link, &refusals)?,
             Record::Ack(secrets) => self.handle_acks(now, &secrets)?,
             Record::Ranges(body) => self.handle_ranges(now, link, &body)?,
             Record::Cursor { own_epoch, epoch, sequence } => {

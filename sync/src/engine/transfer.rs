@@ -364,7 +364,7 @@ impl Engine {
         })
     }
 
-    pub(super) fn handle_refused(&mut self, link: LinkId, refusals: &[(ShortId, Refusal)]) -> Result<(), Fault> {
+    pub(super) fn handle_refused(&mut self, now: Now, link: LinkId, refusals: &[(ShortId, Refusal)]) -> Result<(), Fault> {
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         for (short, refusal) in refusals {
             // Either a bundle we sent, or one we asked for.
@@ -372,6 +372,9 @@ impl Engine {
                 Some(sent) if *refusal != Refusal::Unwanted => {
                     let sequence = self.holdings.row(&sent.id).map(|row| row.sequence);
                     state.refused_from = [state.refused_from, sequence].into_iter().flatten().min();
+                    if matches!(refusal, Refusal::Time | Refusal::Room) {
+                        state.refused_lately.push_back((now.mono, sent.id));
+                    }
                 }
                 Some(_) => {}
                 None if state.asked.remove(short) => {}
