@@ -27,7 +27,9 @@ struct Scene {
 impl Scene {
     /// Two contacts on a good wire.
     fn new(seed: u64) -> Self {
-        let mut sim = Sim::new(std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed));
+        let seed = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
+        println!("SIM_SEED={seed}");
+        let mut sim = Sim::new(seed);
         let ((ann, ann_store), (ben, ben_store)) = (sim.node("ann"), sim.node("ben"));
         sim.introduce(ann, ben);
         let wire = sim.connect(ann, ben, Faults::NONE);

@@ -242,7 +242,7 @@ pub struct GoneRow {
     pub expiry: Hour,
     /// Its tag, so that it is wanted again once expected.
     pub tag: Tag,
-    /// Its commitment, so that acks can be checked.
+    /// Its commitment. Acks are checked against bundles held only, as nobody else's are kept; a carrier that dropped one will need it.
     pub commitment: Commitment,
     /// Why.
     pub reason: GoneReason,
