@@ -218,6 +218,35 @@ pub struct Status {
     pub clock: Clock,
 }
 
+/// Whom a node gives mail to carry, and for whom it carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Strangers may carry for us, and we for them.
+    #[default]
+    Mesh,
+    /// Only contacts: towards strangers the node looks like one that holds nothing.
+    Contacts,
+}
+
+/// What a node gives to carry for others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RelaySettings {
+    /// Whether it carries for others at all. If not, it hands mail only to its reader.
+    pub on: bool,
+    /// How much space bundles of others may take, bytes.
+    pub bytes: u64,
+    /// Whether it also carries over links that cost money.
+    pub metered: bool,
+}
+
+impl Default for RelaySettings {
+    /// On, 256 MiB (guess), not over metered links.
+    fn default() -> Self {
+        Self { on: true, bytes: 256 << 20, metered: false }
+    }
+}
+
 /// What the node knows of the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Clock {

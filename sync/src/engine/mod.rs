@@ -28,6 +28,7 @@ mod housekeeping;
 mod limits;
 mod link;
 mod pair;
+mod policy;
 mod profile;
 mod recognise;
 mod records;
@@ -48,6 +49,7 @@ use self::{
     limits::Mail,
     link::LinkState,
     pair::{Contact, Exchange, Pair},
+    policy::Policy,
     profile::Profile,
 };
 pub use self::{
@@ -131,6 +133,7 @@ pub struct Engine {
     timers: BTreeSet<(Instant, Timer)>,
 
     profile: Profile,
+    policy: Policy,
     clock: MeshTime,
     beacons: BTreeMap<TransportKind, BeaconId>,
     links: BTreeMap<LinkId, LinkState>,
@@ -179,6 +182,7 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         store.rollback()?;
         let profile = Profile::load(store.as_ref())?;
+        let policy = Policy::load(store.as_ref())?;
         let mut holdings = Holdings::load(store.as_ref(), config.gone_ids)?;
         let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
         let acks: BTreeMap<_, _> = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
@@ -191,6 +195,7 @@ impl Engine {
             outputs: VecDeque::new(),
             timers: BTreeSet::from([(now.mono, Timer::Tick), (now.mono, Timer::Acks)]),
             profile,
+            policy,
             beacons: BTreeMap::new(),
             links: BTreeMap::new(),
             turn: 0,

@@ -79,6 +79,8 @@ pub enum Setting {
     Clock,
     /// Present once the profile was restored from a backup, so that ratchets may lie behind what was sent since.
     Restored,
+    /// Mode, visibility and relay settings; the engine encodes them.
+    Policy,
 }
 
 /// A contact, without its keys.

@@ -66,6 +66,7 @@ pub(super) fn setting_code(setting: Setting) -> i64 {
         Setting::Epoch => 3,
         Setting::Clock => 4,
         Setting::Restored => 5,
+        Setting::Policy => 6,
     }
 }
 
