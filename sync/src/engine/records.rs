@@ -67,7 +67,7 @@ impl Engine {
             Record::Pick { batch, wanted } => self.handle_pick(link, batch, &wanted)?,
             Record::Want(ids) => self.handle_want(link, &ids),
             Record::Bundle { age, copies: _, bytes } => self.handle_bundle(now, link, age, bytes)?,
-            Record::Stored(ids) => self.handle_stored(link, &ids)?,
+            Record::Stored(ids) => self.handle_stored(now, link, &ids)?,
             Record::Refused(refusals) => self.handle_refused(now, link, &refusals)?,
             Record::Ack(secrets) => self.handle_acks(now, &secrets)?,
             Record::Ranges(body) => self.handle_ranges(now, link, &body)?,

@@ -18,7 +18,7 @@ use crate::{
     id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, Reconciler, SessionView, cut_hour},
     session::Role,
-    store::{Cursor, GoneReason, Origin, StoreError},
+    store::{Cursor, GoneReason, LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
     wire::{
@@ -336,31 +336,33 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn handle_stored(&mut self, link: LinkId, ids: &[ShortId]) -> Result<(), Fault> {
+    pub(super) fn handle_stored(&mut self, now: Now, link: LinkId, ids: &[ShortId]) -> Result<(), Fault> {
         for short in ids {
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             let sent = state.answered(short).ok_or(Breach)?;
-            let by_contact = state.peer.contact().is_some();
             self.watch_receipt(link, &sent.id);
-            self.note_handed(&sent.id, by_contact)?;
+            self.note_handed(now, link, &sent.id)?;
         }
         self.busy_links.insert(link);
         Ok(())
     }
 
-    /// A device says that it holds a bundle of ours.
-    fn note_handed(&mut self, id: &BundleId, by_contact: bool) -> Result<(), StoreError> {
+    /// The device at the other end of a link says that it holds a bundle of ours.
+    fn note_handed(&mut self, now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
+        let Some((to, transport)) = self.links.get(&link).map(|state| (state.peer.contact(), state.properties.kind)) else { return Ok(()) };
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
         let Some(message) = message else { return Ok(()) };
         self.change_message(contact, true, message, |row| {
             row.state = row.state.max(MessageState::Carried);
-            if by_contact {
-                row.handed_contacts = row.handed_contacts.saturating_add(1);
-            } else {
-                row.handed_strangers = row.handed_strangers.saturating_add(1);
+            match to {
+                // What it is handed again, sealed anew or not, it holds once.
+                Some(to) if row.log.was_handed_to(to) => {}
+                Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
+                None => row.handed_strangers = row.handed_strangers.saturating_add(1),
             }
+            row.log.push(now.wall, LogEvent::Handed { to, transport });
         })
     }
 
