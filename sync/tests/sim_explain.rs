@@ -6,7 +6,7 @@ mod common;
 use common::{DAY, HOUR, MINUTE, SECOND, Two, invite, seed};
 use hedgerow_sync::{
     id::MessageId,
-    sim::{Faults, NodeId, START_MILLIS, Sim},
+    sim::{Faults, NodeId, START_MILLIS, Sim, WireId},
     store::{LogEvent, Store},
     time::UnixMillis,
     view::{Answer, Command, CommandError, Explanation, HelpCode, Holder, MessageState, NeighbourCount, WaitCode, What},
@@ -186,6 +186,88 @@ fn sim_a_reader_without_room_is_said_to_have_refused() {
     two.sim.refuse_all(two.wire, two.ben);
     two.sim.run_for(SECOND);
     assert_eq!(code(&explain(&mut two.sim, two.ann, id)), Some(WaitCode::Refused));
+}
+
+/// The type of a record that carries a bundle (docs/protocol.md, section 4).
+const BUNDLE: u8 = 5;
+
+/// Ann and Ben, contacts that are apart, and a stranger who is linked with Ann.
+fn with_a_carrier() -> (Two, NodeId, WireId) {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    let (cam, _) = two.sim.node("cam");
+    let wire = two.sim.connect(two.ann, cam, Faults::NONE);
+    two.sim.run_for(10 * SECOND);
+    (two, cam, wire)
+}
+
+#[test]
+fn sim_what_a_stranger_carries_is_told_as_its_claim_until_the_receipt_comes() {
+    let (mut two, cam, to_ann) = with_a_carrier();
+    let id = two.sim.send(two.ann, "ben", "by another hand");
+    two.sim.run_for(10 * SECOND);
+    let carried = explain(&mut two.sim, two.ann, id);
+    assert_eq!(log(&carried), ["written", "sealed", "handed to stranger"]);
+    let What::Handed { transport, contact, name, .. } = &carried.log[2].what else { panic!("{:?}", carried.log) };
+    assert_eq!((*transport, contact, name), ("memory", &None, &None));
+    assert_eq!((carried.message.state, code(&carried)), (MessageState::Carried, Some(WaitCode::Carried)));
+    assert_eq!(carried.words, "carried: a stranger says that it holds it");
+    assert_eq!(carried.neighbours, NeighbourCount { contacts: 0, strangers: 1 });
+    assert_eq!(helps(&carried), [HelpCode::MeetReader, HelpCode::CarriersKeep, HelpCode::MeetOthers]);
+    assert!(carried.helps[1].text.ends_with("another 14 d") || carried.helps[1].text.ends_with("another 13 d"), "{:?}", carried.helps);
+
+    two.sim.cut(to_ann);
+    let to_ben = two.sim.connect(cam, two.ben, Faults::NONE);
+    two.sim.run_for(20 * MINUTE);
+    assert_eq!(log(&explain(&mut two.sim, two.ben, id)), ["received"]);
+    assert_eq!(code(&explain(&mut two.sim, two.ann, id)), Some(WaitCode::Carried), "nobody has told Ann yet");
+    two.sim.cut(to_ben);
+    two.sim.mend(to_ann);
+    two.sim.run_for(MINUTE);
+    let delivered = explain(&mut two.sim, two.ann, id);
+    assert_eq!(log(&delivered), ["written", "sealed", "handed to stranger", "receipt"]);
+    assert_eq!((delivered.message.state, code(&delivered), delivered.log_omitted), (MessageState::Delivered, None, 0));
+}
+
+#[test]
+fn sim_the_proof_that_a_carrier_brings_is_a_receipt() {
+    let (mut two, cam, to_ann) = with_a_carrier();
+    let id = two.sim.send(two.ann, "ben", "proven");
+    two.sim.run_for(10 * SECOND);
+    two.sim.cut(to_ann);
+    two.sim.connect(cam, two.ben, Faults::NONE);
+    two.sim.run_for(5 * HOUR);
+    two.sim.on_transmit(move |node, _, record| !(node == cam && record[0] == BUNDLE));
+    two.sim.mend(to_ann);
+    two.sim.run_for(MINUTE);
+    let proven = explain(&mut two.sim, two.ann, id);
+    assert_eq!(log(&proven), ["written", "sealed", "handed to stranger", "receipt"]);
+    assert_eq!((proven.message.state, proven.helps), (MessageState::Delivered, vec![]));
+}
+
+#[test]
+fn sim_what_is_held_back_says_for_how_long_and_then_that_it_is_offered() {
+    let (mut two, _, _) = with_a_carrier();
+    let ann = two.ann;
+    two.sim.on_transmit(move |node, _, record| !(node == ann && record[0] == BUNDLE));
+    let id = two.sim.send(ann, "ben", "not yet for all");
+    let waiting = explain(&mut two.sim, ann, id);
+    assert_eq!((code(&waiting), helps(&waiting)), (Some(WaitCode::HeldBack), vec![HelpCode::MeetReader]));
+    two.sim.run_for(6 * MINUTE);
+    assert_eq!(code(&explain(&mut two.sim, ann, id)), Some(WaitCode::HandingOver));
+}
+
+#[test]
+fn sim_a_neighbour_that_carries_nothing_is_no_taker() {
+    let mut two = Two::contacts(seed());
+    two.sim.cut(two.wire);
+    let quiet = two.sim.stranger("quiet");
+    two.sim.connect(two.ann, quiet, Faults::NONE);
+    two.sim.run_for(SECOND);
+    let id = two.sim.send(two.ann, "ben", "for whom?");
+    let waiting = explain(&mut two.sim, two.ann, id);
+    assert_eq!((code(&waiting), waiting.neighbours.strangers), (Some(WaitCode::NoTaker), 1));
+    assert_eq!(helps(&waiting), [HelpCode::MeetReader, HelpCode::MeetOthers]);
 }
 
 #[test]

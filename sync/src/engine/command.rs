@@ -283,7 +283,7 @@ impl Engine {
                 Some("waits until this contact has answered: the profile was restored")
             }
             MessageState::Queued if row.outgoing && row.number.is_none() => Some("waits until earlier messages are confirmed"),
-            MessageState::Queued if row.outgoing => Some("waits for a link to this contact"),
+            MessageState::Queued if row.outgoing => Some("waits for a device that takes it"),
             MessageState::Expired => Some("no receipt came before its time ran out"),
             _ => None,
         };

@@ -11,13 +11,12 @@ use super::{
     Engine,
     conversation::{MESSAGE_LIFETIME, RESERVED_FOR_RECEIPTS},
     exchange::shown_name,
-    holdings::Known,
     link::{LinkState, Peer},
-    routing::shows,
+    routing::Scope,
 };
 use crate::{
     id::{BundleId, ContactId, MessageId},
-    store::{ContactRow, GoneReason, LogEntry, LogEvent, MessageRow, StoreError},
+    store::{ContactRow, LogEntry, LogEvent, MessageRow, StoreError},
     time::{Hour, Now, UnixMillis},
     view::{
         CommandError, ContactState, Explanation, Happening, Help, HelpCode, Holder, MessageState, Mode, NeighbourCount, Reader,
@@ -151,7 +150,7 @@ impl Engine {
         if row.number.is_none() {
             return self.why_unsealed(now, row, &name);
         }
-        self.why_sealed(row, &name)
+        self.why_sealed(now, row, &name)
     }
 
     fn why_unsealed(&self, now: Now, row: &MessageRow, name: &str) -> Waits {
@@ -167,16 +166,13 @@ impl Engine {
         Waits { code, text }
     }
 
-    fn why_sealed(&self, row: &MessageRow, name: &str) -> Waits {
+    fn why_sealed(&self, now: Now, row: &MessageRow, name: &str) -> Waits {
         let bundle = self.open_bundle_of(row);
-        let acknowledged = bundle.is_some_and(|id| self.holdings.known(&id) == Some(Known::Gone(GoneReason::Acknowledged)));
         let refused = |link: &LinkState| bundle.is_some_and(|id| link.refused_lately.iter().any(|(_, refused)| *refused == id));
         let to_reader = self.open_links().find(|link| link.peer == Peer::Contact(row.contact));
         let held = bundle.and_then(|id| self.holdings.row(&id));
-        let taker = |link: &LinkState| held.is_some_and(|row| shows(link.peer, row));
-        let (code, text) = if acknowledged {
-            (WaitCode::Acknowledged, format!("a carrier has proven that {name} opened it; the receipt itself is still on its way"))
-        } else if reader_holds(row) {
+        let mut takers = self.open_links().filter(|link| link.scope == Scope::Everything).peekable();
+        let (code, text) = if reader_holds(row) {
             (WaitCode::ReceiptAwaited, format!("the device of {name} has stored it; its receipt is still on its way"))
         } else if held.is_none() && row.state == MessageState::Queued {
             (WaitCode::BundleLost, format!("its bundle is lost here: it is sealed anew once {name} misses it"))
@@ -191,10 +187,22 @@ impl Engine {
             (WaitCode::Carried, format!("waits until one of those who carry it meets {name}, and for the receipt"))
         } else if self.open_links().next().is_none() {
             (WaitCode::NoLink, "no device is in reach".into())
-        } else if !self.open_links().any(taker) {
-            (WaitCode::NoTaker, format!("none of the devices in reach takes it for {name}"))
+        } else if held.is_some_and(|held| held.created == Hour::UNKNOWN) {
+            let text = format!("this device did not know the time as it was sealed, so it goes only straight to {name}");
+            (WaitCode::ClockUnknown, text)
+        } else if takers.peek().is_none() {
+            (WaitCode::NoTaker, format!("none of the devices in reach carries it for {name}"))
+        } else if let Some(span) = bundle.and_then(|id| self.held_back_for(now, &id)) {
+            let span = span_in_words(span);
+            let text = format!("it goes to one other device first and to all others in {span}, so that nobody sees who wrote it");
+            (WaitCode::HeldBack, text)
+        } else if takers.all(refused) {
+            (
+                WaitCode::Refused,
+                "the devices in reach have no room for it or another idea of the time; it is offered again every hour".into(),
+            )
         } else {
-            (WaitCode::HandingOver, "it is on its way to others in reach".into())
+            (WaitCode::HandingOver, "it is offered to others in reach".into())
         };
         Waits { code, text }
     }
@@ -220,10 +228,10 @@ impl Engine {
             _ => {}
         }
         let established = self.contacts.get(&row.contact).is_some_and(|contact| contact.row.state == ContactState::Established);
-        if established && !self.is_in_reach(row.contact) && waits != WaitCode::Acknowledged {
+        if established && !self.is_in_reach(row.contact) {
             helps.push(self.help_meet_reader(now, row.contact));
         }
-        if row.state == MessageState::Carried && waits != WaitCode::Acknowledged {
+        if row.state == MessageState::Carried {
             helps.extend(self.help_carriers(now, row));
         }
         if matches!(waits, WaitCode::NoLink | WaitCode::NoTaker | WaitCode::Carried) {
@@ -384,5 +392,67 @@ fn ago(now: UnixMillis, at: UnixMillis) -> String {
     match now.0.checked_sub(at.0) {
         Some(millis) => format!("{} ago", span_in_words(Duration::from_millis(millis))),
         None => "by a clock that has been set back since".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::{
+        crypto::identity::Name,
+        engine::{EngineConfig, create_profile},
+        store::memory::MemoryStore,
+        time::Instant,
+        view::RelaySettings,
+    };
+
+    fn engine() -> Engine {
+        let mut store = Box::new(MemoryStore::new());
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        create_profile(store.as_mut(), &Name::new("carol").unwrap(), &mut rng).unwrap();
+        let now = Now { mono: Instant::ZERO, wall: UnixMillis(1_795_327_200_000) };
+        Engine::open(EngineConfig::default(), store, Box::new(rng), 1, now).unwrap()
+    }
+
+    #[test]
+    fn who_may_carry_decides_what_would_help() {
+        let mut engine = engine();
+        let mut code = |mode, on| {
+            engine.policy.mode = mode;
+            engine.policy.relay = RelaySettings { on, ..RelaySettings::default() };
+            engine.help_meet_others().code
+        };
+        assert_eq!(code(Mode::Mesh, true), HelpCode::MeetOthers);
+        assert_eq!(code(Mode::Contacts, true), HelpCode::ModeMesh);
+        assert_eq!(code(Mode::Mesh, false), HelpCode::RelayOn);
+        assert_eq!(code(Mode::Contacts, false), HelpCode::RelayOn);
+    }
+
+    #[test]
+    fn strangers_are_told_apart_from_contacts_and_by_what_they_say() {
+        let row = |handed_contacts, handed_strangers| MessageRow {
+            contact: ContactId(1),
+            outgoing: true,
+            id: MessageId([1; 16]),
+            order: 1,
+            text: "x".into(),
+            sent: UnixMillis(0),
+            stored: UnixMillis(0),
+            state: MessageState::Carried,
+            urgent: false,
+            number: Some(1),
+            expires: None,
+            handed_contacts,
+            handed_strangers,
+            sealed: 1,
+            log: crate::store::MessageLog::default(),
+        };
+        assert_eq!(holders(&row(1, 0)), "1 contact holds it");
+        assert_eq!(holders(&row(2, 1)), "2 contacts hold it, a stranger says that it holds it");
+        assert_eq!(holders(&row(0, 2)), "strangers said 2 times that they hold it");
+        assert_eq!(omitted(&row(2, 7)), 9);
     }
 }

@@ -50,7 +50,7 @@ pub enum LogEvent {
     },
     /// The reader asked for it once more; it waits to be sealed under another number.
     AskedAgain,
-    /// The reader's receipt came.
+    /// The reader's receipt came, or the proof in it by a carrier.
     Receipt,
     /// The reader has read it.
     Read,

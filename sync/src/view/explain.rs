@@ -85,7 +85,7 @@ pub enum What {
     },
     /// The reader asked for it once more.
     AskedAgain {},
-    /// The reader's receipt came.
+    /// The reader's receipt came, or the proof in it by a carrier.
     Receipt {},
     /// The reader has read it.
     Read {},
@@ -158,16 +158,16 @@ pub enum WaitCode {
     NoLink,
     /// No device in reach takes it.
     NoTaker,
+    /// Others in reach get it after a while.
+    HeldBack,
     /// It is on a link.
     HandingOver,
-    /// The reader's device did not take it for now.
+    /// The reader's device, or all others in reach, did not take it for now.
     Refused,
     /// Others hold it.
     Carried,
     /// The reader's device holds it and has not confirmed it.
     ReceiptAwaited,
-    /// A carrier has proven that the reader opened it.
-    Acknowledged,
 }
 
 /// For whom a message is.
