@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod contact;
 pub(crate) mod error;
+mod explain;
 mod message;
 mod node;
 mod output;
@@ -69,7 +70,7 @@ fn act(config: &Config, action: Action) -> Result<(), CliError> {
         Action::Contact(action) => contact::act(config, action),
         Action::Send { contact, text, id, urgent, wait } => message::send(config, message::Draft { contact, text, id, urgent }, wait),
         Action::Messages { contact, since, limit, mark_read } => message::list(config, contact, since, limit, mark_read),
-        Action::Explain { id } => message::explain(config, id),
+        Action::Explain { id } => explain::explain(config, id),
         Action::Export { contact, format } => message::export(config, contact, format),
     }
 }

@@ -4,8 +4,14 @@
 //! fields may be added. Texts and names in here come from people: whoever shows them on a terminal cleans them first
 //! ([`crate::wire::item`] keeps what was written).
 
+mod explain;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::explain::start_of;
+pub use self::explain::{
+    Explanation, Happening, Help, HelpCode, Holder, NeighbourCount, Reader, SealedBundle, WaitCode, Waits, What, span_in_words,
+};
 use crate::{
     id::{ContactId, MessageId},
     time::UnixMillis,
@@ -90,7 +96,7 @@ pub enum Command {
         #[serde(default)]
         mark_read: bool,
     },
-    /// Says where a message is. Answer: [`Message`].
+    /// Says where a message is and why. Answer: [`Explanation`].
     Explain {
         /// Its id.
         id: MessageId,
@@ -118,7 +124,7 @@ pub enum Answer {
     /// To `messages`.
     Messages(Vec<Message>),
     /// To `explain`.
-    Message(Message),
+    Explanation(Box<Explanation>),
 }
 
 /// Why a command was not done. Nothing has changed and nothing was lost.
@@ -355,6 +361,9 @@ pub struct Contact {
     /// When it was last recognised on a link; absent if never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<UnixMillis>,
+    /// Over what that was: `lan`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transport: Option<&'static str>,
     /// Why it failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

@@ -1,15 +1,17 @@
 //! What people and scripts ask of the engine, and how it shows itself to them.
 
-use hedgerow_transports::{Direction, LinkId};
+use hedgerow_transports::{Direction, LinkId, TransportKind};
 use rand_core::Rng;
 
 use super::{Changed, Engine, exchange::shown_name, link::Phase};
 use crate::{
     crypto::identity::{Card, Name},
     id::{ContactId, MessageId},
-    store::{MessageRow, StoreError},
-    time::{Hour, Now, UnixMillis},
-    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Removed, Sent, Status},
+    store::{MessageLog, MessageRow, StoreError},
+    time::Now,
+    view::{
+        Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Removed, Sent, Status, start_of,
+    },
     wire::item::MAX_TEXT_LEN,
 };
 
@@ -60,10 +62,7 @@ impl Engine {
                 let contact = accept!(self.find_contact(&contact));
                 Answer::Messages(accept!(self.messages(now, contact, since, limit, mark_read)?))
             }
-            Command::Explain { id } => {
-                let row = accept!(self.store.find_messages_by_id(id)?.into_iter().next().ok_or(CommandError::UnknownMessage));
-                Answer::Message(self.view_message(&row))
-            }
+            Command::Explain { id } => Answer::Explanation(Box::new(accept!(self.explain(now, id)?))),
         }))
     }
 
@@ -211,6 +210,7 @@ impl Engine {
             handed_contacts: 0,
             handed_strangers: 0,
             sealed: 0,
+            log: MessageLog::default(),
         };
         self.seal_new_text(now, &mut row)?;
         self.store.insert_message(&row)?;
@@ -276,6 +276,7 @@ impl Engine {
             unread: self.store.count_unread(id)?,
             in_reach: self.is_in_reach(id),
             last_seen: row.last_seen,
+            last_transport: row.last_transport.map(TransportKind::name),
             why: row.why.clone(),
         }))
     }
@@ -294,7 +295,7 @@ impl Engine {
                 Some("waits until this contact has answered: the profile was restored")
             }
             MessageState::Queued if row.outgoing && row.number.is_none() => Some("waits until earlier messages are confirmed"),
-            MessageState::Queued if row.outgoing => Some("waits for a link to this contact"),
+            MessageState::Queued if row.outgoing => Some("waits for a device that takes it"),
             MessageState::Expired => Some("no receipt came before its time ran out"),
             _ => None,
         };
@@ -309,7 +310,7 @@ impl Engine {
             state: row.state,
             handed_contacts: row.handed_contacts,
             handed_strangers: row.handed_strangers,
-            expires: row.expires.map(|Hour(hour)| UnixMillis(u64::from(hour) * 3_600_000)),
+            expires: row.expires.map(start_of),
             why: why.map(str::to_owned),
         }
     }

@@ -123,6 +123,7 @@ impl Engine {
             verified: false,
             created: now.wall,
             last_seen: None,
+            last_transport: None,
             why: None,
         };
         row.id = self.store.insert_contact(&row)?;

@@ -210,8 +210,9 @@ impl Engine {
         let cursor = self.store.load_cursor(contact)?;
         let own_epoch = self.profile.epoch;
         self.transmit(link, &Record::Cursor { own_epoch, epoch: cursor.epoch, sequence: cursor.sequence });
+        let transport = self.links.get(&link).map(|state| state.properties.kind);
         if let Some(contact) = self.touch(contact) {
-            contact.row.last_seen = Some(now.wall);
+            (contact.row.last_seen, contact.row.last_transport) = (Some(now.wall), transport);
         }
         self.note_met(contact);
         self.busy_contacts.insert(contact);

@@ -19,7 +19,7 @@ use crate::{
     id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, ItemSet, Reconciler, SessionView, cut_hour},
     session::Role,
-    store::{Cursor, GoneReason, Origin, StoreError},
+    store::{Cursor, GoneReason, LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
     wire::{
@@ -518,20 +518,22 @@ impl Engine {
         Ok(())
     }
 
-    /// A device says that it holds a bundle of ours.
-    fn note_handed(&mut self, _now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
-        let by_contact = self.links.get(&link).is_some_and(|state| state.peer.contact().is_some());
+    /// The device at the other end of a link says that it holds a bundle of ours.
+    fn note_handed(&mut self, now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
+        let Some((to, transport)) = self.links.get(&link).map(|state| (state.peer.contact(), state.properties.kind)) else { return Ok(()) };
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
         let Some(message) = message else { return Ok(()) };
         self.change_message(contact, true, message, |row| {
             row.state = row.state.max(MessageState::Carried);
-            if by_contact {
-                row.handed_contacts = row.handed_contacts.saturating_add(1);
-            } else {
-                row.handed_strangers = row.handed_strangers.saturating_add(1);
+            match to {
+                // What it is handed again, sealed anew or not, it holds once.
+                Some(to) if row.log.was_handed_to(to) => {}
+                Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
+                None => row.handed_strangers = row.handed_strangers.saturating_add(1),
             }
+            row.log.push(now.wall, LogEvent::Handed { to, transport });
         })
     }
 
