@@ -140,6 +140,7 @@ struct DaemonStatus {
     listen: Vec<String>,
     trouble: Vec<Trouble>,
     links: Vec<LinkStatus>,
+    leaks: Vec<Leak>,
     #[serde(flatten)]
     node: Option<Status>,
 }
@@ -156,6 +157,13 @@ struct LinkStatus {
     link: u64,
     transport: &'static str,
     address: String,
+}
+
+/// What is shown by a transport in use whatever Hedgerow does.
+#[derive(Serialize)]
+struct Leak {
+    transport: &'static str,
+    text: &'static str,
 }
 
 #[derive(Serialize)]
@@ -429,8 +437,16 @@ impl Driver {
             listen: self.listening(),
             trouble: self.trouble.iter().map(|(source, text)| Trouble { source, text: text.clone() }).collect(),
             links: self.links.iter().map(link_status).collect(),
+            leaks: self.leaks(),
             node,
         }
+    }
+
+    /// What the transports in use show below us.
+    fn leaks(&self) -> Vec<Leak> {
+        let lan = self.lan.as_ref().and(self.lan_config.as_ref());
+        let texts = lan.map(super::lan::leaks).unwrap_or_default();
+        texts.into_iter().map(|text| Leak { transport: TransportKind::Lan.name(), text }).collect()
     }
 
     fn publish(&self, event: &Event) {

@@ -1,5 +1,7 @@
 //! What people and scripts ask of the engine, and how it shows itself to them.
 
+use std::collections::BTreeMap;
+
 use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
@@ -9,7 +11,7 @@ use crate::{
     id::{ContactId, MessageId},
     store::{MessageRow, StoreError},
     time::{Hour, Now, UnixMillis},
-    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Removed, Sent, Status},
+    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Reach, Removed, Sent, Status},
     wire::item::MAX_TEXT_LEN,
 };
 
@@ -64,6 +66,10 @@ impl Engine {
                 let row = accept!(self.store.find_messages_by_id(id)?.into_iter().next().ok_or(CommandError::UnknownMessage));
                 Answer::Message(self.view_message(&row))
             }
+            Command::Settings {} => Answer::Settings(self.settings(now)),
+            Command::SetMode { mode } => Answer::Settings(self.set_mode(now, mode)?),
+            Command::SetRelay { on, bytes, metered } => Answer::Settings(accept!(self.set_relay(now, on, bytes, metered)?)),
+            Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
         }))
     }
 
@@ -79,16 +85,20 @@ impl Engine {
 
     fn status(&self, now: Now) -> Result<Status, StoreError> {
         let (bundles, bundle_bytes) = self.holdings.size();
+        let neighbours: Vec<Neighbour> = self.links.keys().filter_map(|link| self.view_neighbour(*link)).collect();
         let count = |wanted: &[ContactState]| self.contacts.values().filter(|contact| wanted.contains(&contact.row.state)).count();
         Ok(Status {
             name: self.profile.name.as_str().to_owned(),
             fingerprint: self.profile.device.card().fingerprint(),
-            neighbours: self.links.keys().filter_map(|link| self.view_neighbour(*link)).collect(),
+            transports: count_by_transport(&neighbours),
+            neighbours,
             contacts: count(&[ContactState::Established, ContactState::Blocked]),
             pending: count(&[ContactState::Invited, ContactState::Pending]),
             undelivered: self.store.count_undelivered()? as usize,
             bundles,
             bundle_bytes,
+            shown: self.shown(now),
+            relay: self.view_relay(),
             clock: self.clock.view(now),
         })
     }
@@ -311,8 +321,21 @@ impl Engine {
             contact,
             name: contact.and_then(|id| shown_name(&self.contacts.get(&id)?.row)).map(str::to_owned),
             outbound: state.properties.direction == Direction::Outbound,
+            carries: state.hello.is_some_and(|hello| hello.carries),
+            claimed_name: None,
         })
     }
+}
+
+/// How many neighbours each transport reaches, in the order of their names.
+fn count_by_transport(neighbours: &[Neighbour]) -> Vec<Reach> {
+    let mut counts: BTreeMap<&'static str, Reach> = BTreeMap::new();
+    for neighbour in neighbours {
+        let transport = neighbour.transport;
+        let reach = counts.entry(transport).or_insert(Reach { transport, contacts: 0, strangers: 0 });
+        *(if neighbour.contact.is_some() { &mut reach.contacts } else { &mut reach.strangers }) += 1;
+    }
+    counts.into_values().collect()
 }
 
 /// Reads a contact's number. No contact is ever called so: see `free_name`.

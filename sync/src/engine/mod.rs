@@ -55,6 +55,7 @@ use self::{
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},
+    policy::make_visible,
     profile::create_profile,
 };
 use crate::{

@@ -1,14 +1,33 @@
 //! What a person has decided about this node: for whom it carries, who sees its name.
+//!
+//! Every decision is stored in the transaction of its command. One that changes what a link's peer may be shown ends that link, so that a
+//! new session begins under it: what a session compares is settled when it opens.
 
+use std::time::Duration;
+
+use super::{Engine, link::Peer};
 use crate::{
-    store::{Setting, Store, StoreError},
-    time::UnixMillis,
-    view::{Mode, RelaySettings},
-    wire::codec::Reader,
+    store::{Origin, Setting, Store, StoreError},
+    time::{Now, UnixMillis},
+    view::{CommandError, Mode, Relay, RelaySettings, Settings, Shown},
+    wire::{codec::Reader, record::ByeReason},
 };
 
 /// The version of [`Policy::encode`].
 const POLICY_VERSION: u8 = 1;
+/// How long the name is told once a person has decided so (docs/protocol.md, section 4: policy).
+const VISIBLE_FOR: Duration = Duration::from_secs(12 * 3600);
+/// Least and most space for bundles of others, bytes (policy).
+const RELAY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 40;
+
+/// Until when the name is told. Both ends count, so that a clock that is set back does not prolong it, nor a device that is switched off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct VisibleUntil {
+    /// By the system clock.
+    pub(super) wall: UnixMillis,
+    /// By the profile's running time.
+    pub(super) running: Duration,
+}
 
 /// Mode, relay settings and visibility; kept by the store under [`Setting::Policy`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -16,7 +35,15 @@ pub(super) struct Policy {
     pub(super) mode: Mode,
     pub(super) relay: RelaySettings,
     /// Until when strangers are told the name; hidden if absent or past.
-    pub(super) visible_until: Option<UnixMillis>,
+    pub(super) visible_until: Option<VisibleUntil>,
+}
+
+/// What a peer may be shown (docs/design/006-carrying.md, "Three scopes"), most last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Extent {
+    Nothing,
+    Between,
+    Everything,
 }
 
 impl Policy {
@@ -32,8 +59,10 @@ impl Policy {
     /// Encodes it for the store.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![POLICY_VERSION, (self.mode == Mode::Contacts).into(), self.relay.on.into(), self.relay.metered.into()];
-        out.extend_from_slice(&self.relay.bytes.to_be_bytes());
-        out.extend_from_slice(&self.visible_until.map_or(0, |until| until.0).to_be_bytes());
+        let (wall, running) = self.visible_until.map_or((0, 0), |until| (until.wall.0, until.running.as_secs()));
+        for number in [self.relay.bytes, wall, running] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
         out
     }
 
@@ -45,23 +74,169 @@ impl Policy {
         }
         let mode = if flag(&mut reader)? != 0 { Mode::Contacts } else { Mode::Mesh };
         let (on, metered) = (flag(&mut reader)? != 0, flag(&mut reader)? != 0);
-        let (bytes, until) = (reader.u64().ok()?, reader.u64().ok()?);
-        let visible_until = (until != 0).then_some(UnixMillis(until));
+        let (bytes, wall) = (reader.u64().ok()?, reader.u64().ok()?);
+        let running = Duration::from_secs(reader.u64().ok()?);
+        let visible_until = (wall != 0).then_some(VisibleUntil { wall: UnixMillis(wall), running });
         Some(Self { mode, relay: RelaySettings { on, bytes, metered }, visible_until })
+    }
+
+    /// What the peer of a link may be shown.
+    pub(super) fn extent(&self, peer: Peer, metered: bool) -> Extent {
+        let carries = self.relay.on && (self.relay.metered || !metered);
+        match peer {
+            Peer::Contact(_) if carries => Extent::Everything,
+            Peer::Contact(_) => Extent::Between,
+            Peer::Invited(_) | Peer::Stranger if carries && self.mode == Mode::Mesh => Extent::Everything,
+            Peer::Invited(_) | Peer::Stranger => Extent::Nothing,
+        }
+    }
+
+    /// Lets the name be told from now on, `running` being the running time of the profile.
+    fn show_name(&mut self, now: UnixMillis, running: Duration) {
+        let wall = UnixMillis(now.0.saturating_add(VISIBLE_FOR.as_millis() as u64));
+        // Kept in whole seconds: rounded up, so that it is the system clock that decides while both go alike.
+        let running = Duration::from_secs(running.saturating_add(VISIBLE_FOR).as_secs().saturating_add(1));
+        self.visible_until = Some(VisibleUntil { wall, running });
+    }
+}
+
+/// Lets a profile that was just made tell neighbours its name, for 12 hours from `now` at most, and commits.
+///
+/// # Errors
+///
+/// [`StoreError`] if the store fails; it is then as before.
+pub fn make_visible(store: &mut dyn Store, now: UnixMillis) -> Result<(), StoreError> {
+    let mut policy = Policy::load(store)?;
+    policy.show_name(now, Duration::ZERO);
+    store.begin()?;
+    store.save_setting(Setting::Policy, &policy.encode())?;
+    store.commit()
+}
+
+impl Engine {
+    /// What a person has decided.
+    pub(super) fn settings(&self, now: Now) -> Settings {
+        Settings { shown: self.shown(now), relay: self.policy.relay }
+    }
+
+    /// Mode and visibility.
+    pub(super) fn shown(&self, now: Now) -> Shown {
+        let visible_until = self.visible_until(now);
+        Shown { mode: self.policy.mode, visible: visible_until.is_some(), visible_until }
+    }
+
+    /// Until when at the latest neighbours are told the name; `None` if they are not.
+    pub(super) fn visible_until(&self, now: Now) -> Option<UnixMillis> {
+        let VisibleUntil { wall, running } = self.policy.visible_until?;
+        let left = Duration::from_millis(wall.0.saturating_sub(now.wall.0)).min(running.saturating_sub(self.clock.running()));
+        (!left.is_zero()).then(|| UnixMillis(now.wall.0.saturating_add(left.as_millis() as u64)))
+    }
+
+    /// Chooses the mode.
+    pub(super) fn set_mode(&mut self, now: Now, mode: Mode) -> Result<Settings, StoreError> {
+        self.change_policy(now, |policy| policy.mode = mode)
+    }
+
+    /// Changes what is given to carry for others; what is absent stays.
+    pub(super) fn set_relay(
+        &mut self,
+        now: Now,
+        on: Option<bool>,
+        bytes: Option<u64>,
+        metered: Option<bool>,
+    ) -> Result<Result<Settings, CommandError>, StoreError> {
+        if bytes.is_some_and(|bytes| !RELAY_BYTES.contains(&bytes)) {
+            return Ok(Err(CommandError::Range { what: "the space for others", range: "1 MiB to 1 TiB" }));
+        }
+        let settings = self.change_policy(now, |policy| {
+            let RelaySettings { on: was_on, bytes: had, metered: was_metered } = policy.relay;
+            policy.relay = RelaySettings { on: on.unwrap_or(was_on), bytes: bytes.unwrap_or(had), metered: metered.unwrap_or(was_metered) };
+        })?;
+        Ok(Ok(settings))
+    }
+
+    /// Tells neighbours the name for a while, or stops.
+    pub(super) fn set_visible(&mut self, now: Now, visible: bool) -> Result<Settings, StoreError> {
+        let running = self.clock.running();
+        self.change_policy(now, |policy| if visible { policy.show_name(now.wall, running) } else { policy.visible_until = None })
+    }
+
+    /// Stores a decision and ends the links whose peers may be shown something else from now on.
+    fn change_policy(&mut self, now: Now, change: impl FnOnce(&mut Policy)) -> Result<Settings, StoreError> {
+        let before = self.policy;
+        change(&mut self.policy);
+        if self.policy != before {
+            self.store.save_setting(Setting::Policy, &self.policy.encode())?;
+        }
+        let after = self.policy;
+        let changed = self.links.iter().filter(|(_, link)| {
+            let metered = link.properties.metered;
+            link.is_open() && before.extent(link.peer, metered) != after.extent(link.peer, metered)
+        });
+        for link in changed.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.end_link(link, ByeReason::Closing);
+        }
+        Ok(self.settings(now))
+    }
+
+    /// What is carried for others.
+    pub(super) fn view_relay(&self) -> Relay {
+        let mut relay = Relay {
+            settings: self.policy.relay,
+            carried_bundles: 0,
+            carried_bytes: 0,
+            from_contacts_bytes: 0,
+            from_strangers_inbound_bytes: 0,
+            from_strangers_outbound_bytes: 0,
+        };
+        for row in self.holdings.rows() {
+            let pool = match row.origin {
+                Origin::Own(_) => continue,
+                Origin::Contact(_) => &mut relay.from_contacts_bytes,
+                Origin::StrangerInbound => &mut relay.from_strangers_inbound_bytes,
+                Origin::StrangerOutbound => &mut relay.from_strangers_outbound_bytes,
+            };
+            *pool += u64::from(row.size);
+            relay.carried_bundles += 1;
+            relay.carried_bytes += u64::from(row.size);
+        }
+        relay
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::ContactId;
 
     #[test]
     fn settings_survive_the_store() {
         let relay = RelaySettings { on: false, bytes: 7 << 30, metered: true };
-        for policy in [Policy::default(), Policy { mode: Mode::Contacts, relay, visible_until: Some(UnixMillis(9)) }] {
+        let visible_until = Some(VisibleUntil { wall: UnixMillis(9), running: Duration::from_secs(8) });
+        for policy in [Policy::default(), Policy { mode: Mode::Contacts, relay, visible_until }] {
             assert_eq!(Policy::decode(&policy.encode()), Some(policy));
         }
         assert_eq!(Policy::decode(&[]), None);
-        assert_eq!(Policy::decode(&[2; 20]), None);
+        assert_eq!(Policy::decode(&[2; 28]), None);
+    }
+
+    #[test]
+    fn extents_are_those_of_the_design() {
+        let contact = Peer::Contact(ContactId(1));
+        let policy =
+            |mode, on, metered| Policy { mode, relay: RelaySettings { on, metered, ..RelaySettings::default() }, visible_until: None };
+        for (mode, on, metered_too, on_metered, to_contact, to_stranger) in [
+            (Mode::Mesh, true, false, false, Extent::Everything, Extent::Everything),
+            (Mode::Mesh, true, false, true, Extent::Between, Extent::Nothing),
+            (Mode::Mesh, true, true, true, Extent::Everything, Extent::Everything),
+            (Mode::Mesh, false, true, false, Extent::Between, Extent::Nothing),
+            (Mode::Contacts, true, false, false, Extent::Everything, Extent::Nothing),
+            (Mode::Contacts, true, false, true, Extent::Between, Extent::Nothing),
+            (Mode::Contacts, false, true, true, Extent::Between, Extent::Nothing),
+        ] {
+            let policy = policy(mode, on, metered_too);
+            assert_eq!((policy.extent(contact, on_metered), policy.extent(Peer::Stranger, on_metered)), (to_contact, to_stranger));
+            assert_eq!(policy.extent(Peer::Invited(ContactId(1)), on_metered), to_stranger, "a holder of a link is a stranger yet");
+        }
     }
 }
