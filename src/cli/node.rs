@@ -147,6 +147,7 @@ fn event_words(event: &Value) -> String {
             let what = if kind == "link_up" { "came within reach" } else { "went out of reach" };
             format!("{who} {what} over {}", field(event, "transport"))
         }
+        Some("neighbour") => format!("{} is within reach over {}", neighbour_words(event), field(event, "transport")),
         Some("notice") => format!("notice: {}", field(event, "text")),
         _ => clean(&event.to_string()),
     }

@@ -71,6 +71,8 @@ pub(super) enum Message {
     LinkDown(LinkId),
     /// A transport uses another beacon.
     Beacon(TransportKind, BeaconId),
+    /// A transport's device is on another network, or on one more.
+    NetworkChanged(TransportKind),
     /// A transport has a lasting condition, or it is over.
     Trouble(TransportKind, Option<String>),
     /// The daemon ends.
@@ -345,6 +347,7 @@ impl Driver {
                 Some(Input::LinkDown(id))
             }
             Message::Beacon(kind, beacon) => open.then_some(Input::Beacon(kind, beacon)),
+            Message::NetworkChanged(kind) => open.then_some(Input::NetworkChanged(kind)),
             Message::Trouble(kind, trouble) => {
                 match trouble {
                     Some(text) => {
@@ -604,6 +607,6 @@ const fn input_link(input: &Input) -> Option<LinkId> {
         | Input::Open { link, .. }
         | Input::Record { link, .. }
         | Input::LinkDown(link) => Some(*link),
-        Input::Beacon(..) | Input::Command(..) | Input::Timeout => None,
+        Input::Beacon(..) | Input::NetworkChanged(_) | Input::Command(..) | Input::Timeout => None,
     }
 }

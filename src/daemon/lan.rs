@@ -121,6 +121,7 @@ async fn serve(
         let message = match event {
             TransportEvent::Beacon(beacon) => Message::Beacon(TransportKind::Lan, beacon),
             TransportEvent::Trouble(trouble) => Message::Trouble(TransportKind::Lan, trouble),
+            TransportEvent::NetworkChanged => Message::NetworkChanged(TransportKind::Lan),
             TransportEvent::Found(_) | TransportEvent::Lost(_) => continue,
             TransportEvent::LinkUp(link) => {
                 // Without a place the link is dropped, and so closed.

@@ -209,6 +209,8 @@ pub enum Event {
     LinkUp(Neighbour),
     /// A neighbour went out of reach.
     LinkDown(Neighbour),
+    /// A neighbour in reach has said what it calls itself.
+    Neighbour(Neighbour),
     /// Something a person should know: a link seen by somebody else, a clock that jumped, …
     Notice {
         /// A stable word for scripts, such as `link_reused`.

@@ -322,7 +322,7 @@ impl Engine {
             name: contact.and_then(|id| shown_name(&self.contacts.get(&id)?.row)).map(str::to_owned),
             outbound: state.properties.direction == Direction::Outbound,
             carries: state.hello.is_some_and(|hello| hello.carries),
-            claimed_name: None,
+            claimed_name: state.claimed_name.as_ref().map(|name| name.as_str().to_owned()),
         })
     }
 }

@@ -12,6 +12,7 @@ use super::{
     recognise::Listed,
 };
 use crate::{
+    crypto::identity::Name,
     id::{BundleId, ContactId, ShortId},
     reconcile::{ItemSet, Reconciler},
     session::{SessionInfo, ShortIds},
@@ -74,6 +75,10 @@ pub(super) struct LinkState {
     pub(super) repairing: bool,
     pub(super) shorts: ShortIds,
     pub(super) hello: Option<Hello>,
+    /// NAME went out.
+    pub(super) name_sent: bool,
+    /// What the peer calls itself.
+    pub(super) claimed_name: Option<Name>,
     /// The beacon that is not to be dialled while this link lives.
     pub(super) linked: Option<BeaconId>,
     pub(super) opened: Instant,
@@ -145,6 +150,8 @@ impl LinkState {
             repair_hint: None,
             repairing: false,
             hello: None,
+            name_sent: false,
+            claimed_name: None,
             linked: None,
             opened: now,
             last_heard: now,

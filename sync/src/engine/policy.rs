@@ -5,12 +5,22 @@
 
 use std::time::Duration;
 
-use super::{Engine, link::Peer};
+use hedgerow_transports::LinkId;
+
+use super::{
+    Engine,
+    link::Peer,
+    records::{Breach, Fault},
+};
 use crate::{
+    crypto::identity::Name,
     store::{Origin, Setting, Store, StoreError},
     time::{Now, UnixMillis},
-    view::{CommandError, Mode, Relay, RelaySettings, Settings, Shown},
-    wire::{codec::Reader, record::ByeReason},
+    view::{CommandError, Event, Mode, Relay, RelaySettings, Settings, Shown},
+    wire::{
+        codec::Reader,
+        record::{ByeReason, Record},
+    },
 };
 
 /// The version of [`Policy::encode`].
@@ -158,7 +168,42 @@ impl Engine {
     /// Tells neighbours the name for a while, or stops.
     pub(super) fn set_visible(&mut self, now: Now, visible: bool) -> Result<Settings, StoreError> {
         let running = self.clock.running();
-        self.change_policy(now, |policy| if visible { policy.show_name(now.wall, running) } else { policy.visible_until = None })
+        let settings =
+            self.change_policy(now, |policy| if visible { policy.show_name(now.wall, running) } else { policy.visible_until = None })?;
+        for link in self.links.iter().filter(|(_, state)| state.is_open()).map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.tell_name(now, link);
+        }
+        Ok(settings)
+    }
+
+    /// The device is somewhere else: who is near now was not meant.
+    pub(super) fn end_visibility(&mut self, now: Now) -> Result<(), StoreError> {
+        if self.visible_until(now).is_some() {
+            self.set_visible(now, false)?;
+            self.notice("hidden", "the network has changed: neighbours are not told the name any more".into(), None);
+        }
+        Ok(())
+    }
+
+    /// Tells the name on a link that is open, once, if it is to be told: to contacts too, so that sessions look alike.
+    pub(super) fn tell_name(&mut self, now: Now, link: LinkId) {
+        let visible = self.visible_until(now).is_some();
+        let Some(state) = self.links.get_mut(&link).filter(|state| visible && !state.name_sent) else { return };
+        state.name_sent = true;
+        let record = Record::Name(self.profile.name.clone());
+        self.transmit(link, &record);
+    }
+
+    /// Notes what a peer calls itself: once a session.
+    pub(super) fn handle_name(&mut self, link: LinkId, name: Name) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        if state.claimed_name.replace(name).is_some() {
+            return Err(Breach.into());
+        }
+        if let Some(neighbour) = self.view_neighbour(link) {
+            self.outputs.push_back(super::Output::Event(Event::Neighbour(neighbour)));
+        }
+        Ok(())
     }
 
     /// Stores a decision and ends the links whose peers may be shown something else from now on.

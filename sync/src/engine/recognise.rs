@@ -176,6 +176,7 @@ impl Engine {
         let hello = Hello { beacon, hour, window: self.config.window, carries: false };
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
         self.transmit(link, &Record::Hello(hello));
+        self.tell_name(now, link);
         match peer {
             Peer::Contact(contact) => self.meet_contact(now, link, contact)?,
             Peer::Invited(_) | Peer::Stranger => {}

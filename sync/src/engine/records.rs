@@ -87,6 +87,7 @@ impl Engine {
                     self.busy_links.insert(link);
                 }
             }
+            Record::Name(name) => self.handle_name(link, name)?,
             Record::Bye(_) => self.end_link(link, ByeReason::Closing),
         }
         Ok(())
