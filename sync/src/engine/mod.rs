@@ -254,7 +254,7 @@ impl Engine {
             if pair.as_ref().is_some_and(|pair| pair.receipt_owed) {
                 self.timers.insert((now.mono, Timer::Receipt(id)));
             }
-            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair });
+            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair, told_acks: None });
             self.busy_contacts.insert(id);
         }
         for row in self.store.load_exchanges()? {

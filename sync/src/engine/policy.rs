@@ -9,12 +9,13 @@ use hedgerow_transports::LinkId;
 
 use super::{
     Engine,
-    link::Peer,
+    pools::Pool,
     records::{Breach, Fault},
+    routing::Scope,
 };
 use crate::{
     crypto::identity::Name,
-    store::{Origin, Setting, Store, StoreError},
+    store::{Setting, Store, StoreError},
     time::{Now, UnixMillis},
     view::{CommandError, Event, Mode, Relay, RelaySettings, Settings, Shown},
     wire::{
@@ -46,14 +47,6 @@ pub(super) struct Policy {
     pub(super) relay: RelaySettings,
     /// Until when strangers are told the name; hidden if absent or past.
     pub(super) visible_until: Option<VisibleUntil>,
-}
-
-/// What a peer may be shown (docs/design/006-carrying.md, "Three scopes"), most last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Extent {
-    Nothing,
-    Between,
-    Everything,
 }
 
 impl Policy {
@@ -88,17 +81,6 @@ impl Policy {
         let running = Duration::from_secs(reader.u64().ok()?);
         let visible_until = (wall != 0).then_some(VisibleUntil { wall: UnixMillis(wall), running });
         Some(Self { mode, relay: RelaySettings { on, bytes, metered }, visible_until })
-    }
-
-    /// What the peer of a link may be shown.
-    pub(super) fn extent(&self, peer: Peer, metered: bool) -> Extent {
-        let carries = self.relay.on && (self.relay.metered || !metered);
-        match peer {
-            Peer::Contact(_) if carries => Extent::Everything,
-            Peer::Contact(_) => Extent::Between,
-            Peer::Invited(_) | Peer::Stranger if carries && self.mode == Mode::Mesh => Extent::Everything,
-            Peer::Invited(_) | Peer::Stranger => Extent::Nothing,
-        }
     }
 
     /// Lets the name be told from now on, `running` being the running time of the profile.
@@ -208,17 +190,17 @@ impl Engine {
 
     /// Stores a decision and ends the links whose peers may be shown something else from now on.
     fn change_policy(&mut self, now: Now, change: impl FnOnce(&mut Policy)) -> Result<Settings, StoreError> {
-        let before = self.policy;
+        let open = |engine: &Self| -> Vec<(LinkId, Scope)> {
+            engine.links.iter().filter(|(_, link)| link.is_open()).map(|(id, link)| (*id, engine.scope_for(link))).collect()
+        };
+        let (policy, before) = (self.policy, open(self));
         change(&mut self.policy);
-        if self.policy != before {
+        if self.policy != policy {
             self.store.save_setting(Setting::Policy, &self.policy.encode())?;
+            self.shrink_to_settings(now)?;
         }
-        let after = self.policy;
-        let changed = self.links.iter().filter(|(_, link)| {
-            let metered = link.properties.metered;
-            link.is_open() && before.extent(link.peer, metered) != after.extent(link.peer, metered)
-        });
-        for link in changed.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let after = open(self);
+        for ((link, _), _) in before.into_iter().zip(after).filter(|(before, after)| before != after) {
             self.end_link(link, ByeReason::Closing);
         }
         Ok(self.settings(now))
@@ -226,33 +208,22 @@ impl Engine {
 
     /// What is carried for others.
     pub(super) fn view_relay(&self) -> Relay {
-        let mut relay = Relay {
+        let pools = self.holdings.pools();
+        let (carried_bundles, carried_bytes) = pools.size();
+        Relay {
             settings: self.policy.relay,
-            carried_bundles: 0,
-            carried_bytes: 0,
-            from_contacts_bytes: 0,
-            from_strangers_inbound_bytes: 0,
-            from_strangers_outbound_bytes: 0,
-        };
-        for row in self.holdings.rows() {
-            let pool = match row.origin {
-                Origin::Own(_) => continue,
-                Origin::Contact(_) => &mut relay.from_contacts_bytes,
-                Origin::StrangerInbound => &mut relay.from_strangers_inbound_bytes,
-                Origin::StrangerOutbound => &mut relay.from_strangers_outbound_bytes,
-            };
-            *pool += u64::from(row.size);
-            relay.carried_bundles += 1;
-            relay.carried_bytes += u64::from(row.size);
+            carried_bundles,
+            carried_bytes,
+            from_contacts_bytes: pools.bytes_of_contacts(),
+            from_strangers_inbound_bytes: pools.bytes_in(Pool::Inbound),
+            from_strangers_outbound_bytes: pools.bytes_in(Pool::Outbound),
         }
-        relay
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::ContactId;
 
     #[test]
     fn settings_survive_the_store() {
@@ -263,25 +234,5 @@ mod tests {
         }
         assert_eq!(Policy::decode(&[]), None);
         assert_eq!(Policy::decode(&[2; 28]), None);
-    }
-
-    #[test]
-    fn extents_are_those_of_the_design() {
-        let contact = Peer::Contact(ContactId(1));
-        let policy =
-            |mode, on, metered| Policy { mode, relay: RelaySettings { on, metered, ..RelaySettings::default() }, visible_until: None };
-        for (mode, on, metered_too, on_metered, to_contact, to_stranger) in [
-            (Mode::Mesh, true, false, false, Extent::Everything, Extent::Everything),
-            (Mode::Mesh, true, false, true, Extent::Between, Extent::Nothing),
-            (Mode::Mesh, true, true, true, Extent::Everything, Extent::Everything),
-            (Mode::Mesh, false, true, false, Extent::Between, Extent::Nothing),
-            (Mode::Contacts, true, false, false, Extent::Everything, Extent::Nothing),
-            (Mode::Contacts, true, false, true, Extent::Between, Extent::Nothing),
-            (Mode::Contacts, false, true, true, Extent::Between, Extent::Nothing),
-        ] {
-            let policy = policy(mode, on, metered_too);
-            assert_eq!((policy.extent(contact, on_metered), policy.extent(Peer::Stranger, on_metered)), (to_contact, to_stranger));
-            assert_eq!(policy.extent(Peer::Invited(ContactId(1)), on_metered), to_stranger, "a holder of a link is a stranger yet");
-        }
     }
 }
