@@ -6,16 +6,18 @@
 use std::time::Duration;
 
 use hedgerow_transports::LinkId;
+use rand_core::Rng;
 
 use super::{
     Engine,
+    link::LinkState,
     pools::Pool,
     records::{Breach, Fault},
     routing::Scope,
 };
 use crate::{
     crypto::identity::Name,
-    store::{Setting, Store, StoreError},
+    store::{Cursor, Setting, Store, StoreError},
     time::{Now, UnixMillis},
     view::{CommandError, Event, Mode, Relay, RelaySettings, Settings, Shown},
     wire::{
@@ -199,11 +201,27 @@ impl Engine {
             self.store.save_setting(Setting::Policy, &self.policy.encode())?;
             self.shrink_to_settings(now)?;
         }
+        if self.policy.relay.on && !policy.relay.on {
+            self.forget_cursors()?;
+        }
         let after = open(self);
         for ((link, _), _) in before.into_iter().zip(after).filter(|(before, after)| before != after) {
             self.end_link(link, ByeReason::Closing);
         }
         Ok(self.settings(now))
+    }
+
+    /// Begins to number arrivals anew, and forgets how far those of contacts were dealt with: what was passed over while nothing was carried is
+    /// to be found.
+    fn forget_cursors(&mut self) -> Result<(), StoreError> {
+        self.rng.fill_bytes(&mut self.profile.epoch);
+        self.store.save_setting(Setting::Epoch, &self.profile.epoch)?;
+        self.contacts.keys().try_for_each(|contact| self.store.save_cursor(*contact, Cursor { epoch: [0; 8], sequence: 0 }))
+    }
+
+    /// Whether MARK counts on a link: not where contacts are shown less only because it costs money, as they are shown the rest on another.
+    pub(super) fn marks_count(&self, state: &LinkState) -> bool {
+        !self.policy.relay.on || self.scope_for(state) == Scope::Everything
     }
 
     /// What is carried for others.

@@ -626,9 +626,11 @@ impl Engine {
     }
 
     pub(super) fn handle_mark(&mut self, link: LinkId, mark: Cursor) -> Result<(), Fault> {
-        let peer = self.links.get(&link).map(|state| state.peer);
-        let Some(Peer::Contact(contact)) = peer else { return Err(Breach.into()) };
-        self.store.save_cursor(contact, mark)?;
+        let Some(state) = self.links.get(&link) else { return Ok(()) };
+        let Peer::Contact(contact) = state.peer else { return Err(Breach.into()) };
+        if self.marks_count(state) {
+            self.store.save_cursor(contact, mark)?;
+        }
         Ok(())
     }
 
@@ -724,6 +726,9 @@ impl Engine {
     /// Tells a contact up to where everything has been dealt with, now and then.
     fn send_mark(&mut self, now: Now, link: LinkId) {
         let last = self.holdings.last_sequence();
+        if !self.links.get(&link).is_some_and(|state| self.marks_count(state)) {
+            return;
+        }
         let Some(state) = self.links.get_mut(&link) else { return };
         let last = state.refused_from.map_or(last, |refused| last.min(refused.saturating_sub(1)));
         if !state.has_cursor || state.is_quiet() || state.marked.is_some_and(|marked| marked >= last) || !state.is_idle() {
