@@ -123,6 +123,25 @@ fn status_says_what_is_decided_carried_and_shown() {
 }
 
 #[test]
+fn a_visible_name_is_shown_as_claimed() {
+    let (home, other) = (Home::with_profile("alice"), Home::with_profile("bob"));
+    let daemon = home.daemon(&["--no-mdns", "--listen", "127.0.0.1:0"]);
+    let _other = other.daemon(&["--no-mdns", "--connect", &daemon.listen[0]]);
+    let mut client = other.socket();
+    client.ask(r#"{"jsonrpc":"2.0","id":1,"method":"subscribe"}"#);
+    home.ok(&["visibility", "visible"]);
+    let event = loop {
+        let line = client.line().unwrap();
+        if line["params"]["event"] == "neighbour" {
+            break line["params"].clone();
+        }
+    };
+    assert_eq!((&event["claimed_name"], event.get("name"), event.get("contact")), (&"alice".into(), None, None));
+    assert!(other.ok(&["status"]).contains("in reach: a stranger who claims to be \"alice\" over lan"));
+    assert_eq!(home.json(&["status"])["neighbours"][0].get("claimed_name"), None, "bob is hidden");
+}
+
+#[test]
 fn a_daemon_without_a_network_shows_nothing_and_a_locked_one_tells_nothing() {
     let home = Home::with_profile("alice");
     let _daemon = home.daemon(QUIET);
