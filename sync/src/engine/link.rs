@@ -147,6 +147,8 @@ pub(super) struct LinkState {
     /// The entry that matched was that of a repair.
     pub(super) repairing: bool,
     pub(super) shorts: ShortIds,
+    /// The hour in our HELLO.
+    pub(super) hour_told: Hour,
     pub(super) hello: Option<Hello>,
     /// NAME went out.
     pub(super) name_sent: bool,
@@ -239,6 +241,7 @@ impl LinkState {
             upgrade_sent: false,
             repair_hint: None,
             repairing: false,
+            hour_told: Hour::UNKNOWN,
             hello: None,
             name_sent: false,
             claimed_name: None,
