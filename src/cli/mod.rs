@@ -8,6 +8,7 @@ mod message;
 mod node;
 mod output;
 mod qr;
+mod settings;
 mod setup;
 mod terminal;
 
@@ -52,7 +53,7 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
 fn act(config: &Config, action: Action) -> Result<(), CliError> {
     random::check()?;
     match action {
-        Action::Init { name } => setup::init(config, &name),
+        Action::Init { name, visible, hidden: _ } => setup::init(config, &name, visible),
         Action::Passwd { new_passphrase_file } => setup::change_passphrase(config, new_passphrase_file.as_deref()),
         Action::Wipe { yes: _ } => setup::wipe(config),
         Action::Backup { file } => setup::backup(config, &file),
@@ -62,6 +63,9 @@ fn act(config: &Config, action: Action) -> Result<(), CliError> {
             node::daemon(config, arguments)
         }
         Action::Status => node::status(config),
+        Action::Mode { mode } => settings::mode(config, mode),
+        Action::Relay(arguments) => settings::relay(config, &arguments),
+        Action::Visibility { visibility } => settings::visibility(config, visibility),
         Action::Invite { expires, qr } => node::invite(config, expires, qr),
         Action::Events => node::events(config),
         Action::Rpc => node::rpc(config),

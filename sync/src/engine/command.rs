@@ -1,5 +1,7 @@
 //! What people and scripts ask of the engine, and how it shows itself to them.
 
+use std::collections::BTreeMap;
+
 use hedgerow_transports::{Direction, LinkId, TransportKind};
 use rand_core::Rng;
 
@@ -10,7 +12,8 @@ use crate::{
     store::{MessageLog, MessageRow, StoreError},
     time::Now,
     view::{
-        Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Removed, Sent, Status, start_of,
+        Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Reach, Removed, Sent, Status,
+        start_of,
     },
     wire::item::MAX_TEXT_LEN,
 };
@@ -63,6 +66,10 @@ impl Engine {
                 Answer::Messages(accept!(self.messages(now, contact, since, limit, mark_read)?))
             }
             Command::Explain { id } => Answer::Explanation(Box::new(accept!(self.explain(now, id)?))),
+            Command::Settings {} => Answer::Settings(self.settings(now)),
+            Command::SetMode { mode } => Answer::Settings(self.set_mode(now, mode)?),
+            Command::SetRelay { on, bytes, metered } => Answer::Settings(accept!(self.set_relay(now, on, bytes, metered)?)),
+            Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
         }))
     }
 
@@ -78,16 +85,20 @@ impl Engine {
 
     fn status(&self, now: Now) -> Result<Status, StoreError> {
         let (bundles, bundle_bytes) = self.holdings.size();
+        let neighbours: Vec<Neighbour> = self.links.keys().filter_map(|link| self.view_neighbour(*link)).collect();
         let count = |wanted: &[ContactState]| self.contacts.values().filter(|contact| wanted.contains(&contact.row.state)).count();
         Ok(Status {
             name: self.profile.name.as_str().to_owned(),
             fingerprint: self.profile.device.card().fingerprint(),
-            neighbours: self.links.keys().filter_map(|link| self.view_neighbour(*link)).collect(),
+            transports: count_by_transport(&neighbours),
+            neighbours,
             contacts: count(&[ContactState::Established, ContactState::Blocked]),
             pending: count(&[ContactState::Invited, ContactState::Pending]),
             undelivered: self.store.count_undelivered()? as usize,
             bundles,
             bundle_bytes,
+            shown: self.shown(now),
+            relay: self.view_relay(),
             clock: self.clock.view(now),
         })
     }
@@ -324,8 +335,21 @@ impl Engine {
             contact,
             name: contact.and_then(|id| shown_name(&self.contacts.get(&id)?.row)).map(str::to_owned),
             outbound: state.properties.direction == Direction::Outbound,
+            carries: state.hello.is_some_and(|hello| hello.carries),
+            claimed_name: state.claimed_name.as_ref().map(|name| name.as_str().to_owned()),
         })
     }
+}
+
+/// How many neighbours each transport reaches, in the order of their names.
+fn count_by_transport(neighbours: &[Neighbour]) -> Vec<Reach> {
+    let mut counts: BTreeMap<&'static str, Reach> = BTreeMap::new();
+    for neighbour in neighbours {
+        let transport = neighbour.transport;
+        let reach = counts.entry(transport).or_insert(Reach { transport, contacts: 0, strangers: 0 });
+        *(if neighbour.contact.is_some() { &mut reach.contacts } else { &mut reach.strangers }) += 1;
+    }
+    counts.into_values().collect()
 }
 
 /// Reads a contact's number. No contact is ever called so: see `free_name`.

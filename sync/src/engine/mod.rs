@@ -60,6 +60,7 @@ use self::{
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},
+    policy::make_visible,
     profile::create_profile,
 };
 use crate::{
@@ -255,7 +256,7 @@ impl Engine {
             if pair.as_ref().is_some_and(|pair| pair.receipt_owed) {
                 self.timers.insert((now.mono, Timer::Receipt(id)));
             }
-            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair });
+            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair, told_acks: None });
             self.busy_contacts.insert(id);
         }
         for row in self.store.load_exchanges()? {
@@ -291,6 +292,7 @@ impl Engine {
             Input::Beacon(kind, beacon) => {
                 self.beacons.insert(kind, beacon);
             }
+            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
             Input::PeerList { link, list } => self.handle_peer_list(link, &list),
             Input::Open { link, recognised } => self.handle_open(now, link, recognised)?,

@@ -465,6 +465,8 @@ fn deleting_a_contact_deletes_the_bundles_sealed_for_it(place: &mut dyn Reopen) 
     for id in 1..=9 {
         assert_eq!(store.load_bundle(&BundleId([id; 32])).unwrap().is_some(), ![1, 6].contains(&id), "bundle {id}");
     }
+    transact(store, |store| store.delete_bundle(&BundleId([9; 32])).unwrap());
+    assert_eq!(store.last_sequence().unwrap(), 9, "what is gone counts");
     transact(store, |store| {
         store.save_forwarded(&BundleId([1; 32]), 4).unwrap(); // not held: harmless
         assert_eq!(store.insert_bundle(&bundle(1), &[9; 512]).unwrap(), 10, "the id is free, the sequence is not");

@@ -373,6 +373,8 @@ pub trait Store: Send {
     /// Inserts a bundle and returns its arrival sequence; `row.sequence` is ignored. An id that is held is refused
     /// ([`CONSTRAINT`]); that it is not among the gone is the caller's business.
     fn insert_bundle(&mut self, row: &BundleRow, bytes: &[u8]) -> Result<u64, StoreError>;
+    /// The highest arrival sequence given so far, 0 if none was; bundles that are gone count.
+    fn last_sequence(&self) -> Result<u64, StoreError>;
     /// Visits all bundles held, by sequence.
     fn visit_bundles(&self, visit: &mut dyn FnMut(BundleRow)) -> Result<(), StoreError>;
     /// Loads a bundle's bytes.

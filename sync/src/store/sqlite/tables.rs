@@ -392,6 +392,11 @@ impl Store for SqliteStore {
         self.gone.put(&self.connection, *id, self.connection.last_insert_rowid())
     }
 
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        let last: Option<i64> = self.one("SELECT seq FROM sqlite_sequence WHERE name = 'bundle'", [], |row| row.get(0))?;
+        u64::try_from(last.unwrap_or(0)).map_err(|_| StoreError::Damaged("a sequence is negative"))
+    }
+
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
         self.all("SELECT id, created, expiry, tag, commitment, reason, at, ack, origin FROM gone ORDER BY at, id", [], rows::gone)
     }
