@@ -79,6 +79,11 @@ impl Three {
         Self { sim, ann, bob, carol, ann_store, bob_store, carol_store, near, far }
     }
 
+    /// The hour it is.
+    pub(crate) fn hour(&self) -> u32 {
+        START_HOUR + (self.sim.elapsed().as_secs() / 3600) as u32
+    }
+
     /// Bob meets one of the two for a while; at the end he is alone.
     pub(crate) fn meet(&mut self, wire: WireId, span: Duration) {
         self.sim.cut(if wire == self.near { self.far } else { self.near });
