@@ -227,6 +227,12 @@ impl Eve {
         *self = Self::greet(sim, self.node, self.wire);
     }
 
+    /// A node that is a puppet already says HELLO on a wire that has just come up.
+    pub(crate) fn over(sim: &mut Sim, eve: NodeId, wire: WireId) -> Self {
+        sim.take_records(eve);
+        Self::greet(sim, eve, wire)
+    }
+
     fn greet(sim: &mut Sim, eve: NodeId, wire: WireId) -> Self {
         sim.keep_down(wire);
         sim.run_for(SECOND / 10);
