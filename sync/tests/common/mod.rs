@@ -117,6 +117,11 @@ pub(crate) fn in_reach(sim: &mut Sim, node: NodeId, name: &str) -> bool {
     contacts(sim, node).iter().any(|contact| contact.name.as_deref() == Some(name) && contact.in_reach)
 }
 
+/// Whether a link to any contact is open.
+pub(crate) fn in_reach_any(sim: &mut Sim, node: NodeId) -> bool {
+    contacts(sim, node).iter().any(|contact| contact.in_reach)
+}
+
 /// How a node is doing.
 pub(crate) fn status(sim: &mut Sim, node: NodeId) -> Status {
     match sim.tell(node, Command::Status {}) {
