@@ -9,7 +9,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::three::{Eve, acquaint, garbage, handing, node_as};
+use common::three::{Eve, acquaint, garbage, give_space, handing, node_as};
 use hedgerow_sync::{
     engine::EngineConfig,
     sim::{Faults, NodeId, Sim, WireId},
@@ -74,6 +74,7 @@ fn wire(sim: &mut Sim, bob: NodeId, other: NodeId, dials: bool) -> WireId {
 fn world(seed: u64, config: EngineConfig) -> World {
     let mut sim = Sim::new(seed);
     let (bob, bob_store) = node_as(&mut sim, "bob", config);
+    give_space(&mut sim, bob, &bob_store, RELAY_BYTES);
     let [dora, flora, ann, carol, gus, hal] = ["dora", "flora", "ann", "carol", "gus", "hal"].map(|name| sim.node(name).0);
     for (one, other) in [(bob, dora), (bob, flora), (dora, flora), (ann, carol), (gus, hal)] {
         acquaint(&mut sim, one, other);
@@ -165,12 +166,9 @@ impl World {
 fn main() {
     let hours = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(72);
     let seed = common::seed();
-    let pools = EngineConfig { relay_bytes: RELAY_BYTES, ..EngineConfig::default() };
-    let open = EngineConfig {
-        relay_bytes: RELAY_BYTES,
-        // TODO at the landing of pools: shares of 100 %, no buckets.
-        ..EngineConfig::default()
-    };
+    let pools = EngineConfig::default();
+    // A half of 200 % is the whole; no day brings 1 TB.
+    let open = EngineConfig { contact_share: 100, stranger_share: 200, stranger_bytes_a_day: 1 << 40, ..EngineConfig::default() };
     let cases = [
         ("no flood", &pools, Attack::None),
         ("pools, one session", &pools, Attack::OneSession),

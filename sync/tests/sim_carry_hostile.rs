@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 
 use common::{
     HOUR, MINUTE, SECOND, listen, seed,
-    three::{Eve, Heard, Three, acquaint, garbage, gone, held, id_of, node_as},
+    three::{Eve, Heard, Three, acquaint, garbage, give_space, gone, held, id_of},
 };
 use hedgerow_sync::{
     crypto::bundle_seal::commitment,
-    engine::EngineConfig,
     id::BundleId,
     sim::{Faults, NodeId},
     store::{GoneReason, Store, memory::MemoryStore},
@@ -133,8 +132,8 @@ fn sim_a_wrong_ack_and_one_for_what_is_not_held_do_nothing_and_go_nowhere() {
 fn sim_an_ack_for_a_dropped_bundle_corrects_the_memory_and_goes_on() {
     let (mut three, id, bytes) = with_one(seed(), "read and told");
     // Dave has room for little: what he was given first gives way.
-    let small = EngineConfig { relay_bytes: 100_000, ..EngineConfig::default() };
-    let (dave, dave_store) = node_as(&mut three.sim, "dave", small);
+    let (dave, dave_store) = three.sim.node("dave");
+    give_space(&mut three.sim, dave, &dave_store, 100_000);
     let eve = Eve::dial(&mut three.sim, dave);
     assert_eq!(eve.hand(&mut three.sim, std::slice::from_ref(&bytes), 0), [Heard::Stored]);
     let mut number = 0;
@@ -307,8 +306,8 @@ struct Flooded {
 }
 
 fn flooded(seed: u64) -> Flooded {
-    let small = EngineConfig { relay_bytes: 5 << 20, ..EngineConfig::default() };
-    let mut three = Three::with(seed, &EngineConfig::default(), small);
+    let mut three = Three::new(seed);
+    give_space(&mut three.sim, three.bob, &three.bob_store, 5 << 20);
     let (dora, _) = three.sim.node("dora");
     let (flora, floras_store) = three.sim.node("flora");
     acquaint(&mut three.sim, three.bob, dora);

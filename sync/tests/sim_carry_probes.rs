@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use common::{
     HOUR, MINUTE, SECOND, seed,
-    three::{Eve, Heard, START_HOUR, Three, garbage, gone, held, id_of, node_as},
+    three::{Eve, Heard, START_HOUR, Three, garbage, give_space, gone, held, id_of},
 };
 use hedgerow_sync::{
-    engine::EngineConfig,
     id::BundleId,
     sim::{Faults, NodeId, Sim},
     store::{GoneReason, Store, memory::MemoryStore},
@@ -56,14 +55,14 @@ struct Suspects {
     bytes: Vec<u8>,
 }
 
-fn suspects(seed: u64, config: &EngineConfig) -> Suspects {
-    let mut three = Three::with(seed, config, EngineConfig::default());
+fn suspects(seed: u64) -> Suspects {
+    let mut three = Three::new(seed);
     three.round();
     let before = three.bob_store.bundle_ids();
     three.sim.send(three.ann, "carol", "whose is it?");
     three.meet(three.near, 5 * SECOND);
     let (_, bytes) = held(&three.bob_store).into_iter().find(|(id, _)| !before.contains(id)).unwrap();
-    let (dave, dave_store) = node_as(&mut three.sim, "dave", config.clone());
+    let (dave, dave_store) = three.sim.node("dave");
     // Dave holds what Carol has come to hold, so that both show the same set.
     let wire = three.sim.connect(three.carol, dave, Faults::NONE);
     three.sim.run_for(10 * MINUTE);
@@ -111,7 +110,7 @@ impl Suspects {
 
 #[test]
 fn sim_a_reader_answers_a_stranger_as_anybody_does_before_it_has_read() {
-    let mut suspects = suspects(seed(), &EngineConfig::default());
+    let mut suspects = suspects(seed());
     let bytes = suspects.bytes.clone();
     for number in 0..12 {
         let [reader, other] = suspects.both(&[handing(&forged(&bytes, number))]);
@@ -125,7 +124,7 @@ fn sim_a_reader_answers_a_stranger_as_anybody_does_before_it_has_read() {
 
 #[test]
 fn sim_a_reader_answers_a_stranger_as_anybody_does_when_it_reads_and_after() {
-    let mut suspects = suspects(seed(), &EngineConfig::default());
+    let mut suspects = suspects(seed());
     let bytes = suspects.bytes.clone();
     let [reader, other] = suspects.both(&[handing(&bytes), Record::Ping]);
     assert_eq!(reader, other, "the moment of reading");
@@ -136,7 +135,7 @@ fn sim_a_reader_answers_a_stranger_as_anybody_does_when_it_reads_and_after() {
 
 #[test]
 fn sim_what_a_reader_holds_it_hands_to_a_stranger_as_anybody_does() {
-    let mut suspects = suspects(seed(), &EngineConfig::default());
+    let mut suspects = suspects(seed());
     let bytes = suspects.bytes.clone();
     suspects.both(&[handing(&bytes)]);
     let given = [suspects.three.carol, suspects.dave].map(|node| {
@@ -150,8 +149,10 @@ fn sim_what_a_reader_holds_it_hands_to_a_stranger_as_anybody_does() {
 
 #[test]
 fn sim_a_reader_that_dropped_a_bundle_answers_as_anybody_that_dropped_it() {
-    let small = EngineConfig { relay_bytes: 200_000, ..EngineConfig::default() };
-    let mut suspects = suspects(seed(), &small);
+    let mut suspects = suspects(seed());
+    for (node, store) in [(suspects.three.carol, &suspects.three.carol_store), (suspects.dave, &suspects.dave_store)] {
+        give_space(&mut suspects.three.sim, node, store, 200_000);
+    }
     let bytes = suspects.bytes.clone();
     suspects.both(&[handing(&bytes)]);
     let id = id_of(&bytes);
@@ -176,7 +177,7 @@ fn sim_a_reader_that_dropped_a_bundle_answers_as_anybody_that_dropped_it() {
 
 #[test]
 fn sim_a_reader_that_knows_a_bundle_is_read_answers_as_anybody_that_knows_it() {
-    let mut suspects = suspects(seed(), &EngineConfig::default());
+    let mut suspects = suspects(seed());
     let bytes = suspects.bytes.clone();
     suspects.both(&[handing(&bytes)]);
     let id = id_of(&bytes);
@@ -208,10 +209,11 @@ fn push_out(three: &mut Three, node: NodeId, store: &MemoryStore, id: BundleId) 
 
 #[test]
 fn sim_a_mark_that_was_planted_fades_within_a_day_of_being_let_go() {
-    let small = EngineConfig { relay_bytes: 100_000, ..EngineConfig::default() };
-    let mut three = Three::with(seed(), &EngineConfig::default(), small.clone());
+    let mut three = Three::new(seed());
     let bob_store = three.bob_store.handle();
-    let (fresh, _) = node_as(&mut three.sim, "fresh", small);
+    let (fresh, fresh_store) = three.sim.node("fresh");
+    give_space(&mut three.sim, three.bob, &bob_store, 100_000);
+    give_space(&mut three.sim, fresh, &fresh_store, 100_000);
     let mark = garbage(1, START_HOUR, Lifetime::Fortnight, 512);
     let id = id_of(&mark);
     let eve = Eve::dial(&mut three.sim, three.bob);

@@ -7,7 +7,7 @@ use hedgerow_sync::{
     reconcile::{Finding, ItemSet, Reconciler, SessionView},
     session::ShortIds,
     sim::{Faults, NodeId, Sim, WireId},
-    store::{GoneReason, Store, memory::MemoryStore},
+    store::{GoneReason, Setting, Store, memory::MemoryStore},
     time::Hour,
     view::{Message, MessageState},
     wire::{
@@ -47,6 +47,18 @@ pub(crate) fn node_as(sim: &mut Sim, name: &str, config: EngineConfig) -> (NodeI
         Box::new(reopened.handle()) as Box<dyn Store>
     };
     (sim.node_with(name, Box::new(store), Box::new(open), config), handle)
+}
+
+/// Lets a node that was just made give so much space to bundles of others.
+pub(crate) fn give_space(sim: &mut Sim, node: NodeId, store: &MemoryStore, bytes: u64) {
+    sim.kill(node);
+    let policy = [&[1, 0, 1, 0][..], &bytes.to_be_bytes(), &[0; 8]].concat();
+    let mut store = store.handle();
+    store.reopen();
+    store.begin().unwrap();
+    store.save_setting(Setting::Policy, &policy).unwrap();
+    store.commit().unwrap();
+    sim.revive(node);
 }
 
 /// Makes two nodes contacts over a wire that is cut for good once nothing of the exchange is left.
