@@ -199,7 +199,8 @@ fn push_out(three: &mut Three, node: NodeId, store: &MemoryStore, id: BundleId) 
     while store.bundle_ids().contains(&id) {
         let eve = Eve::dial(&mut three.sim, node);
         let hour = three.hour();
-        let more: Vec<_> = (0..16).map(|index| garbage(70_000 + number + index, hour, Lifetime::Day, 512)).collect();
+        // They live longer by an hour, so that it is the first to give way.
+        let more: Vec<_> = (0..16).map(|index| garbage(70_000 + number + index, hour + 1, Lifetime::Fortnight, 512)).collect();
         eve.hand(&mut three.sim, &more, 0);
         three.sim.cut(eve.wire);
         number += 16;

@@ -58,7 +58,7 @@ impl Engine {
             }
             Command::Messages { contact, since, limit, mark_read } => {
                 let contact = accept!(self.find_contact(&contact));
-                Answer::Messages(accept!(self.messages(contact, since, limit, mark_read)?))
+                Answer::Messages(accept!(self.messages(now, contact, since, limit, mark_read)?))
             }
             Command::Explain { id } => {
                 let row = accept!(self.store.find_messages_by_id(id)?.into_iter().next().ok_or(CommandError::UnknownMessage));
@@ -217,7 +217,14 @@ impl Engine {
         Ok(Ok(Sent { id, state: row.state }))
     }
 
-    fn messages(&mut self, contact: ContactId, since: Option<MessageId>, limit: Option<u32>, mark_read: bool) -> Outcome<Vec<Message>> {
+    fn messages(
+        &mut self,
+        now: Now,
+        contact: ContactId,
+        since: Option<MessageId>,
+        limit: Option<u32>,
+        mark_read: bool,
+    ) -> Outcome<Vec<Message>> {
         self.flush_messages()?;
         let after = match since {
             Some(id) => {
@@ -237,7 +244,7 @@ impl Engine {
         }
         if any_read {
             self.note_read(contact);
-            self.forget_mail(contact);
+            self.forget_mail(now, contact)?;
         }
         Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
     }

@@ -42,27 +42,46 @@ impl Engine {
     /// `from` is who handed it over. Tries are counted apart for the sender itself and for all others, so that nobody's garbage under a
     /// copied tag uses up those of the real message.
     pub(super) fn open_bundle(&mut self, now: Now, bundle: Bundle, from: Option<ContactId>) -> Result<(), StoreError> {
-        let mut held = VecDeque::new();
-        let mut next = Some((bundle, from));
-        while let Some((bundle, from)) = next.take() {
-            held.extend(self.open_or_count(now, &bundle, from)?);
+        let newly_expected = self.open_or_count(now, &bundle, from)?;
+        self.open_held(now, newly_expected)
+    }
+
+    /// Opens a bundle behind others under its tag that failed, without counting.
+    pub(super) fn open_late(&mut self, now: Now, bundle: Bundle) -> Result<(), StoreError> {
+        let (opened, newly_expected) = self.try_open(now, &bundle)?;
+        if opened {
+            self.forget_tries(&bundle.header().tag);
+        }
+        self.open_held(now, newly_expected)
+    }
+
+    /// Opens bundles held, and those that become expected by them.
+    fn open_held(&mut self, now: Now, ids: Vec<BundleId>) -> Result<(), StoreError> {
+        let mut held = VecDeque::from(ids);
+        loop {
+            let mut next = None;
             while let (None, Some(id)) = (&next, held.pop_front()) {
                 let Some(row) = self.holdings.row(&id) else { continue };
                 let from = if let Origin::Contact(contact) = row.origin { Some(contact) } else { None };
                 if self.is_tried_out(&row.tag, from) {
+                    self.try_later(now, &id);
                     continue;
                 }
                 let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
                 next = bytes.and_then(|bytes| Bundle::decode(bytes).ok()).map(|bundle| (bundle, from));
             }
+            let Some((bundle, from)) = next else { return Ok(()) };
+            held.extend(self.open_or_count(now, &bundle, from)?);
         }
-        Ok(())
     }
 
     /// Opens a bundle, or counts the failure; returns the bundles held that are expected since.
     fn open_or_count(&mut self, now: Now, bundle: &Bundle, from: Option<ContactId>) -> Result<Vec<BundleId>, StoreError> {
         let tag = bundle.header().tag;
         if self.is_tried_out(&tag, from) {
+            if !self.is_sender(&tag, from) {
+                self.try_later(now, &bundle.id());
+            }
             return Ok(Vec::new());
         }
         let (opened, newly_expected) = self.try_open(now, bundle)?;

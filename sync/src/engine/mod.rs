@@ -25,6 +25,7 @@ mod event;
 mod exchange;
 mod holdings;
 mod housekeeping;
+mod late;
 mod limits;
 mod link;
 mod pair;
@@ -47,6 +48,7 @@ use zeroize::Zeroizing;
 use self::{
     clock::MeshTime,
     holdings::Holdings,
+    late::Late,
     limits::Mail,
     link::LinkState,
     pair::{Contact, Exchange, Pair},
@@ -126,6 +128,8 @@ enum Timer {
     Offers(LinkId),
     /// Bundles that strangers brought are opened.
     Open,
+    /// Bundles that are tried later are due.
+    Late,
     /// A receipt may be late, or a repair no longer listed.
     Repair(ContactId),
 }
@@ -166,6 +170,8 @@ pub struct Engine {
     buckets: Buckets,
     /// Bundles that strangers brought, to be opened in the next batch.
     to_open: Vec<BundleId>,
+    /// What is tried later, as too much under its tag did not open.
+    late: Late,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
     repair_day: Option<Day>,
     /// Counts rounds of housekeeping, for repairs that are listed by turns.
@@ -226,6 +232,7 @@ impl Engine {
             stem: None,
             buckets: Buckets::default(),
             to_open: Vec::new(),
+            late: Late::default(),
             repair_day: None,
             repair_turn: 0,
             changed: BTreeMap::new(),
@@ -239,7 +246,7 @@ impl Engine {
         engine.load_contacts(now)?;
         engine.note_restored(now)?;
         engine.hold_back_again(now);
-        engine.open_all_expected(now);
+        engine.open_all_expected(now)?;
         Ok(engine)
     }
 
@@ -368,6 +375,7 @@ impl Engine {
                 Timer::Release => self.release_due(now),
                 Timer::Offers(_) => self.answer_waiting_offers(now),
                 Timer::Open => self.open_waiting(now)?,
+                Timer::Late => self.try_late(now)?,
                 Timer::Repair(contact) => self.check_repair(now, contact),
             }
         }

@@ -312,7 +312,8 @@ impl Eve {
         let batch = self.next_offer;
         self.next_offer += 1;
         self.say(sim, &Record::Offer { batch, ids: ids.iter().map(|id| self.short(id)).collect() });
-        sim.run_for(SECOND);
+        // An offer waits up to two seconds for what other links owe.
+        sim.run_for(3 * SECOND);
         let picks = self.hear(sim).into_iter().find_map(|record| match record {
             Record::Pick { batch: of, wanted } if of == batch => Some(wanted),
             _ => None,
