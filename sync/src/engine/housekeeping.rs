@@ -22,6 +22,7 @@ impl Engine {
             self.holdings.prune_gone(self.store.as_mut(), hour, strangers_have_room)?;
         }
         self.shrink_to_settings(now)?;
+        self.open_withheld(now)?;
         self.retry_requests(now)?;
         self.refresh_repairs(now)?;
         self.note_in_reach(now);

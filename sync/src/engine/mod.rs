@@ -242,7 +242,7 @@ impl Engine {
         engine.load_contacts(now)?;
         engine.note_restored(now)?;
         engine.hold_back_again(now);
-        engine.open_all_expected(now);
+        engine.open_all_expected(now)?;
         Ok(engine)
     }
 

@@ -420,6 +420,7 @@ impl Engine {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
             if self.is_flooding(sender) {
+                self.note_withheld(sender);
                 continue;
             }
             let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
@@ -431,9 +432,13 @@ impl Engine {
     }
 
     /// Has everything held that is expected opened: after a restart, or once there is room for a contact's mail again.
-    pub(super) fn open_all_expected(&mut self, now: Now) {
-        let expected: Vec<BundleId> = self.holdings.rows().filter(|row| self.tags.contains_key(&row.tag)).map(|row| row.id).collect();
+    pub(super) fn open_all_expected(&mut self, now: Now) -> Result<(), StoreError> {
+        let mut expected: Vec<BundleId> = self.holdings.rows().filter(|row| self.tags.contains_key(&row.tag)).map(|row| row.id).collect();
+        // What was stored and overtaken before it could be opened comes under a tag of skipped keys.
+        self.store.visit_skipped(&mut |tag| expected.extend(self.holdings.with_tag(&tag)))?;
+        expected.sort_by_key(|id| self.holdings.row(id).map(|row| row.sequence));
         expected.into_iter().for_each(|id| self.open_later(now, id));
+        Ok(())
     }
 
     /// Why a bundle is not taken from this peer, if it isn't. What a stranger is answered depends on nothing but what any carrier knows.
@@ -498,7 +503,7 @@ impl Engine {
     }
 
     /// Who is expected to use a tag, skipped messages included.
-    fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
+    pub(super) fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
         match self.tags.get(tag) {
             Some(expected) => Ok(Some(expected.contact())),
             None => Ok(self.store.find_skipped(tag)?.map(|row| row.contact)),

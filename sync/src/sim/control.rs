@@ -132,6 +132,17 @@ impl Sim {
         self.nodes[node.0].wires.iter().find(|(_, other)| **other == wire).map(|(link, _)| *link)
     }
 
+    /// The hash of the session that a wire is to one of its ends, once its handshake is done.
+    pub fn session_hash(&self, wire: WireId, node: NodeId) -> Option<[u8; 32]> {
+        let link = self.link_of(wire, node)?;
+        self.nodes[node.0].infos.get(&link).map(|info| info.hash)
+    }
+
+    /// How much virtual time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now
+    }
+
     /// Takes the messages that were put on wires so far, in order.
     pub fn take_crossings(&mut self) -> Vec<Crossing> {
         std::mem::take(&mut self.messages)

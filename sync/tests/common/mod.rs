@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod three;
+
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
 use hedgerow_sync::{
@@ -129,6 +131,11 @@ pub(crate) fn contact_states(sim: &mut Sim, node: NodeId) -> Vec<ContactState> {
 /// Whether a link to the contact of this name is open.
 pub(crate) fn in_reach(sim: &mut Sim, node: NodeId, name: &str) -> bool {
     contacts(sim, node).iter().any(|contact| contact.name.as_deref() == Some(name) && contact.in_reach)
+}
+
+/// Whether a link to any contact is open.
+pub(crate) fn in_reach_any(sim: &mut Sim, node: NodeId) -> bool {
+    contacts(sim, node).iter().any(|contact| contact.in_reach)
 }
 
 /// How a node is doing.
