@@ -72,6 +72,17 @@ impl Two {
         Self { sim, ann, ben, ann_store, ben_store, wire }
     }
 
+    /// The epoch of Ann's store, which she tells to contacts alone; their session is renewed for it.
+    pub(crate) fn epoch_of_ann(&mut self) -> Vec<u8> {
+        let heard = listen(&mut self.sim);
+        self.sim.cut(self.wire);
+        self.sim.mend(self.wire);
+        self.sim.run_for(SECOND);
+        let heard = heard.borrow();
+        let cursor = heard.iter().find(|(node, record)| *node == self.ann && record[0] == 0x0a);
+        cursor.expect("she says it").1[1..9].to_vec()
+    }
+
     /// Each side's name at the other.
     pub(crate) fn sides(&self) -> [(NodeId, &'static str); 2] {
         [(self.ann, "ben"), (self.ben, "ann")]
