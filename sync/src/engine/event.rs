@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
-use hedgerow_transports::{BeaconId, LinkId, LinkProperties, TransportKind};
+use hedgerow_transports::{BeaconId, LinkId, LinkProperties, TransportKind, Wanted};
 
 use crate::{
     session::{RECOGNITION_LIST_LEN, SessionInfo, Verdict},
@@ -16,6 +16,8 @@ pub struct RequestId(pub u64);
 pub enum Input {
     /// A transport uses this beacon from now on.
     Beacon(TransportKind, BeaconId),
+    /// Whether a transport has neighbours in sight that it could dial and has no link to.
+    Others(TransportKind, bool),
     /// The handshake of a link is done; answered by [`Output::Recognise`] or [`Output::Close`].
     Handshaken {
         /// The link.
@@ -89,6 +91,20 @@ pub enum Output {
     },
     /// No link leads to that beacon any more.
     Free {
+        /// The transport.
+        kind: TransportKind,
+        /// The device's beacon on it.
+        beacon: BeaconId,
+    },
+    /// How many more links a transport is to dial.
+    Wanted {
+        /// The transport.
+        kind: TransportKind,
+        /// Until the next such output.
+        wanted: Wanted,
+    },
+    /// Between the device with this beacon and us there is no place for a link: others are to be tried first.
+    Crowded {
         /// The transport.
         kind: TransportKind,
         /// The device's beacon on it.

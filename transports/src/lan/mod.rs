@@ -50,8 +50,8 @@ pub struct LanConfig {
     pub rotate_every: Duration,
     /// The silence before the next beacon is drawn from this.
     pub silence: Range<Duration>,
-    /// Neighbours are dialled while there are fewer links than this, inbound ones counting up to the half of it; at most twice as many are
-    /// accepted, and this many from one device.
+    /// Neighbours are dialled while fewer links than this were, however many are wanted; at most twice as many are accepted, and this many
+    /// from one device.
     pub max_links: usize,
 }
 

@@ -23,7 +23,7 @@ use super::{
     interfaces::Interfaces,
     tcp::{LinkHandle, TcpLink, canonical, listen, listen_anywhere},
 };
-use crate::{BeaconId, Direction, TransportCommand, TransportEvent};
+use crate::{BeaconId, Direction, TransportCommand, TransportEvent, Wanted};
 
 /// A neighbour on the local network answers within milliseconds, or it is asleep.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -96,6 +96,8 @@ pub(super) struct Worker {
     browse_at: Option<Instant>,
     left_out: u32,
     in_trouble: bool,
+    /// The owner knows of others to dial.
+    others: bool,
 }
 
 impl Worker {
@@ -119,7 +121,7 @@ impl Worker {
         }
         let now = Instant::now();
         let worker = Self {
-            dialler: Dialler::new(fixed.len(), now, jitter),
+            dialler: Dialler::new(fixed.len(), Wanted { neighbours: config.max_links, contacts: true }, now, jitter),
             max_links: config.max_links,
             config,
             fixed,
@@ -141,6 +143,7 @@ impl Worker {
             browse_at: None,
             left_out: 0,
             in_trouble: false,
+            others: false,
         };
         worker.publish(&[]);
         Ok(worker)
@@ -157,6 +160,7 @@ impl Worker {
         loop {
             self.run_timers(Instant::now()).await?;
             self.dial_due(Instant::now());
+            self.tell_others().await?;
             let next = self.next_timer();
             tokio::select! {
                 command = self.commands.recv() => self.obey(command.ok_or(Stopped)?),
@@ -172,7 +176,7 @@ impl Worker {
 
     fn next_timer(&self) -> Instant {
         let (Phase::Shown(at) | Phase::Silent(at)) = self.phase;
-        let dial = if self.dials.len() < MAX_DIALS { self.dialler.next_due(self.has_room()) } else { None };
+        let dial = if self.dials.len() < MAX_DIALS { self.dialler.next_due(self.has_room(), Instant::now()) } else { None };
         [self.sweep_at, self.browse_at, dial].into_iter().flatten().fold(at, Instant::min)
     }
 
@@ -252,9 +256,10 @@ impl Worker {
 
     fn obey(&mut self, command: TransportCommand) {
         match command {
-            TransportCommand::Linked(beacon) => self.dialler.linked(beacon),
+            TransportCommand::Linked(beacon) => self.dialler.linked(beacon, Instant::now()),
             TransportCommand::Free(beacon) => self.dialler.free(beacon, Instant::now()),
-            TransportCommand::LinkCount(count) => self.max_links = count,
+            TransportCommand::Wanted(wanted) => self.dialler.want(wanted),
+            TransportCommand::Crowded(beacon) => self.dialler.crowded(beacon, Instant::now()),
         }
     }
 
@@ -311,10 +316,9 @@ impl Worker {
         self.links.values().filter(|link| link.target.is_none())
     }
 
-    /// Whether to dial on. Inbound links fill half of the places at most: whoever opens many doesn't keep us from dialling.
+    /// Whether to dial neighbours at all, whatever is wanted. Inbound links don't count: whoever opens many doesn't keep us from dialling.
     fn has_room(&self) -> bool {
-        let inbound = self.inbound().count();
-        self.links.len() - inbound + inbound.min(self.max_links / 2) + self.dials.len() < self.max_links
+        self.links.len() - self.inbound().count() + self.dials.len() < self.max_links
     }
 
     fn dial_due(&mut self, now: Instant) {
@@ -348,7 +352,7 @@ impl Worker {
             self.dialler.failed(target, now);
             return Ok(());
         };
-        self.dialler.connected(target, peer);
+        self.dialler.connected(target, peer, now);
         self.take_stream(stream, Some(target)).await
     }
 
@@ -396,6 +400,15 @@ impl Worker {
                 self.dialler.ended(target, now - link.since, now);
             }
         }
+    }
+
+    /// Tells the owner whether there are others to dial, where that has changed.
+    async fn tell_others(&mut self) -> Result<(), Stopped> {
+        let others = self.dialler.has_others();
+        if others == std::mem::replace(&mut self.others, others) {
+            return Ok(());
+        }
+        self.emit(TransportEvent::Others(others)).await
     }
 
     async fn emit(&self, event: TransportEvent) -> Result<(), Stopped> {
