@@ -10,7 +10,7 @@ use hedgerow_sync::{
     engine::Input,
     sim::{Faults, NodeId, Sim, WireId},
 };
-use hedgerow_transports::TransportKind;
+use hedgerow_transports::{LinkId, TransportKind};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -31,6 +31,8 @@ struct Hall {
     /// Nodes that speak only for the test: they dial at will, and never let go.
     fakes: BTreeSet<NodeId>,
     wires: BTreeMap<(NodeId, NodeId), WireId>,
+    /// Links on which a fake has said HELLO.
+    greeted: BTreeSet<LinkId>,
     rng: ChaCha20Rng,
 }
 
@@ -41,6 +43,7 @@ impl Hall {
             nodes: Vec::new(),
             fakes: BTreeSet::new(),
             wires: BTreeMap::new(),
+            greeted: BTreeSet::new(),
             rng: ChaCha20Rng::seed_from_u64(seed),
         }
     }
@@ -97,14 +100,13 @@ impl Hall {
         self.fakes_speak();
     }
 
-    /// Fake neighbours say HELLO, and show signs of life.
+    /// Fake neighbours say HELLO once on each link, and then show signs of life; a second after they were linked.
     fn fakes_speak(&mut self) {
         for ((from, to), wire) in self.wires.clone() {
             for fake in [from, to] {
-                if self.fakes.contains(&fake) && self.sim.is_up(wire) {
-                    let greeted = self.sim.take_records(fake).iter().any(|record| record[0] == 0x01);
+                if let Some(link) = self.sim.link_of(wire, fake).filter(|_| self.fakes.contains(&fake)) {
                     let beacon = self.sim.beacon(fake).0;
-                    let record = if greeted { hello(beacon, true) } else { vec![0x0e] };
+                    let record = if self.greeted.insert(link) { hello(beacon, true) } else { vec![0x0e] };
                     self.sim.send_raw(wire, fake, &record);
                 }
             }
