@@ -8,7 +8,7 @@
 //! ```
 //!
 //! As many neighbours are dialled as are wanted, in random order: any preference that many nodes share would have all of them dial the same
-//! few. Once enough are linked, neighbours that were never linked are still dialled now and then, each once, for one may be a contact.
+//! few. Once enough are linked, others are still dialled now and then, for one may be a contact; each once, by one of the two sides.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -76,13 +76,15 @@ struct Entry {
     /// mDNS has shown it since the last [`Dialler::forget_sightings`].
     seen: bool,
     paused: bool,
-    /// Under this beacon it was linked, or there was no place for it: it is nobody new.
-    known: bool,
+    /// Under this beacon there was no place for it, or it has left again at once: it is no contact in need of a link.
+    passed: bool,
+    /// A link to it that was kept has broken, and it was not dialled since.
+    lost: bool,
 }
 
 impl Entry {
     fn new(due: Instant, addresses: Vec<SocketAddr>) -> Self {
-        Self { state: State::Waiting(due), addresses, failures: 0, brief_links: 0, seen: true, paused: false, known: false }
+        Self { state: State::Waiting(due), addresses, failures: 0, brief_links: 0, seen: true, paused: false, passed: false, lost: false }
     }
 
     /// How often it was dialled in vain, or for a link that ended at once.
@@ -131,7 +133,7 @@ impl Dialler {
     /// Notes that there is no place for a link to this neighbour. Where it is the neighbours who have none, dialling slows down.
     pub(super) fn crowded(&mut self, beacon: BeaconId, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
-            entry.known = true;
+            entry.passed = true;
         }
         if self.wanted.neighbours > 0 {
             self.pace_until = now + back_off(self.crowded, CROWDED_PAUSE_MAX, (self.random)());
@@ -199,7 +201,7 @@ impl Dialler {
     pub(super) fn linked(&mut self, beacon: BeaconId, now: Instant) {
         self.linked.insert(beacon);
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
-            entry.known = true;
+            entry.passed = false;
         }
         (self.crowded, self.pace_until) = (0, now);
     }
@@ -227,6 +229,16 @@ impl Dialler {
                 entry.paused = true;
                 entry.state = State::Waiting(now + INBOUND_PAUSE);
             }
+        }
+    }
+
+    /// Notes that a link which this device had opened has ended after `lifetime`. If it was no more than a look at each other, and only one
+    /// neighbour is there, then we need not look again.
+    pub(super) fn visited(&mut self, ip: IpAddr, lifetime: Duration) {
+        let mut there =
+            self.entries.iter_mut().filter(|(target, entry)| matches!(target, Target::Beacon(_)) && has_ip(&entry.addresses, ip));
+        if let (true, Some((_, entry)), None) = (lifetime < BRIEF_LINK, there.next(), there.next()) {
+            entry.passed = true;
         }
     }
 
@@ -258,8 +270,8 @@ impl Dialler {
         }
     }
 
-    /// Takes the next target to dial and its known addresses. Neighbours only if there is `room` for more links: those first that were
-    /// never linked, then those that have failed least, else at random.
+    /// Takes the next target to dial and its known addresses. Neighbours only if there is `room` for more links: those last for whom there
+    /// was no place, and those that have failed most, else at random.
     pub(super) fn next(&mut self, room: bool, now: Instant) -> Option<(Target, Vec<SocketAddr>)> {
         let is_due = |(target, entry): &(&Target, &Entry)| entry.due().is_some_and(|due| due <= now) && self.may_dial(**target, entry);
         let fixed = self.entries.iter().filter(|(target, _)| matches!(target, Target::Fixed(_))).find(is_due).map(|(target, _)| *target);
@@ -268,7 +280,7 @@ impl Dialler {
             None => {
                 let from = |entry: &Entry| self.neighbours_from(entry, room, now).is_some_and(|from| from <= now);
                 let due = self.entries.iter().filter(|(target, entry)| matches!(target, Target::Beacon(_)) && from(entry)).filter(is_due);
-                let ranked: Vec<_> = due.map(|(target, entry)| ((entry.known, entry.failures), *target)).collect();
+                let ranked: Vec<_> = due.map(|(target, entry)| ((entry.passed, entry.failures), *target)).collect();
                 let best = ranked.iter().map(|(rank, _)| *rank).min()?;
                 let equals: Vec<Target> = ranked.into_iter().filter(|(rank, _)| *rank == best).map(|(_, target)| target).collect();
                 *equals.get(self.draw(equals.len() as u64) as usize)?
@@ -279,6 +291,7 @@ impl Dialler {
         }
         let entry = self.entries.get_mut(&target)?;
         entry.state = State::Dialling;
+        entry.lost = false;
         Some((target, entry.addresses.clone()))
     }
 
@@ -301,11 +314,12 @@ impl Dialler {
     }
 
     /// From when this neighbour may be dialled, as far as others are concerned: at once while more are wanted than are being dialled, else
-    /// now and then if it is new.
+    /// now and then if it may be a contact; at once in any case if it was linked before.
     fn neighbours_from(&self, entry: &Entry, room: bool, now: Instant) -> Option<Instant> {
         let wanted = self.unsettled(now).count() < self.wanted.neighbours;
-        let new = self.wanted.contacts && !entry.known;
+        let new = self.wanted.contacts && !entry.passed;
         match (room, wanted, new) {
+            (true, _, true) if entry.lost => Some(now),
             (true, true, _) => Some(self.pace_until),
             (true, false, true) => Some(self.probe_at),
             _ => None,
@@ -353,9 +367,10 @@ impl Dialler {
         let brief = lifetime < BRIEF_LINK;
         if let Some(entry) = self.entries.get_mut(&target) {
             entry.paused = false;
+            entry.lost = !brief && !entry.passed;
             entry.brief_links = if brief { entry.brief_links.saturating_add(1) } else { 0 };
             // Whom there is no place for is not dialled again before others had their turn.
-            let least = if entry.known { 8 } else { 0 };
+            let least = if entry.passed { 8 } else { 0 };
             entry.state = State::Waiting(now + back_off(entry.brief_links.max(least), BACK_OFF_MAX_BRIEF, random()));
         }
         if !brief {
@@ -770,7 +785,33 @@ mod tests {
         dialler.want(Wanted { neighbours: 0, contacts: false });
         assert_eq!(dialler.next_due(true, now), None, "no place even for a contact");
         dialler.want(Wanted { neighbours: 1, contacts: true });
-        assert_eq!(beacon_of(dialler.next(true, now + FIRST_DELAY_MAX).unwrap().0), A, "who was not linked before comes first");
+        let (target, addresses) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
+        assert_eq!(beacon_of(target), A, "who was not dialled before comes first");
+        // A link that was held and broke is dialled anew at once, even while no more are wanted: it may have been a contact's.
+        dialler.connected(target, addresses[0], now);
+        dialler.linked(A, now);
+        dialler.want(Wanted { neighbours: 0, contacts: true });
+        dialler.free(A, now);
+        dialler.ended(target, Duration::from_secs(60), now);
+        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
+    }
+
+    #[test]
+    fn who_has_looked_at_us_is_not_looked_at_again() {
+        let (mut dialler, now) = wanting(0, 3);
+        let later = now + PROBE_AFTER_MAX;
+        for index in 0..3 {
+            dialler.visited(far_at(index)[0].ip(), Duration::from_secs(60));
+        }
+        assert!(dialler.next_due(true, later).is_some(), "links that lasted say nothing");
+        dialler.visited(far_at(0)[0].ip(), Duration::from_millis(30));
+        dialler.visited(far_at(1)[0].ip(), Duration::from_millis(30));
+        let (target, _) = dialler.next(true, later).unwrap();
+        assert_eq!(beacon_of(target), BeaconId(2_u64.to_be_bytes()));
+        dialler.ended(target, Duration::from_secs(60), later);
+        dialler.seen(A, far_at(2), later);
+        dialler.visited(far_at(2)[0].ip(), Duration::from_millis(30));
+        assert!(dialler.next_due(true, later).is_some(), "of two on one device nobody knows which it was");
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Worker {
             own_addresses.push(local);
             own_listeners.spawn(accept_all(listener, accepted.0.clone()));
         }
+        let interfaces = Interfaces::load(&config.metered).unwrap_or_default();
         let now = Instant::now();
         let worker = Self {
             dialler: Dialler::new(fixed.len(), Wanted { neighbours: config.max_links, contacts: true }, now, jitter),
@@ -136,7 +137,7 @@ impl Worker {
             dials: JoinSet::new(),
             links: BTreeMap::new(),
             next_key: 0,
-            interfaces: Interfaces::load().unwrap_or_default(),
+            interfaces,
             discovery: None,
             phase: Phase::Silent(now),
             sweep_at: None,
@@ -168,7 +169,10 @@ impl Worker {
                 Some(key) = self.dropped.1.recv() => self.take_end(key),
                 Some(result) = self.dials.join_next() => self.take_dialled(result).await?,
                 sighting = next_sighting(&mut self.discovery) => self.take_sighting(sighting).await?,
-                _ = checks.tick() => self.check_interfaces_sometimes(),
+                _ = checks.tick() => {
+                    self.check_flood(Instant::now()).await?;
+                    self.check_interfaces_sometimes();
+                }
                 () = sleep_until(next) => {}
             }
         }
@@ -286,6 +290,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Ends mDNS for a while, and takes another beacon, where its cache has grown without end.
+    async fn check_flood(&mut self, now: Instant) -> Result<(), Stopped> {
+        if !self.discovery.as_mut().is_some_and(Discovery::is_flooded) {
+            return Ok(());
+        }
+        self.hide(now);
+        self.trouble(Some("somebody floods the local network with names (mDNS): neighbours are looked for anew")).await
+    }
+
     fn check_interfaces_sometimes(&mut self) {
         if self.discovery.is_some() && self.left_out < CHECKS_LEFT_OUT {
             self.left_out += 1;
@@ -296,7 +309,7 @@ impl Worker {
     }
 
     fn check_interfaces(&mut self, now: Instant) {
-        let Some(interfaces) = Interfaces::load().filter(|interfaces| *interfaces != self.interfaces) else {
+        let Some(interfaces) = Interfaces::load(&self.config.metered).filter(|interfaces| *interfaces != self.interfaces) else {
             return;
         };
         let earlier = std::mem::replace(&mut self.interfaces, interfaces);
@@ -376,8 +389,14 @@ impl Worker {
             Some(Target::Beacon(beacon)) => Some(beacon),
             Some(Target::Fixed(_)) | None => None,
         };
+        let local = stream.local_addr().ok();
+        if local.is_some_and(|local| !self.interfaces.hold(local)) {
+            // It came over an interface that is newer than the last look.
+            self.check_interfaces(now);
+        }
+        let metered = local.is_some_and(|local| self.interfaces.is_metered(local));
         self.next_key += 1;
-        match TcpLink::new(stream, direction, dialled, self.next_key, self.dropped.0.clone()) {
+        match TcpLink::new(stream, direction, dialled, metered, self.next_key, self.dropped.0.clone()) {
             Ok((link, handle)) => {
                 self.dialler.link_opened(handle.peer.ip());
                 self.links.insert(self.next_key, Live { handle, since: now, target });
@@ -395,9 +414,11 @@ impl Worker {
     fn take_end(&mut self, key: u64) {
         let now = Instant::now();
         if let Some(link) = self.links.remove(&key) {
-            self.dialler.link_closed(link.handle.peer.ip(), now);
-            if let Some(target) = link.target {
-                self.dialler.ended(target, now - link.since, now);
+            let (ip, lifetime) = (link.handle.peer.ip(), now - link.since);
+            self.dialler.link_closed(ip, now);
+            match link.target {
+                Some(target) => self.dialler.ended(target, lifetime, now),
+                None => self.dialler.visited(ip, lifetime),
             }
         }
     }
