@@ -389,6 +389,7 @@ impl Driver {
                 Output::Linked { kind, beacon } => self.tell_transport(kind, TransportCommand::Linked(beacon)),
                 Output::Free { kind, beacon } => self.tell_transport(kind, TransportCommand::Free(beacon)),
                 Output::Wanted { kind, wanted } => self.tell_transport(kind, TransportCommand::Wanted(wanted)),
+                Output::LookAnew(kind) => self.tell_transport(kind, TransportCommand::LookAnew),
                 Output::Crowded { kind, beacon } => self.tell_transport(kind, TransportCommand::Crowded(beacon)),
                 Output::Reply(request, result) => self.reply(request, result),
                 Output::Event(event) => self.publish(&event),

@@ -175,6 +175,8 @@ pub enum TransportCommand {
     Wanted(Wanted),
     /// There is no place for a link to the neighbour with this beacon, with us or with it: dial others first.
     Crowded(BeaconId),
+    /// Somebody more may be recognised: neighbours that were passed over are new again.
+    LookAnew,
 }
 
 /// A technology that finds neighbours and opens links to them. Runs in the background from when it is made until it is dropped.

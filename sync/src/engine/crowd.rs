@@ -206,6 +206,11 @@ impl Engine {
         }
     }
 
+    /// Lets transports look at everybody again, because a link was taken up whose maker may be among those who were passed over.
+    pub(super) fn look_anew(&mut self) {
+        self.outputs.extend(self.beacons.keys().copied().map(Output::LookAnew));
+    }
+
     fn give_way(&mut self, link: LinkId) {
         self.note_crowded(link);
         self.end_link(link, ByeReason::Crowded);

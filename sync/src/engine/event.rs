@@ -110,6 +110,8 @@ pub enum Output {
         /// The device's beacon on it.
         beacon: BeaconId,
     },
+    /// Somebody more may be recognised from now on: neighbours that were passed over are worth a look again.
+    LookAnew(TransportKind),
     /// Answer a request.
     Reply(RequestId, Result<Answer, CommandError>),
     /// Tell every subscriber.

@@ -503,6 +503,7 @@ impl Sim {
                 self.nodes[node.0].linked.remove(&beacon);
             }
             Output::Wanted { wanted, .. } => self.nodes[node.0].wanted = Some(wanted),
+            Output::LookAnew(_) => self.nodes[node.0].crowded.clear(),
             Output::Crowded { beacon, .. } => {
                 self.nodes[node.0].crowded.insert(beacon);
             }

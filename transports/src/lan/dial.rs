@@ -130,6 +130,11 @@ impl Dialler {
         self.wanted = wanted;
     }
 
+    /// Takes every neighbour for new: one that was passed over may be recognised now.
+    pub(super) fn look_anew(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.passed = false);
+    }
+
     /// Notes that there is no place for a link to this neighbour. Where it is the neighbours who have none, dialling slows down.
     pub(super) fn crowded(&mut self, beacon: BeaconId, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
@@ -780,6 +785,9 @@ mod tests {
             assert_eq!(dialler.next(true, now), None);
         }
         assert_eq!(dialler.next_due(true, now), None, "each beacon once");
+        dialler.look_anew();
+        assert!(dialler.next_due(true, now).is_some(), "and once more if others may be recognised");
+        dialler.entries.values_mut().for_each(|entry| entry.passed = true);
         dialler.seen(A, at(1), now);
         assert!(dialler.next_due(true, now).is_some());
         dialler.want(Wanted { neighbours: 0, contacts: false });

@@ -263,6 +263,7 @@ impl Worker {
             TransportCommand::Linked(beacon) => self.dialler.linked(beacon, Instant::now()),
             TransportCommand::Free(beacon) => self.dialler.free(beacon, Instant::now()),
             TransportCommand::Wanted(wanted) => self.dialler.want(wanted),
+            TransportCommand::LookAnew => self.dialler.look_anew(),
             TransportCommand::Crowded(beacon) => self.dialler.crowded(beacon, Instant::now()),
         }
     }
