@@ -1,6 +1,6 @@
 //! Thirty daemons on one bridge: one graph of few links each, and quiet. Needs root and iproute2:
 //! `cargo test --test netns_crowd -- --ignored --nocapture --test-threads 1`.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "these tests measure time and fail by panic")]
+#![expect(clippy::disallowed_methods, reason = "these tests measure time and fail by panic")]
 
 mod common;
 #[path = "common/hall.rs"]

@@ -73,6 +73,8 @@ pub(super) enum Message {
     Beacon(TransportKind, BeaconId),
     /// A transport has neighbours in sight without a link, or has none.
     Others(TransportKind, bool),
+    /// A transport's device is on another network, or on one more.
+    NetworkChanged(TransportKind),
     /// A transport has a lasting condition, or it is over.
     Trouble(TransportKind, Option<String>),
     /// The daemon ends.
@@ -142,6 +144,7 @@ struct DaemonStatus {
     listen: Vec<String>,
     trouble: Vec<Trouble>,
     links: Vec<LinkStatus>,
+    leaks: Vec<Leak>,
     #[serde(flatten)]
     node: Option<Status>,
 }
@@ -158,6 +161,13 @@ struct LinkStatus {
     link: u64,
     transport: &'static str,
     address: String,
+}
+
+/// What is shown by a transport in use whatever Hedgerow does.
+#[derive(Serialize)]
+struct Leak {
+    transport: &'static str,
+    text: &'static str,
 }
 
 #[derive(Serialize)]
@@ -340,6 +350,7 @@ impl Driver {
             }
             Message::Beacon(kind, beacon) => open.then_some(Input::Beacon(kind, beacon)),
             Message::Others(kind, others) => open.then_some(Input::Others(kind, others)),
+            Message::NetworkChanged(kind) => open.then_some(Input::NetworkChanged(kind)),
             Message::Trouble(kind, trouble) => {
                 match trouble {
                     Some(text) => {
@@ -435,8 +446,16 @@ impl Driver {
             listen: self.listening(),
             trouble: self.trouble.iter().map(|(source, text)| Trouble { source, text: text.clone() }).collect(),
             links: self.links.iter().map(link_status).collect(),
+            leaks: self.leaks(),
             node,
         }
+    }
+
+    /// What the transports in use show below us.
+    fn leaks(&self) -> Vec<Leak> {
+        let lan = self.lan.as_ref().and(self.lan_config.as_ref());
+        let texts = lan.map(super::lan::leaks).unwrap_or_default();
+        texts.into_iter().map(|text| Leak { transport: TransportKind::Lan.name(), text }).collect()
     }
 
     fn publish(&self, event: &Event) {
@@ -594,6 +613,6 @@ const fn input_link(input: &Input) -> Option<LinkId> {
         | Input::Open { link, .. }
         | Input::Record { link, .. }
         | Input::LinkDown(link) => Some(*link),
-        Input::Beacon(..) | Input::Others(..) | Input::Command(..) | Input::Timeout => None,
+        Input::Beacon(..) | Input::Others(..) | Input::NetworkChanged(_) | Input::Command(..) | Input::Timeout => None,
     }
 }

@@ -151,6 +151,8 @@ pub enum TransportEvent {
     LinkUp(Box<dyn Link>),
     /// Whether there are neighbours in sight that have no link and may be dialled; told when it changes, at first there are none.
     Others(bool),
+    /// The device is on another network than before, or on one more.
+    NetworkChanged,
     /// A lasting condition for the owner to see, such as a port in use; `None` when it is over.
     Trouble(Option<String>),
 }

@@ -18,6 +18,8 @@ pub enum Input {
     Beacon(TransportKind, BeaconId),
     /// Whether a transport has neighbours in sight that it could dial and has no link to.
     Others(TransportKind, bool),
+    /// The device is on another network than before, as this transport sees it, or on one more.
+    NetworkChanged(TransportKind),
     /// The handshake of a link is done; answered by [`Output::Recognise`] or [`Output::Close`].
     Handshaken {
         /// The link.

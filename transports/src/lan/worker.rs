@@ -181,7 +181,7 @@ impl Worker {
                 _ = checks.tick() => {
                     self.check_flood(Instant::now()).await?;
                     self.rest_or_look(Instant::now());
-                    self.check_interfaces_sometimes();
+                    self.check_interfaces_sometimes().await?;
                 }
                 () = sleep_until(next) => {}
             }
@@ -289,7 +289,7 @@ impl Worker {
                     self.emit(TransportEvent::Lost(beacon)).await?;
                 }
             }
-            Sighting::Network => self.check_interfaces(now),
+            Sighting::Network => self.check_interfaces(now).await?,
             Sighting::NameTaken => {
                 tracing::warn!("somebody else on the local network uses this node's beacon; taking another");
                 self.hide(now);
@@ -328,18 +328,18 @@ impl Worker {
         self.trouble(Some("somebody floods the local network with names (mDNS): neighbours are looked for anew")).await
     }
 
-    fn check_interfaces_sometimes(&mut self) {
+    async fn check_interfaces_sometimes(&mut self) -> Result<(), Stopped> {
         if self.discovery.is_some() && self.left_out < CHECKS_LEFT_OUT {
             self.left_out += 1;
-        } else {
-            self.left_out = 0;
-            self.check_interfaces(Instant::now());
+            return Ok(());
         }
+        self.left_out = 0;
+        self.check_interfaces(Instant::now()).await
     }
 
-    fn check_interfaces(&mut self, now: Instant) {
+    async fn check_interfaces(&mut self, now: Instant) -> Result<(), Stopped> {
         let Some(interfaces) = Interfaces::load(&self.config.metered).filter(|interfaces| *interfaces != self.interfaces) else {
-            return;
+            return Ok(());
         };
         let earlier = std::mem::replace(&mut self.interfaces, interfaces);
         for link in self.links.values() {
@@ -352,6 +352,10 @@ impl Worker {
             self.dialler.network_changed(now);
             self.browse_at = Some(now + BROWSE_ANEW_AFTER);
         }
+        if self.interfaces.joined_over(&earlier) {
+            self.emit(TransportEvent::NetworkChanged).await?;
+        }
+        Ok(())
     }
 
     fn inbound(&self) -> impl Iterator<Item = &Live> {
@@ -421,7 +425,7 @@ impl Worker {
         let local = stream.local_addr().ok();
         if local.is_some_and(|local| !self.interfaces.hold(local)) {
             // It came over an interface that is newer than the last look.
-            self.check_interfaces(now);
+            self.check_interfaces(now).await?;
         }
         let metered = local.is_some_and(|local| self.interfaces.is_metered(local));
         self.next_key += 1;
