@@ -170,14 +170,14 @@ mod tests {
 
     #[test]
     fn a_new_prefix_or_interface_is_a_network_and_a_further_address_is_none() {
-        let address = |ip: &str, prefix, index| Address { ip: ip.parse().unwrap(), prefix, index };
+        let address = |ip: &str, prefix, index| Address { ip: ip.parse().unwrap(), prefix, index, metered: false };
         let with = |address: Address| {
             let mut more = interfaces();
             more.addresses.push(address);
             more.joined_over(&interfaces())
         };
         assert!(!with(address("fd00::1234", 64, 3)) && !with(address("192.168.7.77", 24, 3)));
-        assert!(with(address("192.168.8.2", 24, 3)) && with(address("192.168.7.2", 16, 3)) && with(address("fe80::2", 64, 4)));
+        assert!(with(address("192.168.8.2", 24, 3)) && with(address("192.168.7.2", 16, 3)) && with(address("fe80::2", 64, 5)));
         assert!(!Interfaces::default().joined_over(&interfaces()) && interfaces().joined_over(&Interfaces::default()));
     }
 
