@@ -14,8 +14,7 @@
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
 //! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored
-//! backup), `conversation` (messages and receipts), `command` (what people ask),
-//! `explain` (where a message is and why), `housekeeping`.
+//! backup), `conversation` (messages and receipts), `command` (what people ask), `explain` (where a message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -299,8 +298,8 @@ impl Engine {
             Input::Beacon(kind, beacon) => {
                 self.beacons.insert(kind, beacon);
             }
-            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Others(kind, others) => self.crowd.note_others(kind, others),
+            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
             Input::PeerList { link, list } => self.handle_peer_list(link, &list),
             Input::Open { link, recognised } => self.handle_open(now, link, recognised)?,
