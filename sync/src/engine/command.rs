@@ -3,7 +3,11 @@
 use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
-use super::{Changed, Engine, exchange::shown_name, link::Phase};
+use super::{
+    Changed, Engine, Exchange,
+    exchange::{millis, shown_name},
+    link::Phase,
+};
 use crate::{
     crypto::identity::{Card, Name},
     id::{ContactId, MessageId},
@@ -30,7 +34,9 @@ impl Engine {
         Ok(Ok(match command {
             Command::Status {} => Answer::Status(self.status(now)?),
             Command::Invite { hours } => Answer::Invitation(accept!(self.invite(now, hours)?)),
-            Command::AddContact { link, alias } => Answer::Added(accept!(self.add_contact(now, &link, alias.as_deref())?)),
+            Command::AddContact { link, alias, message } => {
+                Answer::Added(accept!(self.add_contact(now, &link, alias.as_deref(), message)?))
+            }
             Command::Contacts {} => Answer::Contacts(self.list_contacts()?),
             Command::Contact { contact } => {
                 let id = accept!(self.find_contact(&contact));
@@ -164,10 +170,9 @@ impl Engine {
         Ok(Removed { contact: id })
     }
 
-    fn send(&mut self, now: Now, contact: ContactId, text: String, id: Option<MessageId>, urgent: bool) -> Outcome<Sent> {
-        if text.is_empty() || text.len() > MAX_TEXT_LEN {
-            return Ok(Err(CommandError::TextLength { length: text.len(), limit: MAX_TEXT_LEN }));
-        }
+    /// Writes a message, or finds the one of this id.
+    pub(super) fn send(&mut self, now: Now, contact: ContactId, text: String, id: Option<MessageId>, urgent: bool) -> Outcome<Sent> {
+        accept!(check_text(&text));
         match self.contacts.get(&contact).map(|contact| contact.row.state) {
             Some(ContactState::Established | ContactState::Pending | ContactState::Invited) => {}
             Some(ContactState::Blocked) => return Ok(Err(CommandError::ContactState("blocked"))),
@@ -254,6 +259,7 @@ impl Engine {
     pub(super) fn view_contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
         let Some(state) = self.contacts.get(&id) else { return Ok(None) };
         let row = &state.row;
+        let pending = state.exchange.as_ref().filter(|exchange| exchange.is_pending());
         Ok(Some(Contact {
             contact: id,
             name: shown_name(row).map(str::to_owned),
@@ -264,6 +270,11 @@ impl Engine {
             unread: self.store.count_unread(id)?,
             in_reach: self.is_in_reach(id),
             last_seen: row.last_seen,
+            link_expires: pending.map(|exchange| millis(exchange.link().expires())),
+            tries: pending.and_then(|exchange| match exchange {
+                Exchange::Requested { tries, .. } => Some(tries.len() as u8),
+                Exchange::Issued { .. } => None,
+            }),
             why: row.why.clone(),
         }))
     }
@@ -277,6 +288,7 @@ impl Engine {
         };
         let established = contact.is_some_and(|contact| contact.row.state == ContactState::Established);
         let why = match row.state {
+            MessageState::Failed => contact.and_then(|contact| contact.row.why.as_deref()),
             MessageState::Queued if row.outgoing && !established => Some("waits until both are contacts"),
             MessageState::Queued if row.outgoing && self.is_frozen(row.contact) => {
                 Some("waits until this contact has answered: the profile was restored")
@@ -313,6 +325,14 @@ impl Engine {
             outbound: state.properties.direction == Direction::Outbound,
         })
     }
+}
+
+/// Refuses what no message can say.
+pub(super) fn check_text(text: &str) -> Result<(), CommandError> {
+    if (1..=MAX_TEXT_LEN).contains(&text.len()) {
+        return Ok(());
+    }
+    Err(CommandError::TextLength { length: text.len(), limit: MAX_TEXT_LEN })
 }
 
 /// Reads a contact's number. No contact is ever called so: see `free_name`.

@@ -17,7 +17,7 @@ impl Engine {
         }
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(hour)?;
-            self.expire_exchanges(hour);
+            self.expire_exchanges(hour)?;
             self.holdings.prune_gone(self.store.as_mut(), hour)?;
         }
         self.retry_requests(now)?;

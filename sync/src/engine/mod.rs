@@ -13,7 +13,7 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
-//! sent to whom), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//! sent to whom), `exchange` (becoming contacts), `riding` (texts on a request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
 //!
 //! This version carries for nobody but the two ends of a bundle: `routing` is the place where that changes.
 
@@ -33,6 +33,7 @@ mod profile;
 mod recognise;
 mod records;
 mod repair;
+mod riding;
 mod routing;
 mod transfer;
 

@@ -204,7 +204,7 @@ impl Engine {
         if let Some(contact) = self.touch(contact) {
             contact.row.last_seen = Some(now.wall);
         }
-        self.note_met(contact);
+        self.note_met(now, contact)?;
         self.busy_contacts.insert(contact);
         Ok(())
     }

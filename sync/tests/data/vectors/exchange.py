@@ -146,7 +146,13 @@ th1 = H(label("request transcript"), b"\x01", L, e, card, k, r, name)
 same("th1", th1, vector("th1"))
 al = dh(l, check_card(card))
 same("request proof", proof, MAC(hkdf(e, secret + el + al, label("request proof")), th1))
-assert not any(body.data)
+items, filling = body.data[:len(vector("request items"))], body.data[len(vector("request items")):]
+same("request items", items, vector("request items"))
+assert not any(filling)
+# 8.6: one text rides along.
+text = items[35:].decode()
+same("text", items, struct.pack(">BH16sQQ", 1, 32 + len(items[35:]), b"\xab" * 16, 1_799_640_000_000, 1) + text.encode())
+same("what it says", text, "Grüße, Älma")
 
 # The invitee's own state shows the same keys.
 pending = Fields(vector("pending request"))
