@@ -9,7 +9,7 @@ use super::{
     Engine, Exchange,
     command::{check_text, parse_number},
     config::{MAX_CONTACTS, MAX_EXCHANGES, MAX_PENDING_EXCHANGES, PLAUSIBLE_HOURS, RELEASE_HOUR},
-    link::Peer,
+    link::{Peer, Rank},
     pair::{Answered, Contact, Pair, Try},
     repair::Repair,
 };
@@ -226,7 +226,7 @@ impl Engine {
         };
         let Some(bundle) = bundle else { return };
         let Some(state) = self.links.get_mut(&link).filter(|state| state.peer == Peer::Invited(contact)) else { return };
-        state.push(bundle);
+        state.push(Rank::FIRST, bundle);
         self.busy_links.insert(link);
         self.upgrades.insert(contact);
     }
@@ -259,11 +259,13 @@ impl Engine {
         let id = bundle.id();
         let Some(state) = self.contacts.get_mut(&contact) else { return Ok(false) };
         let Some(Exchange::Issued { link, reply, answers, .. }) = state.exchange.as_mut() else { return Ok(false) };
+        let Ok(request) = link.open_request(&self.profile.device, bundle) else { return Ok(false) };
         if let Some(answer) = answers.iter().find(|answer| answer.request == id).map(|answer| answer.bundle) {
+            // Another copy, or the same after a restart.
+            self.schedule_ack(now, id, request.ack())?;
             self.push_answer(contact, answer);
             return Ok(true);
         }
-        let Ok(request) = link.open_request(&self.profile.device, bundle) else { return Ok(false) };
         if hour != Hour::UNKNOWN && link.link().is_expired(hour) && reply.is_none() {
             return Ok(false);
         }
@@ -313,7 +315,7 @@ impl Engine {
     fn push_answer(&mut self, contact: ContactId, answer: BundleId) {
         for link in self.links_to(contact) {
             if let Some(state) = self.links.get_mut(&link) {
-                state.push(answer);
+                state.push(Rank::FIRST, answer);
                 self.busy_links.insert(link);
             }
         }

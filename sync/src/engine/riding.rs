@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{Changed, Engine, Exchange, config::SEAL_BATCH, conversation::RESERVED_FOR_RECEIPTS};
 use crate::{
     crypto::exchange::MAX_REQUEST_ITEMS_LEN,
-    id::{ContactId, MessageId},
+    id::{BundleId, ContactId, MessageId},
     store::{MessageRow, StoreError},
     time::{Hour, Now},
     view::MessageState,
@@ -113,6 +113,16 @@ impl Engine {
             self.changed.insert((contact, true, row.id), Changed { row, saved: false });
         }
         Ok(())
+    }
+
+    /// The texts that ride on a bundle of ours, if it is a try of our request to this contact.
+    pub(super) fn riders_of(&self, contact: ContactId, bundle: &BundleId) -> Vec<MessageId> {
+        match self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) {
+            Some(Exchange::Requested { tries, .. }) => {
+                tries.iter().find(|sealed| sealed.bundle == *bundle).map(|sealed| sealed.riders.clone()).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 
