@@ -268,6 +268,49 @@ fn sim_a_second_link_between_contacts_renews_them() {
     }
 }
 
+#[test]
+fn sim_both_use_the_others_link_and_the_same_pair_is_left() {
+    for acquainted in [false, true] {
+        for seed in seed()..seed() + 4 {
+            let mut trip = Trip::new(seed);
+            let what = format!("seed {seed}, acquainted: {acquainted}");
+            if acquainted {
+                trip.sim.introduce(trip.ann, trip.carol);
+                trip.round();
+                trip.expect_contacts(&what);
+            }
+            let (of_ann, of_carol) = (invite(&mut trip.sim, trip.ann, 336), invite(&mut trip.sim, trip.carol, 336));
+            let from_ann = add_with(&mut trip.sim, trip.ann, &of_carol, "over carol's link");
+            let from_carol = add_with(&mut trip.sim, trip.carol, &of_ann, "over ann's link");
+            // Both wires at once: requests cross, then replies.
+            for _ in 0..3 {
+                trip.sim.mend(trip.to_ann);
+                trip.sim.mend(trip.to_carol);
+                trip.sim.run_for(MEETING);
+                trip.sim.cut(trip.to_ann);
+                trip.sim.cut(trip.to_carol);
+                trip.sim.run_for(SECOND);
+            }
+            for (node, other, word, id) in
+                [(trip.ann, "carol", "over ann's link", from_carol.message), (trip.carol, "ann", "over carol's link", from_ann.message)]
+            {
+                assert_eq!(contact_states(&mut trip.sim, node), [ContactState::Established], "{what}");
+                let messages = trip.sim.messages(node, other);
+                let came: Vec<_> =
+                    messages.iter().filter(|message| !message.outgoing && message.text == word).map(|message| message.id).collect();
+                assert_eq!(came, [id.unwrap()], "{what}");
+            }
+            trip.expect_contacts(&what);
+            trip.round();
+            trip.meet(trip.to_ann);
+            for (node, other) in [(trip.ann, "carol"), (trip.carol, "ann")] {
+                let states = states(&mut trip.sim, node, other);
+                assert!(states.iter().all(|state| *state == MessageState::Delivered), "{what}: {states:?}");
+            }
+        }
+    }
+}
+
 /// Runs an exchange with a fault at one store; what was promised is there in the end.
 fn run(seed: u64, set: impl FnOnce(&Trip)) -> Trip {
     let mut trip = Trip::new(seed);

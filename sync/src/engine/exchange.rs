@@ -51,7 +51,7 @@ impl Engine {
         };
         let link = IssuedLink::new(expires, self.rng.as_mut());
         let text = link.link().to_text().to_string();
-        let exchange = Exchange::Issued { link, reply: None, answers: Vec::new(), met: false };
+        let exchange = Exchange::Issued { link, reply: None, answers: Vec::new(), met: None };
         let contact = self.add_contact_row(now, None, ContactState::Invited, exchange)?;
         Ok(Ok(Invitation { contact, link: text, expires: millis(expires) }))
     }
@@ -234,12 +234,13 @@ impl Engine {
     /// The contact has shown that it holds the keys of the pair: its link is settled for good, and nobody needs the reply any more.
     pub(super) fn note_met(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.note_repair_met(contact);
-        let Some(Exchange::Issued { met: met @ false, answers, .. }) =
+        let last = self.contacts.last_key_value().map(|(id, _)| *id);
+        let Some(Exchange::Issued { met: met @ None, answers, .. }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
         else {
             return Ok(());
         };
-        *met = true;
+        *met = last;
         let replies: Vec<_> = answers.iter().filter(|answer| !answer.used).map(|answer| (answer.bundle, answer.ack.clone())).collect();
         self.exchanges.insert(contact);
         replies.into_iter().try_for_each(|(bundle, ack)| self.schedule_ack(now, bundle, &AckSecret::new(*ack)))
@@ -270,6 +271,14 @@ impl Engine {
             return Ok(false);
         }
         let envelope = link.link().envelope(hour);
+        let settles = reply.is_none();
+        let held = if settles { self.pair_with(contact, request.card().identity()) } else { None };
+        let held = held.and_then(|other| self.pair(other)).map_or([0; 16], |pair| pair.repair.pair_id());
+        let Some(Exchange::Issued { link, reply, answers, .. }) =
+            self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
+        else {
+            return Ok(false);
+        };
         // Numbered together, as two requests may show the same ephemeral key and so have the same reply tags and header keys.
         let number = answers.len() as u8;
         let ours = reply.as_ref().is_none_or(|reply| reply.answers(&request));
@@ -279,11 +288,14 @@ impl Engine {
         }
         let mut settled = None;
         let sealed = match reply {
-            None => link.accept(&self.profile.device, &self.profile.name, &request, number, envelope, self.rng.as_mut()).map(|accepted| {
-                *reply = Some(accepted.reply);
-                settled = Some(accepted.keys);
-                accepted.bundle
-            }),
+            None => {
+                let accepted = link.accept(&self.profile.device, &self.profile.name, &held, &request, number, envelope, self.rng.as_mut());
+                accepted.map(|accepted| {
+                    *reply = Some(accepted.reply);
+                    settled = Some(accepted.keys);
+                    accepted.bundle
+                })
+            }
             Some(reply) if ours => reply.seal(number, envelope, self.rng.as_mut()),
             Some(_) => link.refuse(&request, number, envelope, self.rng.as_mut()),
         };
@@ -328,7 +340,14 @@ impl Engine {
         };
         let (used, ack) = match request.open_reply(&self.profile.device, bundle) {
             Err(_) => return Ok(false),
-            Ok(Reply::Established { keys, card, name, ack }) => {
+            Ok(Reply::Established { card, held, ack, .. }) if self.has_crossed(contact, card.identity(), &held) => {
+                let kept = self.pair_with(contact, card.identity()).unwrap_or(contact);
+                self.end_request(now, contact)?;
+                self.schedule_ack(now, bundle.id(), &ack)?;
+                self.fold_into(contact, kept)?;
+                return Ok(true);
+            }
+            Ok(Reply::Established { keys, card, name, ack, held: _ }) => {
                 let riders = self.end_request(now, contact)?;
                 if self.establish(now, contact, keys, &card, &name)? {
                     self.seal_riders(now, contact, riders)?;
@@ -371,12 +390,11 @@ impl Engine {
             self.fail_contact(contact, "the other side's keys are not usable")?;
             return Ok(false);
         };
-        let before = self.contacts.values().find(|other| {
-            other.row.id != contact && other.pair.is_some() && other.row.card.get(16..48) == Some(card.identity().as_slice())
-        });
+        let before = self.pair_with(contact, card.identity()).and_then(|before| self.contacts.get(&before));
         let replaced = before.map(|before| before.row.clone());
         if let Some(before) = &replaced {
             // The same person once more, perhaps after one side lost or removed the other: the new keys count, the conversation goes on.
+            self.flush_messages()?;
             self.store.move_messages(before.id, contact)?;
             self.remove_contact(before.id)?;
         }
@@ -401,6 +419,40 @@ impl Engine {
         self.busy_contacts.insert(contact);
         self.upgrades.insert(contact);
         Ok(true)
+    }
+
+    /// Another contact that is the same person and has a pair.
+    fn pair_with(&self, contact: ContactId, identity: &[u8; 32]) -> Option<ContactId> {
+        let is_same =
+            |other: &&Contact| other.row.id != contact && other.pair.is_some() && other.row.card.get(16..48) == Some(identity.as_slice());
+        self.contacts.values().find(is_same).map(|other| other.row.id)
+    }
+
+    /// Whether the reply to our request crossed with our reply to a request of the same person, and our link is the one that counts
+    /// (docs/protocol.md, section 7.5). `held` is the pair that the other had with us when it replied.
+    fn has_crossed(&self, contact: ContactId, identity: &[u8; 32], held: &[u8; 16]) -> bool {
+        let Some(other) = self.pair_with(contact, identity).and_then(|other| self.contacts.get(&other)) else { return false };
+        let (Some(Exchange::Issued { met, .. }), Some(pair)) = (&other.exchange, &other.pair) else { return false };
+        let crossed = pair.repair.pair_id() != *held && met.is_none_or(|last| contact <= last);
+        crossed && hash(&[self.profile.device.card().identity()]) < hash(&[identity])
+    }
+
+    /// Gives up a contact-to-be for a contact that is the same person.
+    fn fold_into(&mut self, contact: ContactId, kept: ContactId) -> Result<(), StoreError> {
+        self.flush_messages()?;
+        self.store.move_messages(contact, kept)?;
+        let alias = self.contacts.get(&contact).and_then(|contact| contact.row.alias.clone());
+        self.remove_contact(contact)?;
+        let order = self.store.last_order(kept)?;
+        if let Some(pair) = self.pair(kept) {
+            pair.order = pair.order.max(order);
+            pair.unsealed = true;
+        }
+        if let Some(kept) = self.touch(kept) {
+            kept.row.alias = kept.row.alias.take().or(alias);
+        }
+        self.busy_contacts.insert(kept);
+        Ok(())
     }
 
     pub(super) fn end_exchange(&mut self, contact: ContactId) {

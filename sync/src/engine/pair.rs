@@ -11,7 +11,7 @@ use crate::{
         link::Link,
         ratchet::Ratchet,
     },
-    id::{BundleId, MessageId},
+    id::{BundleId, ContactId, MessageId},
     store::{ContactRow, OutboxRow, StoreError},
     time::{Hour, Instant},
     wire::codec::Reader,
@@ -44,8 +44,9 @@ pub(super) enum Exchange {
         reply: Option<ReplyState>,
         /// The requests answered, in order; at most sixteen.
         answers: Vec<Answered>,
-        /// The contact has shown that it has the reply: whoever comes with the link from now on is somebody else.
-        met: bool,
+        /// Set once the contact has shown that it has the reply: whoever comes with the link from then on is somebody else. The last
+        /// contact that was made by then.
+        met: Option<ContactId>,
     },
     /// We were given the link.
     Requested {
@@ -83,14 +84,16 @@ pub(super) struct Try {
 }
 
 impl Exchange {
-    /// Encodes it for the store: version 1 ‖ kind 1 ‖ and, for a link of ours (1), met 1 ‖ count 1 ‖ as many (request 32 ‖ answer 32 ‖ its
+    /// Encodes it for the store: version 1 ‖ kind 1 ‖ and, for a link of ours (1), met 4 ‖ count 1 ‖ as many (request 32 ‖ answer 32 ‖ its
     /// ack secret 16 ‖ used 1) ‖ length of the link 4 ‖ link ‖ reply, if any; for a request (2), hour of the last try 4 ‖ count 1 ‖ as many (bundle 32 ‖ its
     /// ack secret 16 ‖ count 1 ‖ message ids) ‖ request.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(vec![EXCHANGE_VERSION]);
         match self {
             Self::Issued { link, reply, answers, met } => {
-                out.extend_from_slice(&[1, (*met).into(), answers.len() as u8]);
+                out.push(1);
+                out.extend_from_slice(&met.map_or(0, |id| id.0).to_be_bytes());
+                out.push(answers.len() as u8);
                 for answer in answers {
                     out.extend_from_slice(&answer.request.0);
                     out.extend_from_slice(&answer.bundle.0);
@@ -131,7 +134,7 @@ impl Exchange {
         }
         match reader.u8().ok()? {
             1 => {
-                let met = reader.u8().ok()? != 0;
+                let met = Some(ContactId(reader.u32().ok()?)).filter(|id| id.0 != 0);
                 let answers = (0..reader.u8().ok()?)
                     .map(|_| {
                         let (request, bundle) = (BundleId(reader.array().ok()?), BundleId(reader.array().ok()?));

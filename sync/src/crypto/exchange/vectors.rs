@@ -28,6 +28,7 @@ const EXPIRES: Hour = Hour(500_000);
 const CREATED: Hour = Hour(499_900);
 const REQUEST_TRY: u8 = 2;
 const REPLY_TRY: u8 = 5;
+const HELD: [u8; 16] = [0xcd; 16];
 
 fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
@@ -60,7 +61,7 @@ fn generate() -> Value {
     Item::Text(text).encode(&mut items);
     let request = pending.request(&boris, REQUEST_TRY, &items, envelope, rng).unwrap();
     let opened = issued.open_request(&alma, &request.bundle).unwrap();
-    let accepted = issued.accept(&alma, &Name::new("Älma").unwrap(), &opened, REPLY_TRY, envelope, rng).unwrap();
+    let accepted = issued.accept(&alma, &Name::new("Älma").unwrap(), &HELD, &opened, REPLY_TRY, envelope, rng).unwrap();
     let used = issued.refuse(&opened, REPLY_TRY + 1, envelope, rng).unwrap();
     let keys = issued.link().keys();
     json!({
@@ -86,6 +87,7 @@ fn generate() -> Value {
         "reply tags": tags(pending.reply_tags()),
         "reply try": REPLY_TRY,
         "reply": hex(accepted.bundle.bundle.bytes()),
+        "held pair": hex(&HELD),
         "reply ack": hex(accepted.bundle.ack.expose()),
         "used": hex(used.bundle.bytes()),
         "issuer keys": pair(&accepted.keys),
@@ -109,7 +111,7 @@ fn vectors_hold() {
     let request = issued.open_request(&alma, &Bundle::decode(bytes("request")).unwrap()).unwrap();
     assert_eq!(request.transcript().to_vec(), bytes("th1"));
     assert!(matches!(Item::decode_all(request.items()).unwrap().as_slice(), [Item::Text(text)] if text.text == "Grüße, Älma"));
-    let Reply::Established { keys, .. } = pending.open_reply(&boris, &Bundle::decode(bytes("reply")).unwrap()).unwrap() else {
+    let Reply::Established { keys, held: HELD, .. } = pending.open_reply(&boris, &Bundle::decode(bytes("reply")).unwrap()).unwrap() else {
         panic!("the reply makes a contact");
     };
     for name in ["root", "issuer header", "invitee header", "pair secret"] {
