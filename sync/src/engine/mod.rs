@@ -14,7 +14,7 @@
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
 //! sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `riding` (texts on a request), `repair` (after a restored
-//! backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//! backup), `conversation` (messages and receipts), `command` (what people ask), `explain` (where a message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -24,6 +24,7 @@ mod config;
 mod conversation;
 mod event;
 mod exchange;
+mod explain;
 mod holdings;
 mod housekeeping;
 mod limits;
@@ -60,6 +61,7 @@ use self::{
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},
+    policy::make_visible,
     profile::create_profile,
 };
 use crate::{
@@ -154,8 +156,8 @@ pub struct Engine {
     contacts: BTreeMap<ContactId, Contact>,
     // Looked up, never iterated.
     tags: HashMap<Tag, Expected>,
-    /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
-    tries: HashMap<(Tag, bool), u8>,
+    /// Failed openings under tags of exchanges, on sessions that their links opened.
+    tries: HashMap<Tag, u8>,
     /// Unread mail of contacts, counted since the program started.
     mail: BTreeMap<ContactId, Mail>,
     /// Ack secrets that wait, with their due time.
@@ -166,7 +168,7 @@ pub struct Engine {
     stem: Option<Stem>,
     /// What strangers may bring now.
     buckets: Buckets,
-    /// Bundles that strangers brought, to be opened in the next batch.
+    /// Bundles to be opened in the next batch.
     to_open: Vec<BundleId>,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
     repair_day: Option<Day>,
@@ -241,7 +243,7 @@ impl Engine {
         engine.load_contacts(now)?;
         engine.note_restored(now)?;
         engine.hold_back_again(now);
-        engine.open_all_expected(now);
+        engine.open_all_expected(now)?;
         Ok(engine)
     }
 
@@ -255,7 +257,7 @@ impl Engine {
             if pair.as_ref().is_some_and(|pair| pair.receipt_owed) {
                 self.timers.insert((now.mono, Timer::Receipt(id)));
             }
-            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair });
+            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair, told_acks: None });
             self.busy_contacts.insert(id);
         }
         for row in self.store.load_exchanges()? {
@@ -291,11 +293,15 @@ impl Engine {
             Input::Beacon(kind, beacon) => {
                 self.beacons.insert(kind, beacon);
             }
+            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
             Input::PeerList { link, list } => self.handle_peer_list(link, &list),
             Input::Open { link, recognised } => self.handle_open(now, link, recognised)?,
             Input::Record { link, record } => self.handle_record(now, link, &record)?,
-            Input::LinkDown(link) => self.handle_link_down(link),
+            Input::LinkDown(link) => {
+                self.note_parted(now, link);
+                self.handle_link_down(link);
+            }
             Input::Command(request, command) => {
                 let answer = self.execute(now, command)?;
                 self.outputs.push_back(Output::Reply(request, answer));

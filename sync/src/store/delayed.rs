@@ -99,6 +99,10 @@ impl<S: Store> Store for DelayedCommit<S> {
         self.store.find_skipped(tag)
     }
 
+    fn visit_skipped(&self, visit: &mut dyn FnMut(Tag)) -> Result<(), StoreError> {
+        self.store.visit_skipped(visit)
+    }
+
     fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError> {
         self.store.delete_skipped(tag)
     }
@@ -194,6 +198,10 @@ impl<S: Store> Store for DelayedCommit<S> {
 
     fn insert_gone(&mut self, row: &GoneRow) -> Result<(), StoreError> {
         self.store.insert_gone(row)
+    }
+
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        self.store.last_sequence()
     }
 
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {

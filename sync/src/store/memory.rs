@@ -313,6 +313,10 @@ impl Store for MemoryStore {
         })
     }
 
+    fn visit_skipped(&self, visit: &mut dyn FnMut(Tag)) -> Result<(), StoreError> {
+        self.read(|tables| tables.skipped.iter().for_each(|(tag, _)| visit(*tag)))
+    }
+
     fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError> {
         self.write(|tables| {
             tables.remove_skipped(tag);
@@ -525,6 +529,10 @@ impl Store for MemoryStore {
             tables.gone.put(row.id, row.clone());
             Ok(())
         })
+    }
+
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        self.read(|tables| tables.last_sequence.get(&()).copied().unwrap_or(0))
     }
 
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
