@@ -135,6 +135,7 @@ impl IssuedLink {
     /// # Errors
     ///
     /// [`SealError::Try`] for a try above 15; nothing has been drawn then.
+    #[expect(clippy::too_many_arguments, reason = "what a reply is made of; a type for one call would only name them again")]
     pub fn accept(
         &self,
         device: &Device,
