@@ -230,6 +230,9 @@ pub(crate) enum ContactAction {
         /// What to call the contact here.
         #[arg(long = "as", value_name = "NAME")]
         alias: Option<String>,
+        /// The first message to them, `-` from standard input; a short one (to about 1,200 bytes) travels with the request.
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+        message: Option<String>,
         /// Waits so long for it to be established.
         #[arg(long, value_name = "SECONDS")]
         wait: Option<u32>,

@@ -13,8 +13,9 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
-//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored
-//! backup), `conversation` (messages and receipts), `command` (what people ask), `explain` (where a message is and why), `housekeeping`.
+//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `riding` (texts on a
+//! request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `explain` (where a
+//! message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -37,6 +38,7 @@ mod profile;
 mod recognise;
 mod records;
 mod repair;
+mod riding;
 mod routing;
 mod transfer;
 

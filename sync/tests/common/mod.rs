@@ -9,7 +9,7 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 use hedgerow_sync::{
     sim::{Faults, NodeId, Sim, WireId},
     store::{Setting, Store, memory::MemoryStore},
-    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Status},
+    view::{Added, Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Status},
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -167,7 +167,15 @@ pub(crate) fn invite(sim: &mut Sim, node: NodeId, hours: u32) -> String {
 
 /// Takes a link up.
 pub(crate) fn add(sim: &mut Sim, node: NodeId, link: &str) -> Result<(), CommandError> {
-    sim.ask(node, Command::AddContact { link: link.into(), alias: None }).expect("the node restarted").map(|_| ())
+    sim.ask(node, Command::AddContact { link: link.into(), alias: None, message: None }).expect("the node restarted").map(|_| ())
+}
+
+/// Takes a link up with a first message.
+pub(crate) fn add_with(sim: &mut Sim, node: NodeId, link: &str, message: &str) -> Added {
+    match sim.tell(node, Command::AddContact { link: link.into(), alias: None, message: Some(message.into()) }) {
+        Answer::Added(added) => added,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The kinds of notices that a node has told, with their contacts' numbers.
