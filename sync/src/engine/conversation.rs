@@ -15,7 +15,7 @@ use crate::{
         ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
     },
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{AckRow, GoneReason, MessageRow, Origin, OutboxRow, SkippedRow, StoreError},
+    store::{AckRow, GoneReason, LogEvent, MessageLog, MessageRow, OutboxRow, SkippedRow, StoreError},
     time::{Hour, Now, UnixMillis},
     view::{ContactState, MessageState},
     wire::{
@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// Numbers that texts leave free in a window, so that receipts can always follow (guess: more than cross in one round).
-const RESERVED_FOR_RECEIPTS: u32 = 16;
+pub(super) const RESERVED_FOR_RECEIPTS: u32 = 16;
 /// Lifetime of private messages (design brief, 4.4).
-const MESSAGE_LIFETIME: Lifetime = Lifetime::Fortnight;
+pub(super) const MESSAGE_LIFETIME: Lifetime = Lifetime::Fortnight;
 
 /// What a body is for, as its sender keeps it.
 struct Purpose {
@@ -39,73 +39,45 @@ struct Purpose {
 impl Engine {
     /// Opens a bundle that has just been stored, and all held ones that become expected by it.
     ///
-    /// `from` is who handed it over. Tries are counted apart for the sender itself and for all others, so that nobody's garbage under a
-    /// copied tag uses up those of the real message.
+    /// Whoever has seen a tag can copy it, so every bundle under it is tried, once, when it comes: a header that does not open costs less
+    /// than the hash of the bundle did, and a limit would let eight copies stop the message. Only who sends an exchange on a session that
+    /// its link opened, where nothing is stored, has so many tries (`from`).
     pub(super) fn open_bundle(&mut self, now: Now, bundle: Bundle, from: Option<ContactId>) -> Result<(), StoreError> {
-        let newly_expected = self.open_or_count(now, &bundle, from)?;
-        self.open_held(now, newly_expected)
-    }
-
-    /// Opens a bundle behind others under its tag that failed, without counting.
-    pub(super) fn open_late(&mut self, now: Now, bundle: Bundle) -> Result<(), StoreError> {
-        let (opened, newly_expected) = self.try_open(now, &bundle)?;
-        if opened {
-            self.forget_tries(&bundle.header().tag);
-        }
-        self.open_held(now, newly_expected)
-    }
-
-    /// Opens bundles held, and those that become expected by them.
-    fn open_held(&mut self, now: Now, ids: Vec<BundleId>) -> Result<(), StoreError> {
-        let mut held = VecDeque::from(ids);
-        loop {
-            let mut next = None;
-            while let (None, Some(id)) = (&next, held.pop_front()) {
-                let Some(row) = self.holdings.row(&id) else { continue };
-                let from = if let Origin::Contact(contact) = row.origin { Some(contact) } else { None };
-                if self.is_tried_out(&row.tag, from) {
-                    self.try_later(now, &id);
-                    continue;
-                }
-                let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
-                next = bytes.and_then(|bytes| Bundle::decode(bytes).ok()).map(|bundle| (bundle, from));
+        let mut held = VecDeque::from(self.open_or_count(now, &bundle, from)?);
+        while let Some(id) = held.pop_front() {
+            let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
+            if let Some(bundle) = bytes.and_then(|bytes| Bundle::decode(bytes).ok()) {
+                held.extend(self.open_or_count(now, &bundle, None)?);
             }
-            let Some((bundle, from)) = next else { return Ok(()) };
-            held.extend(self.open_or_count(now, &bundle, from)?);
         }
+        Ok(())
     }
 
     /// Opens a bundle, or counts the failure; returns the bundles held that are expected since.
     fn open_or_count(&mut self, now: Now, bundle: &Bundle, from: Option<ContactId>) -> Result<Vec<BundleId>, StoreError> {
         let tag = bundle.header().tag;
-        if self.is_tried_out(&tag, from) {
-            if !self.is_sender(&tag, from) {
-                self.try_later(now, &bundle.id());
-            }
-            return Ok(Vec::new());
-        }
         let (opened, newly_expected) = self.try_open(now, bundle)?;
         if opened {
-            self.forget_tries(&tag);
-        } else if self.tags.contains_key(&tag) {
-            *self.tries.entry((tag, self.is_sender(&tag, from))).or_default() += 1;
+            self.tries.remove(&tag);
+        } else if self.is_exchange_by(&tag, from) {
+            let tries = self.tries.entry(tag).or_default();
+            *tries = tries.saturating_add(1);
+            if *tries == MAX_TRIES_PER_TAG {
+                let text = "who holds the link of this contact sends what can't be opened: a program is faulty, or somebody interferes";
+                self.notice("unopened", text.into(), from);
+            }
         }
         Ok(newly_expected)
     }
 
-    pub(super) fn is_tried_out(&self, tag: &Tag, from: Option<ContactId>) -> bool {
-        self.tries.get(&(*tag, self.is_sender(tag, from))).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG)
+    /// Whether who is to send an exchange under this tag, on a session that its link opened, has used up its tries.
+    pub(super) fn is_tried_out(&self, tag: &Tag) -> bool {
+        self.tries.get(tag).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG)
     }
 
-    /// Whether a bundle under this tag comes from the very contact that is expected to use it.
-    fn is_sender(&self, tag: &Tag, from: Option<ContactId>) -> bool {
-        self.tags.get(tag).is_some_and(|expected| from == Some(expected.contact()))
-    }
-
-    fn forget_tries(&mut self, tag: &Tag) {
-        for by_sender in [false, true] {
-            self.tries.remove(&(*tag, by_sender));
-        }
+    /// Whether a bundle under this tag comes from the holder of the link, or the contact, whose exchange it announces.
+    fn is_exchange_by(&self, tag: &Tag, from: Option<ContactId>) -> bool {
+        from.is_some_and(|from| self.tags.get(tag).is_some_and(|expected| expected.is_exchange_of(from)))
     }
 
     /// Tries the keys that a bundle's tag points to. Returns whether it opened, and the bundles held that are expected since.
@@ -157,7 +129,7 @@ impl Engine {
         let hour = self.clock.running_hours();
         for tag in &opened.forget {
             self.tags.remove(tag);
-            self.forget_tries(tag);
+            self.tries.remove(tag);
         }
         let mut newly = Vec::new();
         for (tag, place) in opened.expect {
@@ -206,8 +178,9 @@ impl Engine {
                 Item::Read { order, id } => {
                     self.flush_messages()?;
                     for message in self.store.mark_read(contact, true, (order, id))? {
-                        if let Some(row) = self.store.find_message(contact, true, message)? {
-                            self.changed.insert((contact, true, message), Changed { row, saved: true });
+                        if let Some(mut row) = self.store.find_message(contact, true, message)? {
+                            row.log.push(now.wall, LogEvent::Read);
+                            self.changed.insert((contact, true, message), Changed { row, saved: false });
                         }
                     }
                 }
@@ -249,6 +222,7 @@ impl Engine {
             handed_contacts: 0,
             handed_strangers: 0,
             sealed: 0,
+            log: MessageLog::default(),
         };
         if self.store.insert_message(&row)? {
             self.count_mail(contact, &row.text);
@@ -275,7 +249,12 @@ impl Engine {
         self.store.delete_outbox(contact, number)?;
         self.schedule_ack(now, row.bundle, &AckSecret::new(*row.ack))?;
         match row.message {
-            Some(message) => self.change_message(contact, true, message, |row| row.state = row.state.max(MessageState::Delivered)),
+            Some(message) => self.change_message(contact, true, message, |row| {
+                if row.state < MessageState::Delivered {
+                    row.state = MessageState::Delivered;
+                    row.log.push(now.wall, LogEvent::Receipt);
+                }
+            }),
             None => Ok(()),
         }
     }
@@ -337,14 +316,14 @@ impl Engine {
                     return Ok(());
                 }
                 pair.asked.1 += 1;
-                self.seal_again(contact, number)?;
+                self.seal_again(now, contact, number)?;
             }
         }
         Ok(())
     }
 
     /// Gives a number up; its message waits to be sealed under another one, unless it was sealed too often.
-    fn seal_again(&mut self, contact: ContactId, number: u32) -> Result<(), StoreError> {
+    fn seal_again(&mut self, now: Now, contact: ContactId, number: u32) -> Result<(), StoreError> {
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         let Some(message) = pair.outbox.get(&number).map(|row| row.message) else { return Ok(()) };
         if let Some(message) = message {
@@ -356,6 +335,7 @@ impl Engine {
             self.change_message(contact, true, message, |row| {
                 row.number = None;
                 row.state = MessageState::Queued;
+                row.log.push(now.wall, LogEvent::AskedAgain);
             })?;
         }
         let Some(pair) = self.pair(contact) else { return Ok(()) };
@@ -426,10 +406,11 @@ impl Engine {
     fn seal_text(&mut self, now: Now, row: &mut MessageRow) -> Result<bool, StoreError> {
         let text = Text { id: row.id, sent: row.sent, order: row.order, text: row.text.clone() };
         let purpose = Purpose { message: Some(row.id), wants_receipt: true, urgent: row.urgent };
-        let Some(number) = self.seal(now, row.contact, vec![Item::Text(text)], &purpose)? else { return Ok(false) };
+        let Some((number, size)) = self.seal(now, row.contact, vec![Item::Text(text)], &purpose)? else { return Ok(false) };
         let hour = self.hour(now);
         row.number = Some(number);
         row.sealed += 1;
+        row.log.push(now.wall, LogEvent::Sealed { number, size });
         row.expires = (hour != Hour::UNKNOWN).then(|| hour.plus(MESSAGE_LIFETIME.hours()));
         Ok(true)
     }
@@ -524,8 +505,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Seals one body and schedules its bundle; `None` if the window is full. A receipt that is owed rides along where it costs nothing.
-    fn seal(&mut self, now: Now, contact: ContactId, items: Vec<Item>, purpose: &Purpose) -> Result<Option<u32>, StoreError> {
+    /// Seals one body and schedules its bundle; returns its number and the bundle's size, `None` if the window is full. A receipt that is
+    /// owed rides along where it costs nothing.
+    fn seal(&mut self, now: Now, contact: ContactId, items: Vec<Item>, purpose: &Purpose) -> Result<Option<(u32, u16)>, StoreError> {
         let created = self.hour(now);
         let mut body = zeroize::Zeroizing::new(Vec::with_capacity(body_capacity(512)));
         items.iter().for_each(|item| item.encode(&mut body));
@@ -553,7 +535,7 @@ impl Engine {
             pair.open_number(row);
         }
         self.add_own_bundle(now, contact, &sealed.bundle)?;
-        Ok(Some(sealed.number))
+        Ok(Some((sealed.number, sealed.bundle.bytes().len() as u16)))
     }
 
     /// Changes a message's row; it is saved and told once, at the end of the batch.

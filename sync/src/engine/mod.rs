@@ -13,7 +13,8 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
-//! sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//! sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation`
+//! (messages and receipts), `command` (what people ask), `explain` (where a message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -23,9 +24,9 @@ mod config;
 mod conversation;
 mod event;
 mod exchange;
+mod explain;
 mod holdings;
 mod housekeeping;
-mod late;
 mod limits;
 mod link;
 mod pair;
@@ -48,7 +49,6 @@ use zeroize::Zeroizing;
 use self::{
     clock::MeshTime,
     holdings::Holdings,
-    late::Late,
     limits::Mail,
     link::LinkState,
     pair::{Contact, Exchange, Pair},
@@ -60,6 +60,7 @@ use self::{
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},
+    policy::make_visible,
     profile::create_profile,
 };
 use crate::{
@@ -128,8 +129,6 @@ enum Timer {
     Offers(LinkId),
     /// Bundles that strangers brought are opened.
     Open,
-    /// Bundles that are tried later are due.
-    Late,
     /// A receipt may be late, or a repair no longer listed.
     Repair(ContactId),
 }
@@ -156,8 +155,8 @@ pub struct Engine {
     contacts: BTreeMap<ContactId, Contact>,
     // Looked up, never iterated.
     tags: HashMap<Tag, Expected>,
-    /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
-    tries: HashMap<(Tag, bool), u8>,
+    /// Failed openings under tags of exchanges, on sessions that their links opened.
+    tries: HashMap<Tag, u8>,
     /// Unread mail of contacts, counted since the program started.
     mail: BTreeMap<ContactId, Mail>,
     /// Ack secrets that wait, with their due time.
@@ -168,10 +167,8 @@ pub struct Engine {
     stem: Option<Stem>,
     /// What strangers may bring now.
     buckets: Buckets,
-    /// Bundles that strangers brought, to be opened in the next batch.
+    /// Bundles to be opened in the next batch.
     to_open: Vec<BundleId>,
-    /// What is tried later, as too much under its tag did not open.
-    late: Late,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
     repair_day: Option<Day>,
     /// Counts rounds of housekeeping, for repairs that are listed by turns.
@@ -232,7 +229,6 @@ impl Engine {
             stem: None,
             buckets: Buckets::default(),
             to_open: Vec::new(),
-            late: Late::default(),
             repair_day: None,
             repair_turn: 0,
             changed: BTreeMap::new(),
@@ -260,7 +256,7 @@ impl Engine {
             if pair.as_ref().is_some_and(|pair| pair.receipt_owed) {
                 self.timers.insert((now.mono, Timer::Receipt(id)));
             }
-            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair });
+            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair, told_acks: None });
             self.busy_contacts.insert(id);
         }
         for row in self.store.load_exchanges()? {
@@ -296,11 +292,15 @@ impl Engine {
             Input::Beacon(kind, beacon) => {
                 self.beacons.insert(kind, beacon);
             }
+            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
             Input::PeerList { link, list } => self.handle_peer_list(link, &list),
             Input::Open { link, recognised } => self.handle_open(now, link, recognised)?,
             Input::Record { link, record } => self.handle_record(now, link, &record)?,
-            Input::LinkDown(link) => self.handle_link_down(link),
+            Input::LinkDown(link) => {
+                self.note_parted(now, link);
+                self.handle_link_down(link);
+            }
             Input::Command(request, command) => {
                 let answer = self.execute(now, command)?;
                 self.outputs.push_back(Output::Reply(request, answer));
@@ -375,7 +375,6 @@ impl Engine {
                 Timer::Release => self.release_due(now),
                 Timer::Offers(_) => self.answer_waiting_offers(now),
                 Timer::Open => self.open_waiting(now)?,
-                Timer::Late => self.try_late(now)?,
                 Timer::Repair(contact) => self.check_repair(now, contact),
             }
         }

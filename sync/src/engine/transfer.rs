@@ -6,7 +6,7 @@ use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
 use super::{
-    Engine, Expected, Output, Timer,
+    Engine, Output, Timer,
     config::{MAX_HELD_OFFERS_BEHIND, MAX_KNOWN_IDS, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
     holdings::{Known, Slot, is_between, reader_of},
     link::{InFlight, LinkState, Peer, Phase, WaitingOffer},
@@ -19,7 +19,7 @@ use crate::{
     id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, ItemSet, Reconciler, SessionView, cut_hour},
     session::Role,
-    store::{Cursor, GoneReason, Origin, StoreError},
+    store::{Cursor, GoneReason, LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
     wire::{
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// In one session of so many, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
+/// In one session of so many that exchange something, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
 const COMPARE_ANYWAY: u32 = 16;
 
 impl Engine {
@@ -36,7 +36,7 @@ impl Engine {
     pub(super) fn start_with_stranger(&mut self, now: Now, link: LinkId) {
         let Some(state) = self.links.get_mut(&link).filter(|state| state.scope == Scope::Everything) else { return };
         state.live = true;
-        self.make_reconciler(now, link);
+        self.make_reconciler(link);
         if let Some(state) = self.links.get_mut(&link)
             && let Some(reconciler) = state.reconciler.as_mut().filter(|_| state.info.role == Role::Initiator)
         {
@@ -46,18 +46,17 @@ impl Engine {
         self.offer_held_back(now, link);
     }
 
-    fn make_reconciler(&mut self, now: Now, link: LinkId) {
-        let hour = self.hour(now);
+    fn make_reconciler(&mut self, link: LinkId) {
         let Some(state) = self.links.get_mut(&link) else { return };
         let Some(hello) = state.hello else { return };
-        let view = SessionView { cut: cut_hour(hour, hello.hour), empty: state.scope == Scope::Nothing };
+        let view = SessionView { cut: cut_hour(state.hour_told, hello.hour), empty: state.scope == Scope::Nothing };
         state.reconciler = Some(Reconciler::new(state.info.hash, state.info.role == Role::Initiator, view));
     }
 
     /// Both cursors are known: begins with what they leave open.
     pub(super) fn start_sync(&mut self, now: Now, link: LinkId, peer_epoch: [u8; 8], theirs: Cursor) -> Result<(), Fault> {
         let own_epoch = self.profile.epoch;
-        let last = self.holdings.last_sequence();
+        let last = self.holdings.arrived();
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let (Some(contact), Some(_)) = (state.peer.contact(), state.hello) else { return Err(Breach.into()) };
         if state.has_cursor {
@@ -76,10 +75,12 @@ impl Engine {
             self.offer_later(now, link, theirs.sequence);
         }
         if !compares && !was_live {
-            self.make_reconciler(now, link);
+            self.make_reconciler(link);
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+            let initiator = state.info.role == Role::Initiator;
             state.awaits_comparison = !fits;
-            if let Some(reconciler) = state.reconciler.as_mut().filter(|_| state.info.role == Role::Initiator && (!fits || anyway)) {
+            state.compare_later = fits && anyway && initiator;
+            if let Some(reconciler) = state.reconciler.as_mut().filter(|_| initiator && !fits) {
                 let set = if state.scope == Scope::Everything { self.holdings.set(true) } else { &state.set };
                 reconciler.start(set, &mut self.jitter);
             }
@@ -99,15 +100,16 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get(&link) else { return };
         let (peer, since) = (state.peer, state.met_before);
+        let told = peer.contact().and_then(|contact| self.contacts.get(&contact)?.told_acks);
         let later: Vec<_> = self.holdings.after(sequence).filter(|row| self.shows(state, &row.id)).cloned().collect();
         let acks: Vec<[u8; 16]> = match since {
             Some(since) if state.scope == Scope::Everything && hour != Hour::UNKNOWN => {
-                self.holdings.acks_since(since).take(MAX_TOLD_ACKS).collect()
+                self.holdings.acks_since(since, told).take(MAX_TOLD_ACKS).collect()
             }
             _ => Vec::new(),
         };
         if let Some(state) = self.links.get_mut(&link) {
-            state.marked = sequence;
+            state.marked = Some(sequence);
             later.iter().for_each(|row| state.offer(rank(row, peer, false), row.id));
             state.acks.extend(acks);
         }
@@ -121,7 +123,7 @@ impl Engine {
             if peer.contact().is_some() {
                 return Err(Breach.into());
             }
-            self.make_reconciler(now, link);
+            self.make_reconciler(link);
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Some(reconciler) = state.reconciler.as_mut() else { return Err(Breach.into()) };
@@ -372,7 +374,7 @@ impl Engine {
             && expected.is_exchange_of(contact)
         {
             // The exchange itself, from its other side: done with this batch; nobody else is to carry it.
-            return Ok(self.open_and_tell(now, bundle, contact)?);
+            return Ok(self.open_bundle(now, bundle, Some(contact))?);
         }
         let between_others = peer.contact().is_some_and(|contact| scope == Scope::Between(contact));
         match self.holdings.known(&id) {
@@ -381,10 +383,6 @@ impl Engine {
             Some(Known::Held) => {
                 self.holdings.note_age(&id, clamp_age(age, hour, bundle.header().created), hour);
                 self.note_known_outside(&id);
-                // Its sender may succeed where copies by others have used up their tries.
-                if let Peer::Contact(contact) = peer {
-                    self.open_and_tell(now, bundle, contact)?;
-                }
                 return Ok(());
             }
             Some(Known::Gone(_)) | None => {}
@@ -402,7 +400,7 @@ impl Engine {
         self.holdings.insert(self.store.as_mut(), &bundle, origin, age, hour)?;
         self.route_new(now, &id, Some(link));
         match peer {
-            Peer::Contact(contact) => self.open_and_tell(now, bundle, contact)?,
+            Peer::Contact(_) => self.open_bundle(now, bundle, None)?,
             // In the next batch, so that the answer to a stranger takes no longer where the bundle can be opened.
             Peer::Invited(_) | Peer::Stranger => self.open_later(now, id),
         }
@@ -416,17 +414,12 @@ impl Engine {
         self.timers.insert((now.mono, Timer::Open));
     }
 
-    /// Opens what strangers brought in earlier batches.
+    /// Opens what waits from earlier batches.
     pub(super) fn open_waiting(&mut self, now: Now) -> Result<(), StoreError> {
         for id in std::mem::take(&mut self.to_open) {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
             if self.is_flooding(sender) {
-                self.note_withheld(sender);
-                continue;
-            }
-            if self.is_tried_out(&tag, None) {
-                self.try_later(now, &id);
                 continue;
             }
             let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
@@ -442,23 +435,7 @@ impl Engine {
         let mut expected: Vec<BundleId> = self.holdings.rows().filter(|row| self.tags.contains_key(&row.tag)).map(|row| row.id).collect();
         // What was stored and overtaken before it could be opened comes under a tag of skipped keys.
         self.store.visit_skipped(&mut |tag| expected.extend(self.holdings.with_tag(&tag)))?;
-        expected.sort_by_key(|id| self.holdings.row(id).map(|row| row.sequence));
         expected.into_iter().for_each(|id| self.open_later(now, id));
-        Ok(())
-    }
-
-    /// Opens a bundle, and tells people if that was the last try under its tag.
-    fn open_and_tell(&mut self, now: Now, bundle: Bundle, from: ContactId) -> Result<(), StoreError> {
-        let tag = bundle.header().tag;
-        let before = self.is_tried_out(&tag, Some(from));
-        let sender = self.tags.get(&tag).copied();
-        self.open_bundle(now, bundle, Some(from))?;
-        if let (false, true, Some(contact)) = (before, self.is_tried_out(&tag, Some(from)), sender.map(Expected::contact))
-            && contact == from
-        {
-            let text = "bundles that claim to be from this contact can't be opened: a program is faulty, or somebody interferes";
-            self.notice("unopened", text.into(), Some(contact));
-        }
         Ok(())
     }
 
@@ -472,7 +449,7 @@ impl Engine {
             && expected.is_exchange_of(contact)
         {
             // Eight bundles that were none, or sixteen answers: a holder of the link has had its share of our time.
-            let spent = self.is_tried_out(&tag, Some(contact)) || self.is_answered_out(contact);
+            let spent = self.is_tried_out(&tag) || self.is_answered_out(contact);
             return Ok(spent.then_some(Refusal::Unwanted));
         }
         if peer.contact().is_none() && scope == Scope::Nothing {
@@ -524,7 +501,7 @@ impl Engine {
     }
 
     /// Who is expected to use a tag, skipped messages included.
-    pub(super) fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
+    fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
         match self.tags.get(tag) {
             Some(expected) => Ok(Some(expected.contact())),
             None => Ok(self.store.find_skipped(tag)?.map(|row| row.contact)),
@@ -547,20 +524,22 @@ impl Engine {
         Ok(())
     }
 
-    /// A device says that it holds a bundle of ours.
-    fn note_handed(&mut self, _now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
-        let by_contact = self.links.get(&link).is_some_and(|state| state.peer.contact().is_some());
+    /// The device at the other end of a link says that it holds a bundle of ours.
+    fn note_handed(&mut self, now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
+        let Some((to, transport)) = self.links.get(&link).map(|state| (state.peer.contact(), state.properties.kind)) else { return Ok(()) };
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
         let Some(message) = message else { return Ok(()) };
         self.change_message(contact, true, message, |row| {
             row.state = row.state.max(MessageState::Carried);
-            if by_contact {
-                row.handed_contacts = row.handed_contacts.saturating_add(1);
-            } else {
-                row.handed_strangers = row.handed_strangers.saturating_add(1);
+            match to {
+                // What it is handed again, sealed anew or not, it holds once.
+                Some(to) if row.log.was_handed_to(to) => {}
+                Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
+                None => row.handed_strangers = row.handed_strangers.saturating_add(1),
             }
+            row.log.push(now.wall, LogEvent::Handed { to, transport });
         })
     }
 
@@ -632,9 +611,11 @@ impl Engine {
     }
 
     pub(super) fn handle_mark(&mut self, link: LinkId, mark: Cursor) -> Result<(), Fault> {
-        let peer = self.links.get(&link).map(|state| state.peer);
-        let Some(Peer::Contact(contact)) = peer else { return Err(Breach.into()) };
-        self.store.save_cursor(contact, mark)?;
+        let Some(state) = self.links.get(&link) else { return Ok(()) };
+        let Peer::Contact(contact) = state.peer else { return Err(Breach.into()) };
+        if self.marks_count(state) {
+            self.store.save_cursor(contact, mark)?;
+        }
         Ok(())
     }
 
@@ -652,6 +633,15 @@ impl Engine {
         while !refused.is_empty() {
             let rest = refused.split_off(refused.len().min(MAX_RECORD_IDS));
             records.push(Record::Refused(std::mem::replace(&mut refused, rest)));
+        }
+        if state.compare_later
+            && !state.is_quiet()
+            && state.is_idle()
+            && let Some(reconciler) = &mut state.reconciler
+        {
+            state.compare_later = false;
+            let set = if state.scope == Scope::Everything { self.holdings.set(true) } else { &state.set };
+            reconciler.start(set, &mut self.jitter);
         }
         if let Some(reconciler) = &mut state.reconciler {
             let before = records.len();
@@ -721,16 +711,19 @@ impl Engine {
     /// Tells a contact up to where everything has been dealt with, now and then.
     fn send_mark(&mut self, now: Now, link: LinkId) {
         let last = self.holdings.last_sequence();
+        if !self.links.get(&link).is_some_and(|state| self.marks_count(state)) {
+            return;
+        }
         let Some(state) = self.links.get_mut(&link) else { return };
         let last = state.refused_from.map_or(last, |refused| last.min(refused.saturating_sub(1)));
-        if !state.has_cursor || state.marked >= last || !state.is_idle() {
+        if !state.has_cursor || state.is_quiet() || state.marked.is_some_and(|marked| marked >= last) || !state.is_idle() {
             return;
         }
         if now.mono < state.next_mark {
             self.timers.insert((state.next_mark, Timer::Mark(link)));
             return;
         }
-        state.marked = last;
+        state.marked = Some(last);
         state.next_mark = now.mono + self.config.mark_after;
         let record = Record::Mark { epoch: self.profile.epoch, sequence: last };
         self.transmit(link, &record);
