@@ -78,7 +78,7 @@ impl Side {
                     self.replies.insert(request, answer.unwrap());
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::Linked { .. } | Output::Free { .. } => {}
+                Output::Linked { .. } | Output::Free { .. } | Output::Wanted { .. } | Output::Crowded { .. } | Output::LookAnew(_) => {}
             }
         }
         self.flush();

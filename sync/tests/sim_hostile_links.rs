@@ -340,7 +340,7 @@ fn sim_strangers_who_dialled_are_few() {
     two.sim.connect(two.ann, dialled, Faults::NONE);
     two.sim.run_for(SECOND / 2);
     let neighbours = common::status(&mut two.sim, two.ann).neighbours;
-    assert_eq!(neighbours.iter().filter(|neighbour| !neighbour.outbound).count(), 8);
+    assert_eq!(neighbours.iter().filter(|neighbour| !neighbour.outbound).count(), 4);
     assert_eq!(neighbours.iter().filter(|neighbour| neighbour.outbound).count(), 1, "whom we dial is our own choice");
     two.sim.mend(two.wire);
     two.sim.run_for(SECOND);

@@ -257,10 +257,7 @@ impl Engine {
         }
         if any_read {
             self.note_read(contact);
-            if self.is_flooding(contact) {
-                self.open_all_expected(now)?;
-            }
-            self.forget_mail(contact);
+            self.forget_mail(now, contact)?;
         }
         Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
     }

@@ -94,6 +94,7 @@ impl Engine {
         for link in strangers {
             self.end_link(link, ByeReason::Closing);
         }
+        self.look_anew();
     }
 
     fn may_exchange(&self) -> Result<(), CommandError> {

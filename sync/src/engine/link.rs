@@ -164,6 +164,8 @@ pub(super) struct LinkState {
     pub(super) linked: Option<BeaconId>,
     pub(super) opened: Instant,
     pub(super) last_heard: Instant,
+    /// When it last brought a bundle or took one, or else opened.
+    pub(super) last_useful: Instant,
     pub(super) ping_sent: Option<Instant>,
     /// People were told that it is up.
     pub(super) told: bool,
@@ -253,6 +255,7 @@ impl LinkState {
             linked: None,
             opened: now,
             last_heard: now,
+            last_useful: now,
             ping_sent: None,
             told: false,
             listed: Vec::new(),

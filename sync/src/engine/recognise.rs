@@ -1,11 +1,11 @@
 //! Who is at the other end of a link (docs/protocol.md, sections 3.1 and 7.6), and what happens when a session opens or ends.
 
-use hedgerow_transports::{Direction, LinkId, LinkProperties};
+use hedgerow_transports::{LinkId, LinkProperties};
 use rand_core::Rng;
 
 use super::{
     Engine, Output, Timer,
-    config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
+    config::MAX_OPENING_LINKS,
     link::{LinkState, Peer, Phase},
     pair::{Contact, Exchange},
     records::Breach,
@@ -168,9 +168,7 @@ impl Engine {
         }
         state.phase = Phase::Open;
         state.peer = peer;
-        let inbound = state.properties.direction == Direction::Inbound;
-        if peer == Peer::Stranger && inbound && self.inbound_strangers() > MAX_INBOUND_STRANGERS {
-            self.end_link(link, ByeReason::Crowded);
+        if !self.admit(now, link) {
             return Ok(());
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
@@ -223,12 +221,6 @@ impl Engine {
         if let Some(state) = self.links.get_mut(&link) {
             state.give_up = Some(at);
         }
-    }
-
-    /// How many strangers who dialled us have an open link.
-    fn inbound_strangers(&self) -> usize {
-        let inbound = |state: &&LinkState| state.peer == Peer::Stranger && state.properties.direction == Direction::Inbound;
-        self.links.values().filter(|state| state.is_open()).filter(inbound).count()
     }
 
     /// A link was found to lead to a contact: tells both cursors.

@@ -453,6 +453,7 @@ impl Engine {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
             if self.is_flooding(sender) {
+                self.note_withheld(sender);
                 continue;
             }
             let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hedgerow_transports::{BeaconId, LinkId};
+use hedgerow_transports::{BeaconId, LinkId, Wanted};
 
 use super::{Crossing, Engine, Faults, Input, NodeId, Role, Session, Sim, Verdict, WireId, build_list};
 use crate::{
@@ -156,6 +156,16 @@ impl Sim {
     /// Whether a node's transport was told not to dial this beacon.
     pub fn is_linked(&self, node: NodeId, beacon: BeaconId) -> bool {
         self.nodes[node.0].linked.contains(&beacon)
+    }
+
+    /// Whom a node's transport was last told to dial.
+    pub fn wanted(&self, node: NodeId) -> Option<Wanted> {
+        self.nodes[node.0].wanted
+    }
+
+    /// Whether a node's transport was told that there is no place for a link to this beacon.
+    pub fn is_crowded(&self, node: NodeId, beacon: BeaconId) -> bool {
+        self.nodes[node.0].crowded.contains(&beacon)
     }
 
     /// How often a node's time-out came.
