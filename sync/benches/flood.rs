@@ -18,8 +18,9 @@ use hedgerow_sync::{
     wire::bundle::Lifetime,
 };
 
-/// Room for bundles of others at the carrier, bytes.
-const RELAY_BYTES: u64 = 5 << 20;
+/// Room for bundles of others at a small carrier, and at one with the default, bytes.
+const SMALL: u64 = 5 << 20;
+const DEFAULT: u64 = 256 << 20;
 /// Bundles of 512 bytes that the attacker hands over in ten seconds: 2 MB an hour.
 const FLOOD: u64 = 11;
 const STEP: Duration = Duration::from_secs(10);
@@ -71,10 +72,10 @@ fn wire(sim: &mut Sim, bob: NodeId, other: NodeId, dials: bool) -> WireId {
     wire
 }
 
-fn world(seed: u64, config: EngineConfig) -> World {
+fn world(seed: u64, config: EngineConfig, space: u64) -> World {
     let mut sim = Sim::new(seed);
     let (bob, bob_store) = node_as(&mut sim, "bob", config);
-    give_space(&mut sim, bob, &bob_store, RELAY_BYTES);
+    give_space(&mut sim, bob, &bob_store, space);
     let [dora, flora, ann, carol, gus, hal] = ["dora", "flora", "ann", "carol", "gus", "hal"].map(|name| sim.node(name).0);
     for (one, other) in [(bob, dora), (bob, flora), (dora, flora), (ann, carol), (gus, hal)] {
         acquaint(&mut sim, one, other);
@@ -92,8 +93,8 @@ fn world(seed: u64, config: EngineConfig) -> World {
     World { sim, bob, bob_store, routes }
 }
 
-fn run(seed: u64, config: EngineConfig, attack: Attack, hours: u64) -> Outcome {
-    let mut world = world(seed, config);
+fn run(seed: u64, config: EngineConfig, space: u64, attack: Attack, hours: u64) -> Outcome {
+    let mut world = world(seed, config, space);
     let start = world.sim.elapsed();
     let mut eve = (attack != Attack::None).then(|| Eve::dial(&mut world.sim, world.bob));
     let mut number = 1 << 40;
@@ -164,21 +165,22 @@ impl World {
 }
 
 fn main() {
-    let hours = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(72);
+    let hours = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(24);
     let seed = common::seed();
     let pools = EngineConfig::default();
     // A half of 200 % is the whole; no day brings 1 TB.
     let open = EngineConfig { contact_share: 100, stranger_share: 200, stranger_bytes_a_day: 1 << 40, ..EngineConfig::default() };
     let cases = [
-        ("no flood", &pools, Attack::None),
-        ("pools, one session", &pools, Attack::OneSession),
-        ("pools, new sessions", &pools, Attack::NewSessions),
-        ("no pools, one session", &open, Attack::OneSession),
-        ("no pools, new sessions", &open, Attack::NewSessions),
+        ("no flood", &pools, SMALL, Attack::None),
+        ("pools, one session", &pools, SMALL, Attack::OneSession),
+        ("pools, new sessions", &pools, SMALL, Attack::NewSessions),
+        ("no pools, one session", &open, SMALL, Attack::OneSession),
+        ("no pools, new sessions", &open, SMALL, Attack::NewSessions),
+        ("pools, new sessions, 256 MiB", &pools, DEFAULT, Attack::NewSessions),
     ];
-    println!("{hours} h, {} kB an hour of flood, room for {} MB", FLOOD * STEPS_AN_HOUR * 512 / 1000, RELAY_BYTES >> 20);
-    for (name, config, attack) in cases {
-        let outcome = run(seed, config.clone(), attack, hours);
+    println!("{hours} h, {} kB an hour of flood, room for {} MB", FLOOD * STEPS_AN_HOUR * 512 / 1000, SMALL >> 20);
+    for (name, config, space, attack) in cases {
+        let outcome = run(seed, config.clone(), space, attack, hours);
         println!("{name} ({} of strangers held)", outcome.held);
         for (what, delivered, written, median) in outcome.routes {
             let median = median.map_or("-".to_owned(), |median| format!("{median:.1} h"));

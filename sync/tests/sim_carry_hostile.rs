@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use common::{
     HOUR, MINUTE, SECOND, listen, seed,
-    three::{Eve, Heard, Three, acquaint, garbage, give_space, gone, held, id_of},
+    three::{Eve, Heard, Three, acquaint, garbage, give_space, gone, held, id_of, node_as},
 };
 use hedgerow_sync::{
     crypto::bundle_seal::commitment,
+    engine::EngineConfig,
     id::BundleId,
     sim::{Faults, NodeId},
     store::{GoneReason, Store, memory::MemoryStore},
@@ -414,4 +415,58 @@ fn sim_a_flood_of_one_moment_does_not_push_out_what_came_in_other_hours() {
     let far = flooded.three.far;
     flooded.three.meet(far, 20 * SECOND);
     assert_eq!(flooded.three.got(flooded.three.carol).len(), 20, "they came in another hour than the flood");
+}
+
+#[test]
+fn sim_a_stranger_who_offers_and_never_sends_takes_nobodys_room() {
+    for dials in [true, false] {
+        let mut three = Three::new(seed());
+        let mut eve = if dials { Eve::dial(&mut three.sim, three.bob) } else { Eve::dialled(&mut three.sim, three.bob) };
+        // More ids than strangers may bring at once, each of which she is asked for.
+        let mut asked = 0;
+        for batch in 0..14_u8 {
+            let ids: Vec<BundleId> = (0..=255_u8)
+                .map(|number| {
+                    let mut id = [batch; 32];
+                    id[0] = number;
+                    BundleId(id)
+                })
+                .collect();
+            asked += eve.offer(&mut three.sim, &ids).iter().filter(|wanted| **wanted).count();
+        }
+        assert!(asked > 1_000, "{asked}");
+        three.write(three.ann, 20);
+        three.sim.mend(three.near);
+        three.sim.run_for(20 * SECOND);
+        assert!(eve.is_there(&three.sim), "she is still there");
+        let taken = three.sent(three.ann).iter().filter(|message| message.handed_strangers == 1).count();
+        assert_eq!(taken, 20, "dials: {dials}");
+        three.sim.cut(three.near);
+    }
+}
+
+#[test]
+fn sim_what_has_no_room_today_comes_on_the_same_link_as_room_comes() {
+    let mut three = Three::new(seed());
+    // Dave has brought together more than strangers may bring Bob in an hour.
+    let rich = EngineConfig { stranger_bytes_a_day: 1 << 40, ..EngineConfig::default() };
+    let (dave, dave_store) = node_as(&mut three.sim, "dave", rich);
+    let hour = three.hour();
+    let eve = Eve::dial(&mut three.sim, dave);
+    let bundles: Vec<_> = (0..3_500).map(|number| garbage(number, hour, Lifetime::Fortnight, 512)).collect();
+    eve.hand(&mut three.sim, &bundles, 0);
+    three.sim.cut(eve.wire);
+    assert_eq!(dave_store.bundle_ids().len(), 3_500);
+    for dials in [true, false] {
+        let (taker, store) = three.sim.node("taker");
+        let wire = if dials { three.sim.connect(dave, taker, Faults::NONE) } else { three.sim.connect(taker, dave, Faults::NONE) };
+        three.sim.run_for(MINUTE);
+        let at_once = store.bundle_ids().len();
+        assert!((2_000..3_000).contains(&at_once), "what may come at once: {at_once}");
+        let link = three.sim.link_of(wire, dave);
+        three.sim.run_for(HOUR);
+        assert_eq!(three.sim.link_of(wire, dave), link, "on the same link");
+        assert_eq!(store.bundle_ids().len(), 3_500, "dials: {dials}");
+        three.sim.cut(wire);
+    }
 }

@@ -449,6 +449,7 @@ impl Engine {
             }
             _ => state.last_heard + ping_after,
         };
+        self.ask_put_off(now, link);
         self.timers.insert((next, Timer::Link(link)));
         self.busy_links.insert(link);
     }

@@ -52,7 +52,7 @@ pub(crate) fn node_as(sim: &mut Sim, name: &str, config: EngineConfig) -> (NodeI
 /// Lets a node that was just made give so much space to bundles of others.
 pub(crate) fn give_space(sim: &mut Sim, node: NodeId, store: &MemoryStore, bytes: u64) {
     sim.kill(node);
-    let policy = [&[1, 0, 1, 0][..], &bytes.to_be_bytes(), &[0; 8]].concat();
+    let policy = [&[1, 0, 1, 0][..], &bytes.to_be_bytes(), &[0; 16]].concat();
     let mut store = store.handle();
     store.reopen();
     store.begin().unwrap();
