@@ -23,9 +23,15 @@ pub(crate) const MAX_UNANSWERED_OFFERS: usize = 16;
 pub(crate) const MAX_TRIES_PER_TAG: u8 = 8;
 /// Ids that a peer has been asked for on one link and has not sent, at most (guess: sixteen full offers, four times over; bounds memory).
 pub(crate) const MAX_ASKED_IDS: usize = 16_384;
-/// The share of the pool for others' bundles that one contact may fill, as a divisor: 20 % (design brief, 4.4).
-pub(crate) const CONTACT_SHARE: u64 = 5;
-/// Bytes of bundles from one contact that could not be opened here; above it they are refused (guess: a full window of large ones).
+/// How often within an hour another stranger is chosen as the first to be offered own bundles, because the last one's link ended (guess).
+pub(crate) const MAX_STEM_CHANGES: u8 = 3;
+/// A link that owes at most so many bundles may bring what another one offers, and the other's offers wait (guess: more is no news, but a
+/// store being copied).
+pub(crate) const MAX_HELD_OFFERS_BEHIND: usize = 64;
+/// Ack secrets told to a contact that has not asked, at most (guess: 64 kB).
+pub(crate) const MAX_TOLD_ACKS: usize = 4_096;
+/// Bytes of bundles from one contact that could not be opened here, where nothing is carried for it; above it they are refused (guess: a
+/// full window of large ones).
 pub(crate) const MAX_UNOPENED_BYTES: u64 = 4 << 20;
 /// Bytes of unread mail that one contact may fill in a day of running time; above it its bundles are refused (guess: 64 MB).
 pub(crate) const MAX_UNREAD_PER_DAY: u64 = 64 << 20;
@@ -68,8 +74,19 @@ pub struct EngineConfig {
     pub window_time: Duration,
     /// Window that we grant to a peer, bytes. Default 1 MiB.
     pub window: u32,
-    /// Bytes of bundles from others that are held. Default 256 MiB (guess).
-    pub relay_bytes: u64,
+    /// Mean and most of the delay after which an own bundle is offered to all. Default 60 s and 5 min (design brief, 4.4).
+    pub own_delay: (Duration, Duration),
+    /// How long one link is kept that is offered own bundles at once. Default 1 h (design brief, 4.4).
+    pub stem_for: Duration,
+    /// How long an offer waits for what other links bring. Default 2 s (guess).
+    pub offers_wait: Duration,
+    /// Of the space for bundles of others, one contact may fill so many hundredths. Default 20 (design brief, 4.4).
+    pub contact_share: u8,
+    /// Of that space, strangers together may fill so many hundredths, half of it those who dialled. Default 30 (design brief, 4.4).
+    pub stranger_share: u8,
+    /// Bytes that strangers together may bring a day by each transport, half of it those who dialled; a twenty-fourth of it at once. Default
+    /// 64 MiB (design brief, 4.4).
+    pub stranger_bytes_a_day: u64,
     /// Ids remembered without their bundles. Default 400,000 (design brief, 4.4).
     pub gone_ids: usize,
     /// Between two rounds of housekeeping. Default 1 h.
@@ -90,7 +107,12 @@ impl Default for EngineConfig {
             ask_after: Duration::from_secs(24 * 3600),
             window_time: Duration::from_secs(2),
             window: MAX_WINDOW as u32,
-            relay_bytes: 256 << 20,
+            own_delay: (Duration::from_secs(60), Duration::from_secs(300)),
+            stem_for: Duration::from_secs(3600),
+            offers_wait: Duration::from_secs(2),
+            contact_share: 20,
+            stranger_share: 30,
+            stranger_bytes_a_day: 64 << 20,
             gone_ids: 400_000,
             tick: Duration::from_secs(3600),
             mark_after: Duration::from_secs(30),

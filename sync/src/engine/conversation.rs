@@ -2,13 +2,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use hedgerow_transports::LinkId;
 use rand_core::Rng;
 
 use super::{
     Changed, Engine, Expected, Timer,
     config::{MAX_ASKED_PER_DAY, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
-    link::Peer,
+    holdings::Known,
 };
 use crate::{
     crypto::{
@@ -16,13 +15,12 @@ use crate::{
         ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
     },
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{AckRow, MessageRow, Origin, OutboxRow, SkippedRow, StoreError},
+    store::{AckRow, GoneReason, MessageRow, Origin, OutboxRow, SkippedRow, StoreError},
     time::{Hour, Now, UnixMillis},
     view::{ContactState, MessageState},
     wire::{
         bundle::{Bundle, Class, Lifetime, body_capacity},
         item::{Item, MAX_ASK_RANGES, MAX_RECEIPT_RANGES, NumberRange, Text},
-        record::MAX_RECORD_IDS,
     },
 };
 
@@ -249,7 +247,7 @@ impl Engine {
     }
 
     /// A number has arrived: its message is delivered, and its bundle may be let go after a while.
-    fn close_delivered(&mut self, now: Now, contact: ContactId, number: u32) -> Result<(), StoreError> {
+    pub(super) fn close_delivered(&mut self, now: Now, contact: ContactId, number: u32) -> Result<(), StoreError> {
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         let Some(row) = pair.close_number(number) else { return Ok(()) };
         Self::note_receipt(pair);
@@ -265,7 +263,8 @@ impl Engine {
 
     /// Keeps an ack secret until it may be told: after a random while, so that nobody sees who read what (design brief, 4.4).
     pub(super) fn schedule_ack(&mut self, now: Now, bundle: BundleId, secret: &AckSecret) -> Result<(), StoreError> {
-        if self.holdings.row(&bundle).is_none() || self.acks.contains_key(&bundle) {
+        if !matches!(self.holdings.known(&bundle), Some(Known::Held | Known::Gone(GoneReason::Dropped))) || self.acks.contains_key(&bundle)
+        {
             return Ok(());
         }
         let (mean, most) = self.config.ack_delay;
@@ -282,32 +281,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells the ack secrets that are due to the contacts on open links, and lets their bundles go.
+    /// Tells the ack secrets that are due, and lets their bundles go.
     pub(super) fn tell_due_acks(&mut self, now: Now) -> Result<(), StoreError> {
         // Further ahead than any delay lies only what was scheduled by a clock that has been set back since.
         let latest = now.wall.0.saturating_add(self.config.ack_delay.1.as_millis() as u64);
         let is_due = |due: UnixMillis| due <= now.wall || due.0 > latest;
         let due: Vec<(BundleId, [u8; 16])> =
             self.acks.iter().filter(|(_, (due, _))| is_due(*due)).map(|(id, (_, secret))| (*id, **secret)).collect();
-        let links: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.is_open() && link.hello.is_some() && matches!(link.peer, Peer::Contact(_)))
-            .map(|(id, _)| *id)
-            .collect();
-        for chunk in due.chunks(MAX_RECORD_IDS) {
-            for link in &links {
-                let Some(state) = self.links.get(link) else { continue };
-                let shown: Vec<[u8; 16]> = chunk
-                    .iter()
-                    .filter(|(id, _)| self.holdings.row(id).is_some_and(|row| super::routing::shows(state.peer, row)))
-                    .map(|(_, secret)| *secret)
-                    .collect();
-                self.send_acks(*link, &shown);
-            }
-        }
         for (id, secret) in due {
-            self.acknowledge(now, &id, secret)?;
+            self.learn_ack(now, &id, secret, None)?;
             if self.acks.remove(&id).is_some() {
                 self.store.delete_ack(&id)?;
             }

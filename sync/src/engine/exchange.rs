@@ -6,7 +6,7 @@ use super::{
     Engine, Exchange,
     command::parse_number,
     config::{MAX_CONTACTS, MAX_EXCHANGES, MAX_PENDING_EXCHANGES, PLAUSIBLE_HOURS, RELEASE_HOUR},
-    link::Peer,
+    link::{Peer, Rank},
     pair::{Contact, Pair},
     repair::Repair,
 };
@@ -188,7 +188,7 @@ impl Engine {
             _ => return,
         };
         let Some(state) = self.links.get_mut(&link).filter(|state| state.peer == Peer::Invited(contact)) else { return };
-        state.push(bundle);
+        state.push(Rank::FIRST, bundle);
         self.busy_links.insert(link);
         self.upgrades.insert(contact);
     }
@@ -266,7 +266,7 @@ impl Engine {
         self.add_own_bundle(now, contact, &sealed.bundle)?;
         for link in self.links_to(contact) {
             if let Some(state) = self.links.get_mut(&link) {
-                state.push(sealed.bundle.id());
+                state.push(Rank::FIRST, sealed.bundle.id());
                 self.busy_links.insert(link);
             }
         }

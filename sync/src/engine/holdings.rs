@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::pools::{Pool, Pools};
 use crate::{
     id::{BundleId, Commitment, ContactId, Tag},
+    reconcile::ItemSet,
     store::{BundleRow, GoneReason, GoneRow, Origin, Store, StoreError},
     time::Hour,
     wire::bundle::Bundle,
 };
+
+/// For how long strangers are told of ids whose bundles are gone, hours (protocol review, H5).
+const TOLD_TO_STRANGERS: u32 = 24;
 
 /// What [`Holdings`] says of an id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,96 +23,163 @@ pub(super) enum Known {
     Gone(GoneReason),
 }
 
+/// Stands for an id that is known, in tables where 32 bytes are too many. Used again once the id is forgotten: look at the id again.
+pub(super) type Slot = u32;
+
+/// A bundle held.
+struct Held {
+    row: BundleRow,
+    slot: Slot,
+    /// Others than its reader and the stem may see it.
+    released: bool,
+}
+
+/// An id remembered.
+struct Gone {
+    row: GoneRow,
+    slot: Slot,
+}
+
 /// The index. Every change goes to the store in the same call.
 #[derive(Default)]
 pub(super) struct Holdings {
-    held: BTreeMap<BundleId, BundleRow>,
-    gone: BTreeMap<BundleId, GoneRow>,
+    held: BTreeMap<BundleId, Held>,
+    gone: BTreeMap<BundleId, Gone>,
     by_sequence: BTreeMap<u64, BundleId>,
+    slots: Vec<BundleId>,
+    free_slots: Vec<Slot>,
     // Looked up, never iterated: their order can't reach an output.
     by_tag: HashMap<Tag, Vec<BundleId>>,
-    /// Bundles held; several may show one commitment, as anybody can copy it.
+    /// Bundles held or dropped; several may show one commitment, as anybody can copy it.
     by_commitment: HashMap<Commitment, Vec<BundleId>>,
-    /// Arrival sequences of bundles that were sealed elsewhere.
-    foreign: BTreeSet<u64>,
     /// Bytes of bundles sealed in this batch: they leave in it, without being read again.
     fresh: HashMap<BundleId, Vec<u8>>,
-    foreign_bytes: u64,
     bytes: u64,
-    shares: HashMap<ContactId, Share>,
-    /// Bundles of contacts that were opened and wait for their ack to be told.
+    pools: Pools,
+    /// Bytes that each contact brought and that nobody here could open.
+    unopened: HashMap<ContactId, u64>,
+    /// Bundles that were opened and wait for their ack to be told.
     opened: HashSet<BundleId>,
-    /// The gone, oldest first.
+    /// Own bundles that are held back, by arrival.
+    held_back: BTreeMap<u64, BundleId>,
+    /// The gone, oldest first; apart those of strangers.
     gone_by_age: BTreeSet<(Hour, BundleId)>,
-    /// How many ids are remembered without their bundles.
+    gone_of_strangers: BTreeSet<(Hour, BundleId)>,
+    /// How many ids are remembered without their bundles; strangers' may be half of them.
     gone_limit: usize,
-}
-
-/// What one contact has brought and is still held.
-#[derive(Default)]
-struct Share {
-    bytes: u64,
-    /// Those of them that nobody here could open.
-    unopened: u64,
-    sequences: BTreeSet<u64>,
+    /// What contacts are compared with: released bundles, and dropped ones until they expire.
+    for_contacts: ItemSet,
+    /// What strangers are compared with: the same, with dropped ones for a day only.
+    for_strangers: ItemSet,
 }
 
 impl Holdings {
-    /// Builds the index; at most `gone_limit` ids are remembered without their bundles, the oldest are forgotten first.
-    pub(super) fn load(store: &dyn Store, gone_limit: usize) -> Result<Self, StoreError> {
+    /// Builds the index at `hour`; at most `gone_limit` ids are remembered without their bundles, the oldest are forgotten first. What was
+    /// sealed here since the last hour is held back anew.
+    pub(super) fn load(store: &dyn Store, gone_limit: usize, hour: Hour) -> Result<Self, StoreError> {
         let mut holdings = Self { gone_limit, ..Self::default() };
-        store.visit_bundles(&mut |row| holdings.index(row))?;
+        store.visit_bundles(&mut |row| {
+            let is_new = row.stored.plus(1) >= hour || row.created == Hour::UNKNOWN;
+            let released = !(matches!(row.origin, Origin::Own(_)) && is_new);
+            let slot = holdings.take_slot(row.id);
+            holdings.index(Held { row, slot, released });
+        })?;
         for row in store.load_gone()? {
-            holdings.gone_by_age.insert((row.at, row.id));
-            holdings.gone.insert(row.id, row);
+            let slot = holdings.take_slot(row.id);
+            holdings.index_gone(Gone { row, slot }, hour);
         }
         Ok(holdings)
     }
 
-    fn index(&mut self, row: BundleRow) {
+    fn take_slot(&mut self, id: BundleId) -> Slot {
+        if let Some(slot) = self.free_slots.pop()
+            && let Some(place) = self.slots.get_mut(slot as usize)
+        {
+            *place = id;
+            return slot;
+        }
+        self.slots.push(id);
+        (self.slots.len() - 1) as Slot
+    }
+
+    fn index(&mut self, held: Held) {
+        let row = &held.row;
         self.by_sequence.insert(row.sequence, row.id);
         self.by_tag.entry(row.tag).or_default().push(row.id);
         self.by_commitment.entry(row.commitment).or_default().push(row.id);
         self.bytes += u64::from(row.size);
-        if !matches!(row.origin, Origin::Own(_)) {
-            self.foreign_bytes += u64::from(row.size);
-            self.foreign.insert(row.sequence);
-        }
+        self.pools.insert(row, expiry_of(row));
         if let Origin::Contact(contact) = row.origin {
-            let share = self.shares.entry(contact).or_default();
-            share.bytes += u64::from(row.size);
-            share.unopened += u64::from(row.size);
-            share.sequences.insert(row.sequence);
+            *self.unopened.entry(contact).or_default() += u64::from(row.size);
         }
-        self.held.insert(row.id, row);
+        if held.released {
+            self.show(row.created, row.id, expiry_of(row), true, true);
+        } else {
+            self.held_back.insert(row.sequence, row.id);
+        }
+        self.held.insert(row.id, held);
     }
 
-    fn unindex(&mut self, id: &BundleId) -> Option<BundleRow> {
-        let row = self.held.remove(id)?;
+    fn unindex(&mut self, id: &BundleId) -> Option<Held> {
+        let held = self.held.remove(id)?;
+        let row = &held.row;
         self.by_sequence.remove(&row.sequence);
+        self.held_back.remove(&row.sequence);
         self.fresh.remove(id);
         self.bytes -= u64::from(row.size);
-        if !matches!(row.origin, Origin::Own(_)) {
-            self.foreign_bytes -= u64::from(row.size);
-            self.foreign.remove(&row.sequence);
-        }
+        self.pools.remove(row, expiry_of(row));
         let was_opened = self.opened.remove(id);
         if let Origin::Contact(contact) = row.origin
-            && let Some(share) = self.shares.get_mut(&contact)
+            && let Some(unopened) = self.unopened.get_mut(&contact).filter(|_| !was_opened)
         {
-            share.bytes -= u64::from(row.size);
-            share.unopened -= if was_opened { 0 } else { u64::from(row.size) };
-            share.sequences.remove(&row.sequence);
-            if share.sequences.is_empty() {
-                self.shares.remove(&contact);
+            *unopened -= u64::from(row.size);
+            if *unopened == 0 {
+                self.unopened.remove(&contact);
             }
         }
         take_out(&mut self.by_tag, &row.tag, id);
         take_out(&mut self.by_commitment, &row.commitment, id);
-        Some(row)
+        self.hide(row.created, id);
+        Some(held)
     }
 
-    /// Stores a bundle that is neither held nor gone; returns its arrival sequence.
+    fn index_gone(&mut self, gone: Gone, hour: Hour) {
+        let row = &gone.row;
+        self.gone_by_age.insert((row.at, row.id));
+        if is_strangers(row.origin) {
+            self.gone_of_strangers.insert((row.at, row.id));
+        }
+        if row.reason == GoneReason::Dropped {
+            self.by_commitment.entry(row.commitment).or_default().push(row.id);
+            self.show(row.created, row.id, Some(row.expiry), false, is_told_to_strangers(row, hour));
+        }
+        self.gone.insert(row.id, gone);
+    }
+
+    fn unindex_gone(&mut self, id: &BundleId) -> Option<Gone> {
+        let gone = self.gone.remove(id)?;
+        self.gone_by_age.remove(&(gone.row.at, gone.row.id));
+        self.gone_of_strangers.remove(&(gone.row.at, gone.row.id));
+        if gone.row.reason == GoneReason::Dropped {
+            take_out(&mut self.by_commitment, &gone.row.commitment, id);
+            self.hide(gone.row.created, id);
+        }
+        Some(gone)
+    }
+
+    fn show(&mut self, created: Hour, id: BundleId, expiry: Option<Hour>, held: bool, to_strangers: bool) {
+        self.for_contacts.insert(created, id, expiry, held);
+        if to_strangers {
+            self.for_strangers.insert(created, id, expiry, held);
+        }
+    }
+
+    fn hide(&mut self, created: Hour, id: &BundleId) {
+        self.for_contacts.remove(created, id);
+        self.for_strangers.remove(created, id);
+    }
+
+    /// Stores a bundle that is neither held nor gone; returns its arrival sequence. Own ones are held back until they are released.
     pub(super) fn insert(
         &mut self,
         store: &mut dyn Store,
@@ -117,11 +189,12 @@ impl Holdings {
         stored: Hour,
     ) -> Result<u64, StoreError> {
         let header = bundle.header();
+        let size = bundle.bytes().len() as u16;
         let mut row = BundleRow {
             id: bundle.id(),
             sequence: 0,
-            size: bundle.bytes().len() as u16,
-            class: header.class,
+            size,
+            class: self.pools.class_of(origin, size, header.class),
             lifetime: header.lifetime,
             created: header.created,
             tag: header.tag,
@@ -133,11 +206,38 @@ impl Holdings {
         };
         row.sequence = store.insert_bundle(&row, bundle.bytes())?;
         let sequence = row.sequence;
-        self.index(row);
-        if matches!(origin, Origin::Own(_)) {
+        let slot = self.take_slot(row.id);
+        let own = matches!(origin, Origin::Own(_));
+        self.index(Held { row, slot, released: !own });
+        if own {
             self.fresh.insert(bundle.id(), bundle.bytes().to_vec());
         }
         Ok(sequence)
+    }
+
+    /// Lets everybody see an own bundle; `false` if it was released before or is not held.
+    pub(super) fn release(&mut self, id: &BundleId) -> bool {
+        let Some(held) = self.held.get_mut(id).filter(|held| !held.released) else { return false };
+        held.released = true;
+        let (created, expiry, sequence) = (held.row.created, expiry_of(&held.row), held.row.sequence);
+        self.held_back.remove(&sequence);
+        self.show(created, *id, expiry, true, true);
+        true
+    }
+
+    /// Own bundles that are held back, in the order in which they were sealed.
+    pub(super) fn held_back(&self) -> impl Iterator<Item = &BundleRow> {
+        self.held_back.values().filter_map(|id| self.row(id))
+    }
+
+    /// Whether a bundle is held and not held back.
+    pub(super) fn is_released(&self, id: &BundleId) -> bool {
+        self.held.get(id).is_some_and(|held| held.released)
+    }
+
+    /// The set that strangers, or contacts, are compared with.
+    pub(super) const fn set(&self, for_contacts: bool) -> &ItemSet {
+        if for_contacts { &self.for_contacts } else { &self.for_strangers }
     }
 
     /// The bytes of a bundle that is held.
@@ -160,105 +260,202 @@ impl Holdings {
         id: &BundleId,
         remember: Option<(GoneReason, [u8; 16], Hour)>,
     ) -> Result<Option<BundleRow>, StoreError> {
-        let Some(row) = self.unindex(id) else { return Ok(None) };
+        let Some(Held { row, slot, .. }) = self.unindex(id) else { return Ok(None) };
         store.delete_bundle(id)?;
-        if let Some(((reason, ack, at), expiry)) = remember.zip(expiry_of(&row)) {
-            let BundleRow { created, tag, commitment, origin, .. } = row;
-            let gone = GoneRow { id: *id, created, expiry, tag, commitment, reason, ack, at, origin };
-            store.insert_gone(&gone)?;
-            self.gone_by_age.insert((at, *id));
-            self.gone.insert(*id, gone);
-            while self.gone.len() > self.gone_limit
-                && let Some((_, oldest)) = self.gone_by_age.first().copied()
-            {
-                self.forget_gone(store, &oldest)?;
+        match remember.zip(expiry_of(&row)) {
+            Some(((reason, ack, at), expiry)) => {
+                let BundleRow { created, tag, commitment, origin, .. } = row;
+                let gone = GoneRow { id: *id, created, expiry, tag, commitment, reason, ack, at, origin };
+                store.insert_gone(&gone)?;
+                self.index_gone(Gone { row: gone, slot }, at);
+                self.limit_gone(store)?;
             }
+            None => self.free_slots.push(slot),
         }
         Ok(Some(row))
     }
 
+    fn limit_gone(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        while self.gone_of_strangers.len() > self.gone_limit / 2
+            && let Some((_, oldest)) = self.gone_of_strangers.first().copied()
+        {
+            self.forget_gone(store, &oldest)?;
+        }
+        while self.gone.len() > self.gone_limit
+            && let Some((_, oldest)) = self.gone_by_age.first().copied()
+        {
+            self.forget_gone(store, &oldest)?;
+        }
+        Ok(())
+    }
+
     /// Forgets an id that is not held.
     pub(super) fn forget_gone(&mut self, store: &mut dyn Store, id: &BundleId) -> Result<(), StoreError> {
-        if let Some(row) = self.gone.remove(id) {
-            self.gone_by_age.remove(&(row.at, row.id));
+        if let Some(gone) = self.unindex_gone(id) {
+            self.free_slots.push(gone.slot);
             store.delete_gone(id)?;
         }
         Ok(())
     }
 
-    /// The ack secret of an id that is known to be acknowledged, if this contact is the other end of the bundle. To anybody else the
-    /// secret would say whose node this is.
-    pub(super) fn ack_for(&self, contact: ContactId, id: &BundleId) -> Option<[u8; 16]> {
-        let row = self.gone.get(id).filter(|row| row.reason == GoneReason::Acknowledged && is_between(row.origin, contact))?;
-        Some(row.ack)
+    /// Notes of an id that was dropped that it was also acknowledged; `false` if it was not dropped.
+    pub(super) fn acknowledge_dropped(
+        &mut self,
+        store: &mut dyn Store,
+        id: &BundleId,
+        ack: [u8; 16],
+        hour: Hour,
+    ) -> Result<bool, StoreError> {
+        if self.known(id) != Some(Known::Gone(GoneReason::Dropped)) {
+            return Ok(false);
+        }
+        let Some(Gone { row, slot }) = self.unindex_gone(id) else { return Ok(false) };
+        let row = GoneRow { reason: GoneReason::Acknowledged, ack, at: hour, ..row };
+        store.insert_gone(&row)?;
+        self.index_gone(Gone { row, slot }, hour);
+        Ok(true)
+    }
+
+    /// The ack secret of an id that is known to be acknowledged.
+    pub(super) fn ack_of(&self, id: &BundleId) -> Option<[u8; 16]> {
+        let gone = self.gone.get(id).filter(|gone| gone.row.reason == GoneReason::Acknowledged)?;
+        Some(gone.row.ack)
+    }
+
+    /// Whether strangers are still told of an id that is gone.
+    pub(super) fn is_told_to_strangers(&self, id: &BundleId, hour: Hour) -> bool {
+        self.gone.get(id).is_some_and(|gone| is_told_to_strangers(&gone.row, hour))
+    }
+
+    /// Ack secrets learnt since `hour`, the newest first.
+    pub(super) fn acks_since(&self, hour: Hour) -> impl Iterator<Item = [u8; 16]> {
+        self.gone_by_age.range((hour, BundleId([0; 32]))..).rev().filter_map(|(_, id)| self.ack_of(id))
     }
 
     /// Takes out what was sealed for a contact that the store has deleted, and forgets the ids it could ask for.
     pub(super) fn forget_contact(&mut self, store: &mut dyn Store, contact: ContactId) -> Result<(), StoreError> {
-        let own: Vec<BundleId> = self.held.values().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
+        let own: Vec<BundleId> = self.rows().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
         for id in &own {
-            self.unindex(id);
+            if let Some(held) = self.unindex(id) {
+                self.free_slots.push(held.slot);
+            }
         }
         let gone: Vec<BundleId> = self.gone_with(contact).map(|row| row.id).collect();
         gone.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
-    /// Forgets ids that need not be remembered at `hour`.
-    pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
-        let doomed: Vec<BundleId> = self.gone.values().filter(|row| row.expiry <= hour).map(|row| row.id).collect();
+    /// Forgets ids that need not be remembered at `hour`: expired ones, and where strangers' pool has room again those that were dropped
+    /// from it a day ago. What is a day old is no longer shown to strangers.
+    pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, strangers_have_room: bool) -> Result<(), StoreError> {
+        let mut doomed = Vec::new();
+        let mut faded = Vec::new();
+        for Gone { row, .. } in self.gone.values() {
+            let is_old = !is_told_to_strangers(row, hour);
+            if row.expiry <= hour || (is_old && strangers_have_room && is_strangers(row.origin) && row.reason == GoneReason::Dropped) {
+                doomed.push(row.id);
+            } else if is_old {
+                faded.push((row.created, row.id));
+            }
+        }
+        for (created, id) in faded {
+            self.for_strangers.remove(created, &id);
+        }
         doomed.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
     /// Notes that a bundle held was opened; it only waits for its ack to be told.
     pub(super) fn note_opened(&mut self, id: &BundleId) {
-        if let Some(row) = self.held.get(id)
+        if let Some(Held { row, .. }) = self.held.get(id)
             && let Origin::Contact(contact) = row.origin
-            && let Some(share) = self.shares.get_mut(&contact)
+            && let Some(unopened) = self.unopened.get_mut(&contact)
             && self.opened.insert(*id)
         {
-            share.unopened -= u64::from(row.size);
+            *unopened -= u64::from(row.size);
         }
     }
 
-    /// Bytes that a contact has brought, and those of them that could not be opened.
-    pub(super) fn share_of(&self, contact: ContactId) -> (u64, u64) {
-        self.shares.get(&contact).map_or((0, 0), |share| (share.bytes, share.unopened))
+    /// Notes that a bundle was handed on.
+    pub(super) fn note_forwarded(&mut self, store: &mut dyn Store, id: &BundleId) -> Result<(), StoreError> {
+        let Some(Held { row, .. }) = self.held.get_mut(id) else { return Ok(()) };
+        self.pools.remove(row, expiry_of(row));
+        row.forwarded = row.forwarded.saturating_add(1);
+        self.pools.insert(row, expiry_of(row));
+        store.save_forwarded(id, row.forwarded)
     }
 
-    /// The bundle held for longest of those that a contact has brought.
-    pub(super) fn oldest_of(&self, contact: ContactId) -> Option<BundleId> {
-        self.by_sequence.get(self.shares.get(&contact)?.sequences.first()?).copied()
+    /// Notes that another copy of a bundle is younger than the one held.
+    pub(super) fn note_age(&mut self, id: &BundleId, age: u16, hour: Hour) {
+        let Some(Held { row, .. }) = self.held.get_mut(id) else { return };
+        let lived = if row.stored == Hour::UNKNOWN { 0 } else { hour.0.saturating_sub(row.stored.0) };
+        let before = u32::from(row.age) + lived;
+        if u32::from(age) < before {
+            self.pools.remove(row, expiry_of(row));
+            row.age = u16::try_from(u32::from(age).saturating_sub(lived)).unwrap_or(age);
+            self.pools.insert(row, expiry_of(row));
+        }
+    }
+
+    /// Bytes of bundles that a contact has brought and that could not be opened.
+    pub(super) fn unopened_of(&self, contact: ContactId) -> u64 {
+        self.unopened.get(&contact).copied().unwrap_or(0)
+    }
+
+    /// What others' bundles take, by pool.
+    pub(super) const fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// The bundle that gives way first in a pool.
+    pub(super) fn victim(&self, pool: Pool) -> Option<BundleId> {
+        self.pools.victim(pool)
     }
 
     /// Begins to count the age of bundles whose sender had no clock and that came while there was none here, or while it was ahead.
     pub(super) fn stamp_stored(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
-        let clockless = self.held.values_mut().filter(|row| row.created == Hour::UNKNOWN);
+        let clockless = self.held.values_mut().map(|held| &mut held.row).filter(|row| row.created == Hour::UNKNOWN);
         for row in clockless.filter(|row| row.stored == Hour::UNKNOWN || row.stored > hour) {
+            self.pools.remove(row, expiry_of(row));
             row.stored = hour;
+            self.pools.insert(row, expiry_of(row));
             store.save_stored(&row.id, hour)?;
         }
         Ok(())
     }
 
-    /// Ids of all bundles between this node and a contact, held or remembered.
-    pub(super) fn between(&self, contact: ContactId) -> impl Iterator<Item = &BundleId> {
-        let held = self.held.values().filter(move |row| is_between(row.origin, contact)).map(|row| &row.id);
-        held.chain(self.gone_with(contact).map(|row| &row.id))
+    /// All ids held or remembered, with their slots.
+    pub(super) fn all_known(&self) -> impl Iterator<Item = (&BundleId, Slot)> {
+        let held = self.held.iter().map(|(id, held)| (id, held.slot));
+        held.chain(self.gone.iter().map(|(id, gone)| (id, gone.slot)))
+    }
+
+    /// The slot of an id that is held or remembered.
+    pub(super) fn slot_of(&self, id: &BundleId) -> Option<Slot> {
+        self.held.get(id).map(|held| held.slot).or_else(|| Some(self.gone.get(id)?.slot))
+    }
+
+    /// The id that a slot stands for now, or stood for last.
+    pub(super) fn in_slot(&self, slot: Slot) -> Option<BundleId> {
+        self.slots.get(slot as usize).copied()
     }
 
     /// The tag of an id that is remembered.
     pub(super) fn gone_tag(&self, id: &BundleId) -> Option<Tag> {
-        self.gone.get(id).map(|row| row.tag)
+        self.gone.get(id).map(|gone| gone.row.tag)
     }
 
     /// What is known of an id.
     pub(super) fn known(&self, id: &BundleId) -> Option<Known> {
-        if self.held.contains_key(id) { Some(Known::Held) } else { self.gone.get(id).map(|row| Known::Gone(row.reason)) }
+        if self.held.contains_key(id) { Some(Known::Held) } else { self.gone.get(id).map(|gone| Known::Gone(gone.row.reason)) }
     }
 
     /// The row of a bundle that is held.
     pub(super) fn row(&self, id: &BundleId) -> Option<&BundleRow> {
-        self.held.get(id)
+        self.held.get(id).map(|held| &held.row)
+    }
+
+    /// Whose an id is, held or remembered.
+    pub(super) fn origin_of(&self, id: &BundleId) -> Option<Origin> {
+        self.row(id).map(|row| row.origin).or_else(|| Some(self.gone.get(id)?.row.origin))
     }
 
     /// Bundles held under a tag.
@@ -266,44 +463,35 @@ impl Holdings {
         self.by_tag.get(tag).cloned().unwrap_or_default()
     }
 
-    /// The bundles held with this commitment.
+    /// The bundles held or dropped with this commitment.
     pub(super) fn with_commitment(&self, commitment: &Commitment) -> Vec<BundleId> {
         self.by_commitment.get(commitment).cloned().unwrap_or_default()
     }
 
     /// Bundles that arrived after `sequence`, in order of arrival.
     pub(super) fn after(&self, sequence: u64) -> impl Iterator<Item = &BundleRow> {
-        self.by_sequence.range(sequence.saturating_add(1)..).filter_map(|(_, id)| self.held.get(id))
-    }
-
-    /// The bundle held for longest of those that were sealed elsewhere.
-    pub(super) fn oldest_foreign(&self) -> Option<BundleId> {
-        self.by_sequence.get(self.foreign.first()?).copied()
+        self.by_sequence.range(sequence.saturating_add(1)..).filter_map(|(_, id)| self.row(id))
     }
 
     /// All bundles held.
     pub(super) fn rows(&self) -> impl Iterator<Item = &BundleRow> {
-        self.held.values()
+        self.held.values().map(|held| &held.row)
     }
 
     /// The ids remembered of bundles to or from this contact.
     pub(super) fn gone_with(&self, contact: ContactId) -> impl Iterator<Item = &GoneRow> {
-        self.gone.values().filter(move |row| is_between(row.origin, contact))
+        self.gone.values().map(|gone| &gone.row).filter(move |row| is_between(row.origin, contact))
     }
 
-    /// The highest arrival sequence of a bundle that is held, 0 if none is.
+    /// The highest arrival sequence up to which nothing is held back; 0 if nothing is held.
     pub(super) fn last_sequence(&self) -> u64 {
-        self.by_sequence.last_key_value().map_or(0, |(sequence, _)| *sequence)
+        let last = self.by_sequence.last_key_value().map_or(0, |(sequence, _)| *sequence);
+        self.held_back.first_key_value().map_or(last, |(first, _)| last.min(first.saturating_sub(1)))
     }
 
     /// How many bundles are held, and their bytes.
     pub(super) fn size(&self) -> (usize, u64) {
         (self.held.len(), self.bytes)
-    }
-
-    /// Bytes of bundles that were sealed elsewhere.
-    pub(super) fn foreign_bytes(&self) -> u64 {
-        self.foreign_bytes
     }
 }
 
@@ -315,6 +503,14 @@ fn take_out<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, Vec<BundleId>>, key:
             lists.remove(key);
         }
     }
+}
+
+const fn is_told_to_strangers(row: &GoneRow, hour: Hour) -> bool {
+    hour.0 < row.at.plus(TOLD_TO_STRANGERS).0
+}
+
+const fn is_strangers(origin: Origin) -> bool {
+    matches!(origin, Origin::StrangerInbound | Origin::StrangerOutbound)
 }
 
 /// Whether a bundle goes between this node and this contact.
@@ -376,11 +572,38 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_others_is_found_past_our_own() {
+    fn own_bundles_are_in_no_set_and_no_pool_until_released_and_then_in_both_sets() {
         let (mut holdings, mut store) = with(0..3);
-        assert_eq!(holdings.oldest_foreign(), Some(bundle(1).id()));
+        let own = bundle(0);
+        let sees = |holdings: &Holdings| [false, true].map(|set| holdings.set(set).contains(own.header().created, &own.id()));
+        assert_eq!((sees(&holdings), holdings.pools().size().0, holdings.last_sequence()), ([false; 2], 2, 0));
+        assert!(holdings.release(&own.id()) && !holdings.release(&own.id()));
+        assert_eq!((sees(&holdings), holdings.pools().size().0, holdings.last_sequence()), ([true; 2], 2, 3));
+        holdings.remove(&mut store, &own.id(), Some((GoneReason::Acknowledged, [1; 16], Hour(1)))).unwrap();
+        assert_eq!((sees(&holdings), holdings.ack_of(&own.id())), ([false; 2], Some([1; 16])));
+    }
+
+    #[test]
+    fn a_dropped_bundle_fades_for_strangers_after_a_day_and_stays_for_contacts() {
+        let (mut holdings, mut store) = with(1..3);
+        let dropped = bundle(1);
+        holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour(500_000)))).unwrap();
+        let sees = |holdings: &Holdings| [false, true].map(|set| holdings.set(set).contains(dropped.header().created, &dropped.id()));
+        holdings.prune_gone(&mut store, Hour(500_023), false).unwrap();
+        assert_eq!(sees(&holdings), [true; 2]);
+        assert!(
+            holdings.is_told_to_strangers(&dropped.id(), Hour(500_023)) && !holdings.is_told_to_strangers(&dropped.id(), Hour(500_024))
+        );
+        holdings.prune_gone(&mut store, Hour(500_024), false).unwrap();
+        assert_eq!(sees(&holdings), [false, true]);
+    }
+
+    #[test]
+    fn a_slot_is_used_again_and_names_what_it_holds_now() {
+        let (mut holdings, mut store) = with(0..3);
+        let slot = holdings.slot_of(&bundle(1).id()).unwrap();
         holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
-        holdings.remove(&mut store, &bundle(2).id(), None).unwrap();
-        assert_eq!(holdings.oldest_foreign(), None);
+        holdings.insert(&mut store, &bundle(5), Origin::StrangerInbound, 0, Hour(500_000)).unwrap();
+        assert_eq!((holdings.slot_of(&bundle(5).id()), holdings.in_slot(slot)), (Some(slot), Some(bundle(5).id())));
     }
 }

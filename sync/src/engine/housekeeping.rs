@@ -18,8 +18,10 @@ impl Engine {
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(hour)?;
             self.expire_exchanges(hour);
-            self.holdings.prune_gone(self.store.as_mut(), hour)?;
+            let strangers_have_room = self.strangers_have_room();
+            self.holdings.prune_gone(self.store.as_mut(), hour, strangers_have_room)?;
         }
+        self.shrink_to_settings(now)?;
         self.retry_requests(now)?;
         self.refresh_repairs(now)?;
         self.busy_contacts.extend(self.contacts.keys().copied().collect::<Vec<ContactId>>());
@@ -39,6 +41,7 @@ impl Engine {
                 for link in self.links.values_mut() {
                     link.set.remove(row.created, &id);
                 }
+                self.releases.retain(|(_, other)| *other != id);
             }
             if self.acks.remove(&id).is_some() {
                 self.store.delete_ack(&id)?;

@@ -2,14 +2,10 @@
 
 use super::{
     Engine, Expected,
-    config::{CONTACT_SHARE, MAX_UNOPENED_BYTES, MAX_UNREAD_PER_DAY, MESSAGE_OVERHEAD},
+    config::{MAX_UNOPENED_BYTES, MAX_UNREAD_PER_DAY, MESSAGE_OVERHEAD},
+    routing::Scope,
 };
-use crate::{
-    id::ContactId,
-    store::{GoneReason, StoreError},
-    time::Hour,
-    wire::bundle::Bundle,
-};
+use crate::{id::ContactId, wire::bundle::Bundle};
 
 /// The span over which mail is counted, running hours.
 const MAIL_HOURS: u32 = 24;
@@ -49,27 +45,23 @@ impl Engine {
         self.mail.remove(&contact);
     }
 
-    /// Whether a bundle that a contact hands over, and that is not held, has no room: it is then refused, its ack withheld.
-    pub(super) fn lacks_room(&self, from: ContactId, bundle: &Bundle) -> bool {
-        let expected = self.tags.get(&bundle.header().tag);
+    /// Whether a contact has filled its day with mail that nobody has read.
+    pub(super) fn is_flooding(&self, contact: ContactId) -> bool {
         let floods = |mail: &Mail| mail.bytes >= MAX_UNREAD_PER_DAY && self.clock.running_hours().saturating_sub(mail.since) < MAIL_HOURS;
+        self.mail.get(&contact).is_some_and(floods)
+    }
+
+    /// Whether a bundle that a contact hands over, and that is not held, is too much: it is then refused, its ack withheld.
+    pub(super) fn lacks_room(&self, from: ContactId, scope: Scope, bundle: &Bundle) -> bool {
+        let expected = self.tags.get(&bundle.header().tag);
         if let Some(Expected::Message(sender, _)) = expected
-            && self.mail.get(sender).is_some_and(floods)
+            && self.is_flooding(*sender)
         {
             return true;
         }
-        // Room is left for what will most likely open, so that what a contact carries does not come between it and us.
+        // Where nothing is carried for it, what can't be opened is of little use. Room is left for what will most likely open.
         let most = if expected.is_some() { 2 * MAX_UNOPENED_BYTES } else { MAX_UNOPENED_BYTES };
-        self.holdings.share_of(from).1 + bundle.bytes().len() as u64 > most
-    }
-
-    /// Drops what a contact brought first until `size` bytes more are within its share of the pool; what was read stays readable.
-    pub(super) fn make_room_in_share(&mut self, hour: Hour, contact: ContactId, size: usize) -> Result<(), StoreError> {
-        while self.holdings.share_of(contact).0 + size as u64 > self.config.relay_bytes / CONTACT_SHARE {
-            let Some(oldest) = self.holdings.oldest_of(contact) else { return Ok(()) };
-            self.holdings.remove(self.store.as_mut(), &oldest, Some((GoneReason::Dropped, [0; 16], hour)))?;
-        }
-        Ok(())
+        scope != Scope::Everything && self.holdings.unopened_of(from) + bundle.bytes().len() as u64 > most
     }
 }
 
@@ -86,7 +78,7 @@ mod tests {
             identity::Name,
             ratchet::{Place, PlaceChain},
         },
-        engine::{EngineConfig, Input, Output, create_profile},
+        engine::{EngineConfig, Input, Output, create_profile, pools::Pool},
         id::Tag,
         store::{Origin, memory::MemoryStore},
         time::{Instant, Now, UnixMillis},
@@ -111,6 +103,12 @@ mod tests {
         engine
     }
 
+    fn engine_with_space(bytes: u64, config: EngineConfig) -> Engine {
+        let mut engine = engine(config);
+        engine.policy.relay.bytes = bytes;
+        engine
+    }
+
     /// A bundle of 4,096 bytes that nobody can open, told from others by its number.
     fn garbage(number: u32) -> Bundle {
         let mut tag = [0; 16];
@@ -130,7 +128,7 @@ mod tests {
 
     fn take(engine: &mut Engine, from: ContactId, bundle: &Bundle) {
         let hour = engine.hour(now(0));
-        engine.make_room_in_share(hour, from, 4096).unwrap();
+        assert!(engine.make_room(now(0), Pool::Contact(from), 4096).unwrap());
         engine.holdings.insert(engine.store.as_mut(), bundle, Origin::Contact(from), 0, hour).unwrap();
     }
 
@@ -138,18 +136,18 @@ mod tests {
     fn what_a_contact_brings_and_nobody_can_open_is_capped() {
         let mut engine = engine(EngineConfig::default());
         for number in 0..1024 {
-            assert!(!engine.lacks_room(ANN, &garbage(number)), "at {number}");
+            assert!(!engine.lacks_room(ANN, Scope::Between(ANN), &garbage(number)), "at {number}");
             take(&mut engine, ANN, &garbage(number));
         }
-        assert!(engine.lacks_room(ANN, &garbage(1024)));
-        assert!(!engine.lacks_room(BEN, &garbage(1024)), "others have room of their own");
+        assert!(engine.lacks_room(ANN, Scope::Between(ANN), &garbage(1024)));
+        assert!(!engine.lacks_room(BEN, Scope::Between(BEN), &garbage(1024)), "others have room of their own");
         engine.tags.insert(garbage(1024).header().tag, Expected::Message(BEN, Place { chain: PlaceChain::Current, n: 0 }));
-        assert!(!engine.lacks_room(ANN, &garbage(1024)), "what is expected still passes");
+        assert!(!engine.lacks_room(ANN, Scope::Between(ANN), &garbage(1024)), "what is expected still passes");
         engine.holdings.note_opened(&garbage(3).id());
         engine.holdings.note_opened(&garbage(3).id());
-        assert!(!engine.lacks_room(ANN, &garbage(1025)), "what was opened does not count");
+        assert!(!engine.lacks_room(ANN, Scope::Between(ANN), &garbage(1025)), "what was opened does not count");
         take(&mut engine, ANN, &garbage(1025));
-        assert!(engine.lacks_room(ANN, &garbage(1026)));
+        assert!(engine.lacks_room(ANN, Scope::Between(ANN), &garbage(1026)));
     }
 
     #[test]
@@ -159,25 +157,26 @@ mod tests {
         engine.commit(now(0)).unwrap();
         let rng = Box::new(ChaCha20Rng::seed_from_u64(2));
         let engine = Engine::open(EngineConfig::default(), engine.into_store(), rng, 1, now(1)).unwrap();
-        assert!(engine.lacks_room(ANN, &garbage(1024)));
+        assert!(engine.lacks_room(ANN, Scope::Between(ANN), &garbage(1024)));
     }
 
     #[test]
     fn a_contact_displaces_only_its_own_from_its_fifth_of_the_pool() {
-        let mut engine = engine(EngineConfig { relay_bytes: 10 * 5 * 4096, ..EngineConfig::default() });
+        let mut engine = engine_with_space(10 * 5 * 4096, EngineConfig::default());
         take(&mut engine, BEN, &garbage(1000));
         for number in 0..30 {
             take(&mut engine, ANN, &garbage(number));
         }
-        assert_eq!(engine.holdings.share_of(ANN), (10 * 4096, 10 * 4096));
+        assert_eq!(engine.holdings.pools().bytes_in(Pool::Contact(ANN)), 10 * 4096);
+        assert_eq!(engine.holdings.unopened_of(ANN), 10 * 4096);
         assert!(engine.holdings.row(&garbage(1000).id()).is_some());
         assert!(engine.holdings.row(&garbage(29).id()).is_some() && engine.holdings.row(&garbage(19).id()).is_none());
     }
 
     #[test]
     fn ids_are_remembered_up_to_the_limit_at_once_and_after_a_restart() {
-        let config = EngineConfig { relay_bytes: 5 * 4096, gone_ids: 8, ..EngineConfig::default() };
-        let mut engine = engine(config.clone());
+        let config = EngineConfig { gone_ids: 8, ..EngineConfig::default() };
+        let mut engine = engine_with_space(5 * 4200, config.clone());
         for number in 0..30 {
             take(&mut engine, ANN, &garbage(number));
             assert!(engine.holdings.gone_with(ANN).count() <= 8);
@@ -196,19 +195,19 @@ mod tests {
         let text = "x".repeat(1 << 20);
         let flood = |engine: &mut Engine| (0..70).for_each(|_| engine.count_mail(ANN, &text));
         (0..63).for_each(|_| engine.count_mail(ANN, &text));
-        assert!(!engine.lacks_room(ANN, &bundle));
+        assert!(!engine.lacks_room(ANN, Scope::Between(ANN), &bundle));
         flood(&mut engine);
-        assert!(engine.lacks_room(ANN, &bundle));
-        assert!(engine.lacks_room(BEN, &bundle), "whoever carries it");
-        assert!(!engine.lacks_room(BEN, &garbage(2)));
+        assert!(engine.lacks_room(ANN, Scope::Between(ANN), &bundle));
+        assert!(engine.lacks_room(BEN, Scope::Between(BEN), &bundle), "whoever carries it");
+        assert!(!engine.lacks_room(BEN, Scope::Between(BEN), &garbage(2)));
         let notices = std::iter::from_fn(|| engine.poll_output())
             .filter(|output| matches!(output, Output::Event(Event::Notice { kind: "flooding", contact: Some(ANN), .. })))
             .count();
         assert_eq!(notices, 1);
         engine.forget_mail(ANN);
-        assert!(!engine.lacks_room(ANN, &bundle));
+        assert!(!engine.lacks_room(ANN, Scope::Between(ANN), &bundle));
         flood(&mut engine);
         engine.handle_input(now(24), Input::Timeout).unwrap();
-        assert!(!engine.lacks_room(ANN, &bundle));
+        assert!(!engine.lacks_room(ANN, Scope::Between(ANN), &bundle));
     }
 }

@@ -9,13 +9,15 @@ use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 
 use super::{
     config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW},
+    holdings::Slot,
     recognise::Listed,
+    routing::Scope,
 };
 use crate::{
     id::{BundleId, ContactId, ShortId},
     reconcile::{ItemSet, Reconciler},
     session::{SessionInfo, ShortIds},
-    time::Instant,
+    time::{Hour, Instant},
     wire::record::{Hello, Refusal},
 };
 
@@ -53,6 +55,77 @@ pub(super) enum Phase {
     Open,
 }
 
+/// The order in which bundles wait for a link; lower goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Rank {
+    /// Not asked for by id.
+    pub(super) later: bool,
+    /// Not urgent.
+    pub(super) normal: bool,
+    /// Not for the peer itself.
+    pub(super) others: bool,
+    /// How often it was forwarded.
+    pub(super) forwarded: u16,
+    /// Ascending.
+    pub(super) order: u64,
+}
+
+impl Rank {
+    /// Before all others: what makes the two ends contacts.
+    pub(super) const FIRST: Self = Self { later: false, normal: false, others: false, forwarded: 0, order: 0 };
+}
+
+/// Bundles that wait, in order.
+#[derive(Default)]
+pub(super) struct Waiting {
+    order: BTreeSet<(Rank, BundleId)>,
+    ranks: HashMap<BundleId, Rank>,
+}
+
+impl Waiting {
+    /// Enters a bundle; one that waits already keeps the better place.
+    fn insert(&mut self, rank: Rank, id: BundleId) {
+        match self.ranks.get(&id) {
+            Some(before) if *before <= rank => return,
+            Some(before) => {
+                self.order.remove(&(*before, id));
+            }
+            None => {}
+        }
+        self.ranks.insert(id, rank);
+        self.order.insert((rank, id));
+    }
+
+    /// The first, which stays.
+    pub(super) fn first(&self) -> Option<BundleId> {
+        self.order.first().map(|(_, id)| *id)
+    }
+
+    /// Takes the first out.
+    pub(super) fn pop(&mut self) -> Option<BundleId> {
+        let (_, id) = self.order.pop_first()?;
+        self.ranks.remove(&id);
+        Some(id)
+    }
+
+    /// Whether a bundle waits.
+    pub(super) fn contains(&self, id: &BundleId) -> bool {
+        self.ranks.contains_key(id)
+    }
+
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}
+
+/// An offer that is not answered yet, because another link may bring the same.
+pub(super) struct WaitingOffer {
+    pub(super) since: Instant,
+    pub(super) batch: u16,
+    pub(super) ids: Vec<ShortId>,
+}
+
 /// A bundle that was sent and not answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFlight {
@@ -88,33 +161,42 @@ pub(super) struct LinkState {
     /// The link is being closed; nothing more is sent or handled.
     pub(super) closing: bool,
 
-    /// What this session compares.
+    /// What the peer is shown.
+    pub(super) scope: Scope,
+    /// What this session compares where it is not one of the shared sets.
     pub(super) set: ItemSet,
     pub(super) reconciler: Option<Reconciler>,
     /// The peer has been sent, holds or refuses these.
     pub(super) known: HashSet<BundleId>,
-    /// To be sent, in order.
-    pub(super) queue: VecDeque<BundleId>,
-    pub(super) queued: HashSet<BundleId>,
+    /// To be sent.
+    pub(super) queue: Waiting,
     pub(super) in_flight: BTreeMap<ShortId, InFlight>,
     pub(super) in_flight_bytes: usize,
-    /// To be offered, in order.
-    pub(super) backlog: VecDeque<BundleId>,
-    pub(super) in_backlog: HashSet<BundleId>,
+    /// To be offered.
+    pub(super) backlog: Waiting,
     /// Offers without an answer, oldest first.
     pub(super) offers: VecDeque<(u16, Vec<BundleId>)>,
+    /// What they name.
+    pub(super) offered: HashSet<BundleId>,
     pub(super) next_offer: u16,
     pub(super) next_peer_offer: u16,
-    /// Short ids of all that goes between this contact and us, held or remembered: made when first asked for, then kept up. What is listed
-    /// may have been let go meanwhile.
-    pub(super) names: Option<HashMap<ShortId, BundleId>>,
+    /// Short ids of all that is held or remembered: made when first asked for, then kept up. What is listed may have been let go meanwhile.
+    pub(super) names: Option<HashMap<ShortId, Slot>>,
+    /// Offers of the peer that wait, oldest first.
+    pub(super) waiting_offers: VecDeque<WaitingOffer>,
+    /// Ack secrets to be told.
+    pub(super) acks: Vec<[u8; 16]>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
     pub(super) asked: BTreeSet<ShortId>,
     /// To be told once the batch is durable.
     pub(super) stored: Vec<ShortId>,
     pub(super) refused: Vec<(ShortId, Refusal)>,
-    /// Cursors have been exchanged and what they led to has begun.
-    pub(super) synced: bool,
+    /// CURSOR has come.
+    pub(super) has_cursor: bool,
+    /// What differs is being found, and what is new is offered.
+    pub(super) live: bool,
+    /// When the contact was met before this session.
+    pub(super) met_before: Option<Hour>,
     /// The initiator is to begin a comparison, because the cursors did not fit.
     pub(super) awaits_comparison: bool,
     /// What was listed last may still be asked for: a PING is to follow the comparison.
@@ -153,23 +235,27 @@ impl LinkState {
             listed: Vec::new(),
             rival: None,
             closing: false,
+            scope: Scope::Nothing,
             set: ItemSet::new(),
             reconciler: None,
             known: HashSet::new(),
-            queue: VecDeque::new(),
-            queued: HashSet::new(),
+            queue: Waiting::default(),
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
-            backlog: VecDeque::new(),
-            in_backlog: HashSet::new(),
+            backlog: Waiting::default(),
             offers: VecDeque::new(),
+            offered: HashSet::new(),
             next_offer: 0,
             next_peer_offer: 0,
             names: None,
+            waiting_offers: VecDeque::new(),
+            acks: Vec::new(),
             asked: BTreeSet::new(),
             stored: Vec::new(),
             refused: Vec::new(),
-            synced: false,
+            has_cursor: false,
+            live: false,
+            met_before: None,
             awaits_comparison: false,
             fence_owed: false,
             fence: 0,
@@ -187,32 +273,34 @@ impl LinkState {
         matches!(self.phase, Phase::Open) && !self.closing
     }
 
-    /// Queues a bundle for sending, unless the peer has it or it is queued.
-    pub(super) fn push(&mut self, id: BundleId) {
-        if !self.known.contains(&id) && self.queued.insert(id) {
-            self.queue.push_back(id);
+    /// Queues a bundle for sending, unless the peer has it.
+    pub(super) fn push(&mut self, rank: Rank, id: BundleId) {
+        if !self.known.contains(&id) {
+            self.queue.insert(rank, id);
         }
     }
 
     /// Notes a bundle to be offered, unless the peer has it or it is on its way.
-    pub(super) fn offer(&mut self, id: BundleId) {
-        if !self.known.contains(&id) && !self.queued.contains(&id) && self.in_backlog.insert(id) {
-            self.backlog.push_back(id);
+    pub(super) fn offer(&mut self, rank: Rank, id: BundleId) {
+        if !self.known.contains(&id) && !self.queue.contains(&id) && !self.offered.contains(&id) {
+            self.backlog.insert(rank, id);
         }
     }
 
-    /// Offers again what was refused so long ago that time may have come or room been made.
-    pub(super) fn offer_refused(&mut self, now: Instant) {
+    /// Takes what was refused so long ago that time may have come or room been made; it is to be offered again.
+    pub(super) fn take_refused(&mut self, now: Instant) -> Vec<BundleId> {
+        let mut again = Vec::new();
         while let Some(&(at, id)) = self.refused_lately.front()
             && now.since(at) >= OFFER_AGAIN_AFTER
         {
             self.refused_lately.pop_front();
             self.known.remove(&id);
-            self.offer(id);
+            again.push(id);
             if self.refused_lately.is_empty() {
                 self.refused_from = None;
             }
         }
+        again
     }
 
     /// How many bytes of bundles may be unanswered: what the peer grants, and no more than a short time of the link's rate.

@@ -13,9 +13,9 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
-//! sent to whom), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//! sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
 //!
-//! This version carries for nobody but the two ends of a bundle: `routing` is the place where that changes.
+//! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
 mod clock;
 mod command;
@@ -29,6 +29,7 @@ mod limits;
 mod link;
 mod pair;
 mod policy;
+mod pools;
 mod profile;
 mod recognise;
 mod records;
@@ -50,7 +51,9 @@ use self::{
     link::LinkState,
     pair::{Contact, Exchange, Pair},
     policy::Policy,
+    pools::Buckets,
     profile::Profile,
+    routing::Stem,
 };
 pub use self::{
     config::EngineConfig,
@@ -117,6 +120,12 @@ enum Timer {
     Receipt(ContactId),
     /// An ack secret is due.
     Acks,
+    /// An own bundle is released.
+    Release,
+    /// Offers on a link have waited long enough.
+    Offers(LinkId),
+    /// Bundles that strangers brought are opened.
+    Open,
     /// A receipt may be late, or a repair no longer listed.
     Repair(ContactId),
 }
@@ -149,6 +158,14 @@ pub struct Engine {
     mail: BTreeMap<ContactId, Mail>,
     /// Ack secrets that wait, with their due time.
     acks: BTreeMap<BundleId, (UnixMillis, Zeroizing<[u8; 16]>)>,
+    /// When own bundles that are held back are released.
+    releases: BTreeSet<(Instant, BundleId)>,
+    /// Which link is offered own bundles at once.
+    stem: Option<Stem>,
+    /// What strangers may bring now.
+    buckets: Buckets,
+    /// Bundles that strangers brought, to be opened in the next batch.
+    to_open: Vec<BundleId>,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
     repair_day: Option<Day>,
     /// Counts rounds of housekeeping, for repairs that are listed by turns.
@@ -183,8 +200,8 @@ impl Engine {
         store.rollback()?;
         let profile = Profile::load(store.as_ref())?;
         let policy = Policy::load(store.as_ref())?;
-        let mut holdings = Holdings::load(store.as_ref(), config.gone_ids)?;
         let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
+        let mut holdings = Holdings::load(store.as_ref(), config.gone_ids, clock.read(now).0)?;
         let acks: BTreeMap<_, _> = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
         acks.keys().for_each(|id| holdings.note_opened(id));
         let mut engine = Self {
@@ -205,6 +222,10 @@ impl Engine {
             tries: HashMap::new(),
             mail: BTreeMap::new(),
             acks,
+            releases: BTreeSet::new(),
+            stem: None,
+            buckets: Buckets::default(),
+            to_open: Vec::new(),
             repair_day: None,
             repair_turn: 0,
             changed: BTreeMap::new(),
@@ -217,6 +238,8 @@ impl Engine {
         };
         engine.load_contacts(now)?;
         engine.note_restored(now)?;
+        engine.hold_back_again(now);
+        engine.open_all_expected(now);
         Ok(engine)
     }
 
@@ -342,6 +365,9 @@ impl Engine {
                     self.busy_contacts.insert(contact);
                 }
                 Timer::Acks => self.tell_due_acks(now)?,
+                Timer::Release => self.release_due(now),
+                Timer::Offers(_) => self.answer_waiting_offers(now),
+                Timer::Open => self.open_waiting(now)?,
                 Timer::Repair(contact) => self.check_repair(now, contact),
             }
         }
@@ -449,7 +475,7 @@ impl Engine {
     fn add_own_bundle(&mut self, now: Now, contact: ContactId, bundle: &crate::wire::bundle::Bundle) -> Result<(), StoreError> {
         let hour = self.hour(now);
         self.holdings.insert(self.store.as_mut(), bundle, Origin::Own(contact), 0, hour)?;
-        self.route_new(&bundle.id());
+        self.route_new(now, &bundle.id(), None);
         Ok(())
     }
 }

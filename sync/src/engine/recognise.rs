@@ -7,6 +7,7 @@ use super::{
     config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
     link::{LinkState, Peer, Phase},
     pair::{Contact, Exchange},
+    routing::{Scope, rank},
 };
 use crate::{
     crypto::{link::LinkKeys, pair_keys::PairRole, ratchet::PairEpochKeys},
@@ -16,7 +17,7 @@ use crate::{
         recognition::{build_list, find_match},
     },
     store::StoreError,
-    time::Now,
+    time::{Now, UnixMillis},
     view::{ContactState, Event},
     wire::record::{ByeReason, Hello, Record},
 };
@@ -173,7 +174,8 @@ impl Engine {
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         state.last_heard = now.mono;
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
-        let hello = Hello { beacon, hour, window: self.config.window, carries: false };
+        let carries = self.links.get(&link).is_some_and(|state| self.scope_for(state) == Scope::Everything);
+        let hello = Hello { beacon, hour, window: self.config.window, carries };
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
         self.transmit(link, &Record::Hello(hello));
         match peer {
@@ -195,8 +197,14 @@ impl Engine {
 
     /// A link was found to lead to a contact: tells both cursors.
     pub(super) fn meet_contact(&mut self, now: Now, link: LinkId, contact: ContactId) -> Result<(), StoreError> {
+        let met_before = self.contacts.get(&contact).and_then(|contact| contact.row.last_seen).map(UnixMillis::hour);
         if let Some(state) = self.links.get_mut(&link) {
             state.peer = Peer::Contact(contact);
+            state.met_before = met_before;
+        }
+        // In a session that is being upgraded HELLO has come.
+        if self.links.get(&link).is_some_and(|state| state.hello.is_some()) {
+            self.settle_scope(link);
         }
         let cursor = self.store.load_cursor(contact)?;
         let own_epoch = self.profile.epoch;
@@ -263,6 +271,7 @@ impl Engine {
         }
         self.clock.witness(now.mono, peer.contact(), hello.hour);
         self.note_linked(link);
+        self.settle_scope(link);
 
         // A contact's links are the same node's whatever beacon it names; among strangers the beacon is all there is to go by.
         let twins: Vec<LinkId> = self
@@ -287,6 +296,9 @@ impl Engine {
         }
         if let Peer::Invited(contact) = peer {
             self.meet_invited(link, contact);
+        }
+        if peer.contact().is_none() {
+            self.start_with_stranger(now, link);
         }
     }
 
@@ -373,7 +385,13 @@ impl Engine {
             }
             return;
         }
-        state.offer_refused(now.mono);
+        let again = state.take_refused(now.mono);
+        let peer = state.peer;
+        for id in again {
+            if let Some(row) = self.holdings.row(&id) {
+                state.offer(rank(row, peer, false), id);
+            }
+        }
         let ping_after = state.ping_after(&self.config);
         let silence = now.mono.since(state.last_heard);
         let next = match state.ping_sent {

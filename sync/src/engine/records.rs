@@ -63,13 +63,13 @@ impl Engine {
         }
         match record {
             Record::Hello(hello) => self.handle_hello(now, link, hello),
-            Record::Offer { batch, ids } => self.handle_offer(link, batch, &ids)?,
+            Record::Offer { batch, ids } => self.handle_offer(now, link, batch, ids)?,
             Record::Pick { batch, wanted } => self.handle_pick(link, batch, &wanted)?,
             Record::Want(ids) => self.handle_want(link, &ids),
             Record::Bundle { age, copies: _, bytes } => self.handle_bundle(now, link, age, bytes)?,
-            Record::Stored(ids) => self.handle_stored(link, &ids)?,
+            Record::Stored(ids) => self.handle_stored(now, link, &ids)?,
             Record::Refused(refusals) => self.handle_refused(now, link, &refusals)?,
-            Record::Ack(secrets) => self.handle_acks(now, &secrets)?,
+            Record::Ack(secrets) => self.handle_acks(now, link, &secrets)?,
             Record::Ranges(body) => self.handle_ranges(now, link, &body)?,
             Record::Cursor { own_epoch, epoch, sequence } => {
                 // In a session that is being upgraded, the other's UPGRADE comes before its CURSOR.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Engine, Expected, Timer,
-    link::Peer,
+    link::{Peer, Rank},
     pair::{Contact, Pair},
 };
 use crate::{
@@ -313,7 +313,7 @@ impl Engine {
             self.upgrades.insert(contact);
         }
         for id in bundles {
-            state.push(id);
+            state.push(Rank::FIRST, id);
         }
         self.busy_links.insert(link);
         self.busy_contacts.insert(contact);

@@ -1,62 +1,291 @@
-//! What is shown and sent to whom: the one place where relaying is decided.
+//! What is shown and sent to whom: the one place where relaying is decided (docs/design/006-carrying.md; design brief, 4.4).
 //!
-//! This version carries for nobody but the two ends of a bundle: a contact is shown what was sealed for it and what came from it, the
-//! holder of a pending link nothing but the exchange itself (`exchange`), a stranger nothing.
+//! Blind to destinations: but for its reader, if it is in reach, every peer is shown the same. Own bundles are held back at first, so that
+//! who sees one come from here does not see who wrote it.
+
+use std::time::Duration;
 
 use hedgerow_transports::LinkId;
+use rand_core::Rng;
 
 use super::{
-    Engine,
+    Engine, Timer,
+    config::MAX_STEM_CHANGES,
     holdings::{expiry_of, is_between, reader_of},
-    link::Peer,
+    link::{LinkState, Peer, Rank},
 };
 use crate::{
-    id::BundleId,
+    id::{BundleId, ContactId},
     reconcile::ItemSet,
-    store::{BundleRow, GoneReason},
+    store::{BundleRow, GoneReason, Origin},
+    time::{Hour, Instant, Now},
+    view::Mode,
+    wire::bundle::Class,
 };
 
-/// Whether a bundle is in the set that this peer is compared with.
-pub(super) fn shows(peer: Peer, row: &BundleRow) -> bool {
-    match peer {
-        Peer::Contact(contact) => is_between(row.origin, contact),
-        Peer::Invited(_) | Peer::Stranger => false,
+/// What a link's peer is shown; settled by both HELLOs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Scope {
+    /// Every bundle that is not held back.
+    Everything,
+    /// What goes between this contact and us.
+    Between(ContactId),
+    /// Nothing.
+    Nothing,
+}
+
+/// The link that is offered own bundles before all others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stem {
+    peer: StemPeer,
+    since: Instant,
+    changes: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum StemPeer {
+    Contact(ContactId),
+    Link(LinkId),
+}
+
+/// The place of a bundle among those that wait for a link: asked for by id; urgent; for the peer itself; fewest times forwarded; newest, or
+/// for the peer in the order they were sealed (design brief, 4.4).
+pub(super) fn rank(row: &BundleRow, peer: Peer, asked: bool) -> Rank {
+    let for_peer = peer.contact().is_some() && peer.contact() == reader_of(row);
+    let newest_first = u64::MAX - (u64::from(row.created.0) << 32 | (row.sequence & u64::from(u32::MAX)));
+    Rank {
+        later: !asked,
+        normal: row.class == Class::Normal,
+        others: !for_peer,
+        forwarded: if for_peer { 0 } else { row.forwarded },
+        order: if for_peer { row.sequence } else { newest_first },
     }
 }
 
 impl Engine {
-    /// Schedules a bundle that is new here: it is pushed at once to its reader.
-    pub(super) fn route_new(&mut self, id: &BundleId) {
-        let Some(row) = self.holdings.row(id) else { return };
-        for (link_id, link) in &mut self.links {
-            if !link.is_open() || !shows(link.peer, row) {
-                continue;
-            }
-            if let Some(names) = &mut link.names {
-                names.insert(link.shorts.short(id), *id);
-            }
-            if link.synced {
-                link.set.insert(row.created, row.id, expiry_of(row), true);
-            }
-            if link.peer.contact() == reader_of(row) {
-                link.push(*id);
-                self.busy_links.insert(*link_id);
-            }
+    /// What this node would show a peer on this link, whatever the peer does.
+    pub(super) fn scope_for(&self, state: &LinkState) -> Scope {
+        let relays = self.policy.relay.on && (self.policy.relay.metered || !state.properties.metered);
+        match state.peer {
+            Peer::Contact(_) if relays => Scope::Everything,
+            Peer::Contact(contact) => Scope::Between(contact),
+            Peer::Invited(_) | Peer::Stranger if relays && self.policy.mode == Mode::Mesh => Scope::Everything,
+            Peer::Invited(_) | Peer::Stranger => Scope::Nothing,
         }
     }
 
-    /// The set that a link's peer is compared with.
-    pub(super) fn set_for(&self, link: LinkId) -> ItemSet {
-        let mut set = ItemSet::new();
-        let Some(state) = self.links.get(&link) else { return set };
-        for row in self.holdings.rows().filter(|row| shows(state.peer, row)) {
-            set.insert(row.created, row.id, expiry_of(row), true);
+    /// Settles what a peer is shown, once both sides have said whether they carry.
+    pub(super) fn settle_scope(&mut self, link: LinkId) {
+        let Some(state) = self.links.get(&link) else { return };
+        let carries = state.hello.is_some_and(|hello| hello.carries);
+        let scope = match (self.scope_for(state), state.peer) {
+            (Scope::Everything, Peer::Contact(contact)) if !carries => Scope::Between(contact),
+            (Scope::Everything, _) if !carries => Scope::Nothing,
+            (scope, _) => scope,
+        };
+        let set = self.own_set(scope);
+        if let Some(state) = self.links.get_mut(&link) {
+            state.scope = scope;
+            state.set = set;
         }
-        if let Some(contact) = state.peer.contact() {
+    }
+
+    /// The set of a session that does not use one of the shared ones.
+    fn own_set(&self, scope: Scope) -> ItemSet {
+        let mut set = ItemSet::new();
+        if let Scope::Between(contact) = scope {
+            for row in self.holdings.rows().filter(|row| is_between(row.origin, contact)) {
+                set.insert(row.created, row.id, expiry_of(row), true);
+            }
             for gone in self.holdings.gone_with(contact).filter(|gone| gone.reason == GoneReason::Dropped) {
                 set.insert(gone.created, gone.id, Some(gone.expiry), false);
             }
         }
         set
     }
+
+    /// Whether a peer may have a bundle that it asks for.
+    pub(super) fn shows(&self, state: &LinkState, id: &BundleId) -> bool {
+        let Some(row) = self.holdings.row(id) else { return false };
+        match state.scope {
+            Scope::Everything => self.holdings.is_released(id),
+            Scope::Between(contact) => is_between(row.origin, contact),
+            Scope::Nothing => false,
+        }
+    }
+
+    /// The ack secret of an id that this peer names, if it may learn that the bundle was read.
+    pub(super) fn ack_for(&self, link: LinkId, hour: Hour, id: &BundleId) -> Option<[u8; 16]> {
+        let ack = self.holdings.ack_of(id)?;
+        let state = self.links.get(&link)?;
+        let told = match (state.scope, state.peer) {
+            (Scope::Everything, Peer::Contact(_)) => true,
+            (Scope::Everything, _) => self.holdings.is_told_to_strangers(id, hour),
+            (Scope::Between(contact), _) => self.holdings.origin_of(id).is_some_and(|origin| is_between(origin, contact)),
+            (Scope::Nothing, _) => false,
+        };
+        told.then_some(ack)
+    }
+
+    /// Schedules a bundle that is new here, and came on `from` if it was not sealed here.
+    pub(super) fn route_new(&mut self, now: Now, id: &BundleId, from: Option<LinkId>) {
+        let Some(row) = self.holdings.row(id).cloned() else { return };
+        let slot = self.holdings.slot_of(id);
+        for link in self.links.values_mut() {
+            if let (Some(names), Some(slot)) = (&mut link.names, slot) {
+                names.insert(link.shorts.short(id), slot);
+            }
+            if matches!(link.scope, Scope::Between(contact) if is_between(row.origin, contact)) {
+                link.set.insert(row.created, row.id, expiry_of(&row), true);
+            }
+        }
+        if let Origin::Own(reader) = row.origin {
+            self.hold_back(now, &row);
+            self.push_to(reader, &row);
+            if row.created != Hour::UNKNOWN
+                && let Some(stem) = self.stem_link(now)
+            {
+                self.offer_on(stem, &row);
+            }
+        } else {
+            self.offer_to_all(&row, from);
+        }
+    }
+
+    /// Pushes a bundle to its reader where it is in reach.
+    fn push_to(&mut self, reader: ContactId, row: &BundleRow) {
+        for (id, link) in &mut self.links {
+            if link.is_open() && link.hello.is_some() && link.peer == Peer::Contact(reader) {
+                link.push(rank(row, link.peer, false), row.id);
+                self.busy_links.insert(*id);
+            }
+        }
+    }
+
+    fn offer_on(&mut self, link: LinkId, row: &BundleRow) {
+        let Some(state) = self.links.get_mut(&link) else { return };
+        state.offer(rank(row, state.peer, false), row.id);
+        self.busy_links.insert(link);
+    }
+
+    fn offer_to_all(&mut self, row: &BundleRow, except: Option<LinkId>) {
+        for (id, link) in &mut self.links {
+            if link.live && link.is_open() && link.scope == Scope::Everything && Some(*id) != except {
+                link.offer(rank(row, link.peer, false), row.id);
+                self.busy_links.insert(*id);
+            }
+        }
+    }
+
+    /// Draws when an own bundle is released to all.
+    fn hold_back(&mut self, now: Now, row: &BundleRow) {
+        // One without a created hour is rare and so linkable: only its reader gets it (design brief, 4.2).
+        if row.created == Hour::UNKNOWN {
+            return;
+        }
+        let (mean, most) = self.config.own_delay;
+        let at = now.mono + self.exponential(mean, most);
+        self.releases.insert((at, row.id));
+        self.set_release_timer();
+    }
+
+    fn set_release_timer(&mut self) {
+        let Some((at, _)) = self.releases.first() else { return };
+        if !self.timers.iter().any(|(due, timer)| *timer == Timer::Release && due <= at) {
+            self.timers.insert((*at, Timer::Release));
+        }
+    }
+
+    /// What was sealed lately before a restart is held back anew.
+    pub(super) fn hold_back_again(&mut self, now: Now) {
+        let rows: Vec<BundleRow> = self.holdings.held_back().cloned().collect();
+        rows.iter().for_each(|row| self.hold_back(now, row));
+    }
+
+    /// Releases the own bundles that are due.
+    pub(super) fn release_due(&mut self, now: Now) {
+        while let Some((_, id)) = self.releases.first().copied().filter(|(at, _)| *at <= now.mono) {
+            self.releases.pop_first();
+            self.release(&id);
+        }
+        self.set_release_timer();
+    }
+
+    /// Lets everybody see an own bundle from now on.
+    pub(super) fn release(&mut self, id: &BundleId) {
+        if self.holdings.release(id)
+            && let Some(row) = self.holdings.row(id).cloned()
+        {
+            self.offer_to_all(&row, None);
+        }
+    }
+
+    /// A link is live: its peer gets what is held back, if it is its reader or the stem.
+    pub(super) fn offer_held_back(&mut self, now: Now, link: LinkId) {
+        let Some(peer) = self.links.get(&link).map(|state| state.peer) else { return };
+        let rows: Vec<BundleRow> = self.holdings.held_back().cloned().collect();
+        if rows.is_empty() {
+            return;
+        }
+        let is_stem = self.stem_link(now) == Some(link);
+        for row in &rows {
+            if peer.contact().is_some() && peer.contact() == reader_of(row) {
+                if let Some(state) = self.links.get_mut(&link) {
+                    state.push(rank(row, peer, false), row.id);
+                    self.busy_links.insert(link);
+                }
+            } else if is_stem && row.created != Hour::UNKNOWN {
+                self.offer_on(link, row);
+            }
+        }
+    }
+
+    /// The one link that own bundles are offered on at once: kept for an hour, and chosen again only so often if it ends; a contact is
+    /// always taken in place of a stranger.
+    fn stem_link(&mut self, now: Now) -> Option<LinkId> {
+        let may = |state: &LinkState| state.live && state.is_open() && state.scope == Scope::Everything;
+        let contacts: Vec<(LinkId, ContactId)> =
+            self.links.iter().filter(|(_, state)| may(state)).filter_map(|(id, state)| Some((*id, state.peer.contact()?))).collect();
+        let kept = self.stem.filter(|stem| now.mono.since(stem.since) < self.config.stem_for);
+        if let Some(stem) = kept {
+            let link = match stem.peer {
+                StemPeer::Contact(contact) => contacts.iter().find(|(_, id)| *id == contact).map(|(link, _)| *link),
+                StemPeer::Link(link) => self.links.get(&link).filter(|state| may(state) && contacts.is_empty()).map(|_| link),
+            };
+            if link.is_some() {
+                return link;
+            }
+        }
+        let changes = kept.map_or(0, |stem| stem.changes.saturating_add(1));
+        let since = kept.map_or(now.mono, |stem| stem.since);
+        let (peer, link) = match choose(&contacts, &mut self.jitter) {
+            Some(&(link, contact)) => (StemPeer::Contact(contact), link),
+            None if changes > MAX_STEM_CHANGES => return None,
+            None => {
+                let strangers: Vec<LinkId> = self.links.iter().filter(|(_, state)| may(state)).map(|(id, _)| *id).collect();
+                let link = *choose(&strangers, &mut self.jitter)?;
+                (StemPeer::Link(link), link)
+            }
+        };
+        self.stem = Some(Stem { peer, since, changes });
+        Some(link)
+    }
+
+    /// Somebody hands over, or offers, what was sealed here and is still held back: it is known out there.
+    pub(super) fn note_known_outside(&mut self, id: &BundleId) {
+        if self.holdings.row(id).is_some_and(|row| matches!(row.origin, Origin::Own(_))) {
+            self.release(id);
+        }
+    }
+
+    /// How long until an own bundle goes to everybody; `None` if it is not held back.
+    pub(super) fn held_back_for(&self, now: Now, id: &BundleId) -> Option<Duration> {
+        self.releases.iter().find(|(_, other)| other == id).map(|(at, _)| at.since(now.mono))
+    }
+}
+
+/// One of several, at random.
+fn choose<'a, T>(from: &'a [T], rng: &mut impl Rng) -> Option<&'a T> {
+    let index = (u64::from(rng.next_u32()) * from.len() as u64) >> 32;
+    from.get(index as usize)
 }

@@ -2,27 +2,28 @@
 
 use std::collections::HashMap;
 
-use hedgerow_transports::LinkId;
+use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
 use super::{
     Engine, Expected, Output, Timer,
-    config::{MAX_KNOWN_IDS, MAX_UNANSWERED_OFFERS},
-    holdings::{Known, expiry_of},
-    link::{InFlight, LinkState, Peer, Phase},
+    config::{MAX_HELD_OFFERS_BEHIND, MAX_KNOWN_IDS, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
+    holdings::{Known, Slot, is_between, reader_of},
+    link::{InFlight, LinkState, Peer, Phase, WaitingOffer},
+    pools::Pool,
     records::{Breach, Fault},
-    routing::shows,
+    routing::{Scope, rank},
 };
 use crate::{
     crypto::{bundle_seal::commitment, kdf::hash},
     id::{BundleId, ContactId, ShortId, Tag},
-    reconcile::{Finding, Reconciler, SessionView, cut_hour},
+    reconcile::{Finding, ItemSet, Reconciler, SessionView, cut_hour},
     session::Role,
     store::{Cursor, GoneReason, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
     wire::{
-        bundle::{Bundle, CREATED_AHEAD_HOURS},
+        bundle::{BUNDLE_SIZES, Bundle, CREATED_AHEAD_HOURS, Lifetime},
         record::{ByeReason, COPIES_UNLIMITED, MAX_RECORD_IDS, Record, Refusal, bitmap_bit, encode_bitmap},
     },
 };
@@ -31,64 +32,118 @@ use crate::{
 const COMPARE_ANYWAY: u32 = 16;
 
 impl Engine {
+    /// HELLO has come from somebody who is no contact: if both sides carry, all is compared.
+    pub(super) fn start_with_stranger(&mut self, now: Now, link: LinkId) {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.scope == Scope::Everything) else { return };
+        state.live = true;
+        self.make_reconciler(now, link);
+        if let Some(state) = self.links.get_mut(&link)
+            && let Some(reconciler) = state.reconciler.as_mut().filter(|_| state.info.role == Role::Initiator)
+        {
+            reconciler.start(self.holdings.set(false), &mut self.jitter);
+        }
+        self.busy_links.insert(link);
+        self.offer_held_back(now, link);
+    }
+
+    fn make_reconciler(&mut self, now: Now, link: LinkId) {
+        let hour = self.hour(now);
+        let Some(state) = self.links.get_mut(&link) else { return };
+        let Some(hello) = state.hello else { return };
+        let view = SessionView { cut: cut_hour(hour, hello.hour), empty: state.scope == Scope::Nothing };
+        state.reconciler = Some(Reconciler::new(state.info.hash, state.info.role == Role::Initiator, view));
+    }
+
     /// Both cursors are known: begins with what they leave open.
     pub(super) fn start_sync(&mut self, now: Now, link: LinkId, peer_epoch: [u8; 8], theirs: Cursor) -> Result<(), Fault> {
-        let hour = self.hour(now);
-        let set = self.set_for(link);
         let own_epoch = self.profile.epoch;
         let last = self.holdings.last_sequence();
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        let (Some(contact), Some(hello)) = (state.peer.contact(), state.hello) else { return Err(Breach.into()) };
-        if state.synced {
+        let (Some(contact), Some(_)) = (state.peer.contact(), state.hello) else { return Err(Breach.into()) };
+        if state.has_cursor {
             return Err(Breach.into());
         }
-        state.synced = true;
-        state.set = set;
-        let initiator = state.info.role == Role::Initiator;
-        let view = SessionView { cut: cut_hour(hour, hello.hour), empty: false };
-        let mut reconciler = Reconciler::new(state.info.hash, initiator, view);
-
+        state.has_cursor = true;
+        // A session that was upgraded may be comparing already: that goes on, over what contacts are shown.
+        let compares = state.reconciler.as_ref().is_some_and(Reconciler::has_begun) && state.scope == Scope::Everything;
+        let (was_live, peer) = (state.live, state.peer);
+        state.live = true;
         let ours = self.store.load_cursor(contact)?;
         let theirs_fits = theirs.epoch == own_epoch && theirs.sequence <= last;
-        let ours_fits = ours.epoch == peer_epoch;
+        let fits = theirs_fits && ours.epoch == peer_epoch;
         let anyway = self.jitter.next_u32().is_multiple_of(COMPARE_ANYWAY);
-        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        state.awaits_comparison = !(theirs_fits && ours_fits);
-        if theirs_fits && ours_fits {
-            state.marked = theirs.sequence;
-            let later = self.holdings.after(theirs.sequence).filter(|row| row.origin == Origin::Own(contact));
-            later.for_each(|row| state.offer(row.id));
+        if fits {
+            self.offer_later(now, link, theirs.sequence);
         }
-        if initiator && (!(theirs_fits && ours_fits) || anyway) {
-            reconciler.start(&state.set, &mut self.jitter);
+        if !compares && !was_live {
+            self.make_reconciler(now, link);
+            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+            state.awaits_comparison = !fits;
+            if let Some(reconciler) = state.reconciler.as_mut().filter(|_| state.info.role == Role::Initiator && (!fits || anyway)) {
+                let set = if state.scope == Scope::Everything { self.holdings.set(true) } else { &state.set };
+                reconciler.start(set, &mut self.jitter);
+            }
         }
-        state.reconciler = Some(reconciler);
+        let rows: Vec<_> = self.holdings.rows().filter(|row| !fits && row.origin == Origin::Own(contact)).cloned().collect();
+        if let Some(state) = self.links.get_mut(&link).filter(|_| rows.len() <= MAX_UNANSWERED_OFFERS * MAX_RECORD_IDS) {
+            // What is for the peer needs no comparison to be offered.
+            rows.iter().filter(|row| row.created != Hour::UNKNOWN).for_each(|row| state.offer(rank(row, peer, false), row.id));
+        }
         self.busy_links.insert(link);
+        self.offer_held_back(now, link);
         Ok(())
     }
 
-    pub(super) fn handle_ranges(&mut self, now: Now, link: LinkId, body: &[u8]) -> Result<(), Fault> {
+    /// A contact has all that arrived up to `sequence`: it is offered what came later, and told what was read since it was met.
+    fn offer_later(&mut self, now: Now, link: LinkId, sequence: u64) {
         let hour = self.hour(now);
-        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-        if let (None, None, Some(hello)) = (&state.reconciler, state.peer.contact(), state.hello) {
-            // Nobody else is closed for asking: the set is empty, as that of a node that holds nothing.
-            let view = SessionView { cut: cut_hour(hour, hello.hour), empty: true };
-            state.reconciler = Some(Reconciler::new(state.info.hash, state.info.role == Role::Initiator, view));
+        let Some(state) = self.links.get(&link) else { return };
+        let (peer, since) = (state.peer, state.met_before);
+        let later: Vec<_> = self.holdings.after(sequence).filter(|row| self.shows(state, &row.id)).cloned().collect();
+        let acks: Vec<[u8; 16]> = match since {
+            Some(since) if state.scope == Scope::Everything && hour != Hour::UNKNOWN => {
+                self.holdings.acks_since(since).take(MAX_TOLD_ACKS).collect()
+            }
+            _ => Vec::new(),
+        };
+        if let Some(state) = self.links.get_mut(&link) {
+            state.marked = sequence;
+            later.iter().for_each(|row| state.offer(rank(row, peer, false), row.id));
+            state.acks.extend(acks);
         }
+    }
+
+    pub(super) fn handle_ranges(&mut self, now: Now, link: LinkId, body: &[u8]) -> Result<(), Fault> {
+        let Some(state) = self.links.get(&link) else { return Ok(()) };
+        let peer = state.peer;
+        if state.reconciler.is_none() {
+            // A contact's comparison begins with its CURSOR. Nobody else is closed for asking.
+            if peer.contact().is_some() {
+                return Err(Breach.into());
+            }
+            self.make_reconciler(now, link);
+        }
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Some(reconciler) = state.reconciler.as_mut() else { return Err(Breach.into()) };
-        let findings = reconciler.handle_ranges(body, &state.set).map_err(|_| Breach)?;
+        let set: &ItemSet = if state.scope == Scope::Everything { self.holdings.set(peer.contact().is_some()) } else { &state.set };
+        let findings = reconciler.handle_ranges(body, set).map_err(|_| Breach)?;
         let mut wanted = Vec::new();
         for finding in findings {
             match finding {
                 Finding::Want(short) => wanted.push(short),
                 // Not pushed: the peer may have let it go because it was read, and then answers the offer with the ack.
-                Finding::Lacking(id) => state.offer(id),
+                Finding::Lacking(id) => {
+                    if let Some(row) = self.holdings.row(&id) {
+                        state.offer(rank(row, peer, false), id);
+                    }
+                }
             }
         }
-        let (acks, wanted) = self.split_acknowledged(link, wanted);
-        self.send_acks(link, &acks);
+        let (acks, wanted) = self.split_acknowledged(now, link, wanted);
+        let room = self.room_for_picks(now, link);
         if let Some(state) = self.links.get_mut(&link) {
-            let wanted: Vec<ShortId> = wanted.into_iter().filter(|short| state.ask(*short)).collect();
+            state.acks.extend(acks);
+            let wanted: Vec<ShortId> = wanted.into_iter().take(room).filter(|short| state.ask(*short)).collect();
             for ids in wanted.chunks(MAX_RECORD_IDS) {
                 self.transmit(link, &Record::Want(ids.to_vec()));
             }
@@ -97,13 +152,29 @@ impl Engine {
         Ok(())
     }
 
+    /// How many bundles a peer may be asked for: strangers together bring so much a day.
+    fn room_for_picks(&mut self, now: Now, link: LinkId) -> usize {
+        let Some(state) = self.links.get(&link) else { return 0 };
+        if state.peer.contact().is_some() {
+            return usize::MAX;
+        }
+        let (kind, direction) = (state.properties.kind, state.properties.direction);
+        let smallest = BUNDLE_SIZES[0] as u64;
+        let asked: usize = self.links.values().filter(|state| state.peer.contact().is_none()).map(|state| state.asked.len()).sum();
+        let available = self.buckets.available(now.mono, kind, direction, self.config.stranger_bytes_a_day) / smallest;
+        usize::try_from(available).unwrap_or(usize::MAX).saturating_sub(asked)
+    }
+
     /// Divides ids that a peer has named into those known to be acknowledged, with their secrets, and the rest.
-    fn split_acknowledged(&mut self, link: LinkId, shorts: Vec<ShortId>) -> (Vec<[u8; 16]>, Vec<ShortId>) {
-        // To others the answer would say whose node this is: a removed contact still knows ids.
-        let Some((contact, names)) = self.names_of(link).filter(|_| !shorts.is_empty()) else { return (Vec::new(), shorts) };
+    fn split_acknowledged(&mut self, now: Now, link: LinkId, shorts: Vec<ShortId>) -> (Vec<[u8; 16]>, Vec<ShortId>) {
+        let hour = self.hour(now);
+        if shorts.is_empty() {
+            return (Vec::new(), shorts);
+        }
+        let names = self.names_of(link);
         let (mut acks, mut rest) = (Vec::new(), Vec::new());
         for short in shorts {
-            match names.get(&short).and_then(|id| self.holdings.ack_for(contact, id)) {
+            match self.named(&names, link, &short).and_then(|id| self.ack_for(link, hour, &id)) {
                 Some(ack) => acks.push(ack),
                 None => rest.push(short),
             }
@@ -112,61 +183,118 @@ impl Engine {
         (acks, rest)
     }
 
-    /// Takes the short ids by which a contact and this node name what goes between them; [`keep_names`](Self::keep_names) puts them back.
-    fn names_of(&mut self, link: LinkId) -> Option<(ContactId, HashMap<ShortId, BundleId>)> {
-        let state = self.links.get_mut(&link)?;
-        let contact = state.peer.contact()?;
+    /// Takes the short ids of all that is known; [`keep_names`](Self::keep_names) puts them back. Empty for who is shown nothing.
+    fn names_of(&mut self, link: LinkId) -> HashMap<ShortId, Slot> {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.scope != Scope::Nothing) else { return HashMap::new() };
         let names = state.names.take();
         let shorts = &state.shorts;
-        Some((contact, names.unwrap_or_else(|| self.holdings.between(contact).map(|id| (shorts.short(id), *id)).collect())))
+        names.unwrap_or_else(|| self.holdings.all_known().map(|(id, slot)| (shorts.short(id), slot)).collect())
     }
 
-    fn keep_names(&mut self, link: LinkId, names: HashMap<ShortId, BundleId>) {
-        if let Some(state) = self.links.get_mut(&link) {
+    fn keep_names(&mut self, link: LinkId, names: HashMap<ShortId, Slot>) {
+        if let Some(state) = self.links.get_mut(&link).filter(|state| state.scope != Scope::Nothing) {
             state.names = Some(names);
         }
     }
 
-    pub(super) fn send_acks(&mut self, link: LinkId, secrets: &[[u8; 16]]) {
-        for secrets in secrets.chunks(MAX_RECORD_IDS) {
-            self.transmit(link, &Record::Ack(secrets.to_vec()));
-        }
+    /// The id that a peer names, if it is known.
+    fn named(&self, names: &HashMap<ShortId, Slot>, link: LinkId, short: &ShortId) -> Option<BundleId> {
+        let id = self.holdings.in_slot(*names.get(short)?)?;
+        // The slot may stand for another id since.
+        (self.links.get(&link)?.shorts.short(&id) == *short).then_some(id)
     }
 
-    pub(super) fn handle_offer(&mut self, link: LinkId, batch: u16, ids: &[ShortId]) -> Result<(), Fault> {
+    pub(super) fn handle_offer(&mut self, now: Now, link: LinkId, batch: u16, ids: Vec<ShortId>) -> Result<(), Fault> {
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         if batch != state.next_peer_offer {
             return Err(Breach.into());
         }
         state.next_peer_offer = batch.wrapping_add(1);
-        let Some((contact, names)) = self.names_of(link) else {
-            self.transmit(link, &Record::Pick { batch, wanted: encode_bitmap(ids.iter().map(|_| false)) });
+        if state.waiting_offers.len() >= MAX_UNANSWERED_OFFERS {
+            return Err(Breach.into());
+        }
+        if !state.waiting_offers.is_empty() || self.others_bring(link) {
+            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+            state.waiting_offers.push_back(WaitingOffer { since: now.mono, batch, ids });
+            self.timers.insert((now.mono + self.config.offers_wait, Timer::Offers(link)));
             return Ok(());
-        };
+        }
+        self.answer_offer(now, link, batch, &ids);
+        Ok(())
+    }
+
+    /// Whether another link owes a few bundles: what is offered here may be among them.
+    fn others_bring(&self, link: LinkId) -> bool {
+        let owes = |state: &LinkState| state.is_open() && (1..=MAX_HELD_OFFERS_BEHIND).contains(&state.asked.len());
+        self.links.iter().any(|(id, state)| *id != link && owes(state))
+    }
+
+    /// Answers offers that waited: all that are due, and those for which no other link is in the way any more.
+    pub(super) fn answer_waiting_offers(&mut self, now: Now) {
+        let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| !state.waiting_offers.is_empty()).map(|(id, _)| *id).collect();
+        for link in links {
+            while let Some(state) = self.links.get(&link)
+                && let Some(offer) = state.waiting_offers.front()
+                && (now.mono.since(offer.since) >= self.config.offers_wait || !self.others_bring(link))
+            {
+                let Some(offer) = self.links.get_mut(&link).and_then(|state| state.waiting_offers.pop_front()) else { break };
+                self.answer_offer(now, link, offer.batch, &offer.ids);
+            }
+        }
+    }
+
+    fn answer_offer(&mut self, now: Now, link: LinkId, batch: u16, ids: &[ShortId]) {
+        let hour = self.hour(now);
+        let names = self.names_of(link);
+        let mut room = self.room_for_picks(now, link);
+        let Some(state) = self.links.get(&link) else { return };
+        let (scope, is_contact) = (state.scope, state.peer.contact().is_some());
         let (mut acks, mut wanted) = (Vec::new(), Vec::with_capacity(ids.len()));
         for short in ids {
-            let id = names.get(short);
-            let tag = id.and_then(|id| self.holdings.gone_tag(id));
-            let comes_again = tag.is_some_and(|tag| matches!(self.expected_from(&tag), Ok(Some(_))));
-            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
-            let wants = match id.and_then(|id| self.holdings.known(id)) {
-                Some(Known::Held) => {
-                    state.known.extend(id);
+            let id = self.named(&names, link, short);
+            let wants = match id.and_then(|id| self.holdings.known(&id).map(|known| (id, known))) {
+                _ if scope == Scope::Nothing => false,
+                Some((id, Known::Held)) => {
+                    self.note_known_outside(&id);
+                    if let Some(state) = self.links.get_mut(&link).filter(|state| state.known.len() < MAX_KNOWN_IDS) {
+                        state.known.insert(id);
+                    }
                     false
                 }
-                Some(Known::Gone(GoneReason::Acknowledged)) => {
-                    acks.extend(id.and_then(|id| self.holdings.ack_for(contact, id)));
-                    false
+                Some((id, Known::Gone(GoneReason::Acknowledged))) => match self.ack_for(link, hour, &id) {
+                    Some(ack) => {
+                        acks.push(ack);
+                        false
+                    }
+                    // Between two others, or so long ago that strangers hear nothing of it.
+                    None => true,
+                },
+                Some((id, Known::Gone(GoneReason::Dropped))) if is_contact => {
+                    self.holdings.gone_tag(&id).is_some_and(|tag| matches!(self.expected_from(&tag), Ok(Some(_))))
                 }
-                Some(Known::Gone(GoneReason::Dropped)) => comes_again && state.ask(*short),
-                None => state.ask(*short),
+                Some((id, Known::Gone(GoneReason::Dropped))) => !self.holdings.is_told_to_strangers(&id, hour),
+                None => true,
             };
-            wanted.push(wants);
+            let Some(state) = self.links.get_mut(&link) else { return };
+            let asks = wants && room > 0 && state.ask(*short);
+            room = room.saturating_sub(usize::from(asks));
+            wanted.push(asks);
         }
         self.keep_names(link, names);
-        self.send_acks(link, &acks);
+        if let Some(state) = self.links.get_mut(&link) {
+            state.acks.extend(acks);
+        }
+        self.flush_acks(link);
         self.transmit(link, &Record::Pick { batch, wanted: encode_bitmap(wanted.into_iter()) });
-        Ok(())
+        self.busy_links.insert(link);
+    }
+
+    /// Sends the ack secrets that a peer is to be told.
+    fn flush_acks(&mut self, link: LinkId) {
+        let acks = self.links.get_mut(&link).map(|state| std::mem::take(&mut state.acks)).unwrap_or_default();
+        for secrets in acks.chunks(MAX_RECORD_IDS) {
+            self.transmit(link, &Record::Ack(secrets.to_vec()));
+        }
     }
 
     pub(super) fn handle_pick(&mut self, link: LinkId, batch: u16, wanted: &[u8]) -> Result<(), Fault> {
@@ -176,8 +304,11 @@ impl Engine {
             return Err(Breach.into());
         }
         for (index, id) in ids.into_iter().enumerate() {
-            if bitmap_bit(wanted, index) {
-                state.push(id);
+            state.offered.remove(&id);
+            if bitmap_bit(wanted, index)
+                && let Some(row) = self.holdings.row(&id)
+            {
+                state.push(rank(row, state.peer, false), id);
             } else {
                 state.known.insert(id);
             }
@@ -187,81 +318,124 @@ impl Engine {
     }
 
     pub(super) fn handle_want(&mut self, link: LinkId, ids: &[ShortId]) {
-        let names = self.names_of(link).map(|(_, names)| names);
-        let Some(state) = self.links.get_mut(&link) else { return };
+        let names = self.names_of(link);
         for short in ids {
-            let id = names.as_ref().and_then(|names| names.get(short));
-            match id.filter(|id| self.holdings.row(id).is_some_and(|row| shows(state.peer, row))) {
-                Some(id) => state.push(*id),
+            let id = self.named(&names, link, short);
+            let shown = id.filter(|id| self.links.get(&link).is_some_and(|state| self.shows(state, id)));
+            let row = shown.and_then(|id| self.holdings.row(&id));
+            let Some(state) = self.links.get_mut(&link) else { return };
+            match row {
+                Some(row) => state.push(rank(row, state.peer, true), row.id),
                 None => state.refused.push((*short, Refusal::Unwanted)),
             }
         }
-        state.names = names;
+        self.keep_names(link, names);
         self.busy_links.insert(link);
     }
 
     pub(super) fn handle_bundle(&mut self, now: Now, link: LinkId, age: u16, bytes: Vec<u8>) -> Result<(), Fault> {
+        let hour = self.hour(now);
         let id = BundleId(hash(&[&bytes]));
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let short = state.shorts.short(&id);
         state.asked.remove(&short);
-        let peer = state.peer;
-        let (Peer::Contact(contact) | Peer::Invited(contact)) = peer else {
+        let (peer, scope) = (state.peer, state.scope);
+        if peer == Peer::Stranger && scope == Scope::Nothing {
             // HELLO has said that nothing is carried for strangers.
             self.transmit(link, &Record::Refused(vec![(short, Refusal::NotCarried)]));
             return Err(Breach.into());
-        };
+        }
         self.busy_links.insert(link);
+        let size = bytes.len() as u64;
         let verdict = match Bundle::decode(bytes) {
-            Ok(bundle) => self.judge_bundle(now, peer, &bundle)?.map_or(Ok(bundle), Err),
+            Ok(bundle) => self.judge_bundle(now, link, &bundle)?.map_or(Ok(bundle), Err),
             Err(_) => Err(Refusal::Malformed),
         };
-        if let Some(secret) = peer.contact().and_then(|contact| self.holdings.ack_for(contact, &id)) {
-            self.send_acks(link, &[secret]);
-        }
+        let ack = self.ack_for(link, hour, &id);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        state.acks.extend(ack);
         let bundle = match verdict {
             Ok(bundle) => bundle,
             Err(refusal) => {
                 state.refused.push((short, refusal));
+                self.answer_waiting_offers(now);
                 return Ok(());
             }
         };
+        let (kind, direction) = (state.properties.kind, state.properties.direction);
         state.stored.push(short);
         if state.known.len() < MAX_KNOWN_IDS {
             state.known.insert(id);
         }
-        let tag = bundle.header().tag;
-        if matches!(self.tags.get(&tag), Some(Expected::Request(_) | Expected::Reply(_))) {
-            // What it brings about is durable with this batch; the bundle itself is of no more use, and its tag is known to its sender only.
+        let expected = self.tags.get(&bundle.header().tag);
+        if let (Peer::Invited(contact), Some(expected)) = (peer, expected)
+            && expected.is_exchange_of(contact)
+        {
+            // The exchange itself, from its other side: done with this batch; nobody else is to carry it.
             return Ok(self.open_and_tell(now, bundle, contact)?);
         }
+        let between_others = peer.contact().is_some_and(|contact| scope == Scope::Between(contact));
         match self.holdings.known(&id) {
-            // Read before, from another hand. That is between its two ends: whoever else brings a copy hears what he would of an unread one.
-            Some(Known::Gone(GoneReason::Acknowledged)) => return Ok(()),
-            // Its sender may succeed where copies by others have used up their tries.
-            Some(Known::Held) => return Ok(self.open_and_tell(now, bundle, contact)?),
-            Some(Known::Gone(GoneReason::Dropped)) | None => {}
+            // Read before, from another hand: whoever else brings a copy hears what he would of an unread one.
+            Some(Known::Gone(GoneReason::Acknowledged)) if between_others => return Ok(()),
+            Some(Known::Held) => {
+                self.holdings.note_age(&id, clamp_age(age, hour, bundle.header().created), hour);
+                self.note_known_outside(&id);
+                // Its sender may succeed where copies by others have used up their tries.
+                if let Peer::Contact(contact) = peer {
+                    self.open_and_tell(now, bundle, contact)?;
+                }
+                return Ok(());
+            }
+            Some(Known::Gone(_)) | None => {}
         }
         self.holdings.forget_gone(self.store.as_mut(), &id)?;
-        let hour = self.hour(now);
-        self.make_room_in_share(hour, contact, bundle.bytes().len())?;
-        self.make_room(now, bundle.bytes().len())?;
-        self.holdings.insert(
-            self.store.as_mut(),
-            &bundle,
-            Origin::Contact(contact),
-            clamp_age(age, hour, bundle.header().created),
-            hour,
-        )?;
-        self.route_new(&id);
-        if let Some(row) = self.holdings.row(&id) {
-            let (created, expiry) = (row.created, expiry_of(row));
-            if let Some(state) = self.links.get_mut(&link).filter(|state| state.synced) {
-                state.set.insert(created, id, expiry, true);
+        let origin = match (peer, direction) {
+            (Peer::Contact(contact), _) => Origin::Contact(contact),
+            (Peer::Invited(_) | Peer::Stranger, Direction::Inbound) => Origin::StrangerInbound,
+            (Peer::Invited(_) | Peer::Stranger, Direction::Outbound) => Origin::StrangerOutbound,
+        };
+        if peer.contact().is_none() {
+            self.buckets.take(kind, direction, size);
+        }
+        let age = clamp_age(age, hour, bundle.header().created);
+        self.holdings.insert(self.store.as_mut(), &bundle, origin, age, hour)?;
+        self.route_new(now, &id, Some(link));
+        match peer {
+            Peer::Contact(contact) => self.open_and_tell(now, bundle, contact)?,
+            // In the next batch, so that the answer to a stranger takes no longer where the bundle can be opened.
+            Peer::Invited(_) | Peer::Stranger => self.open_later(now, id),
+        }
+        self.answer_waiting_offers(now);
+        Ok(())
+    }
+
+    /// Has a bundle opened in the next batch, if it is expected.
+    fn open_later(&mut self, now: Now, id: BundleId) {
+        self.to_open.push(id);
+        self.timers.insert((now.mono, Timer::Open));
+    }
+
+    /// Opens what strangers brought in earlier batches.
+    pub(super) fn open_waiting(&mut self, now: Now) -> Result<(), StoreError> {
+        for id in std::mem::take(&mut self.to_open) {
+            let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
+            let Some(sender) = self.expected_from(&tag)? else { continue };
+            if self.is_tried_out(&tag, None) || self.is_flooding(sender) {
+                continue;
+            }
+            let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
+            if let Some(bundle) = bytes.and_then(|bytes| Bundle::decode(bytes).ok()) {
+                self.open_bundle(now, bundle, None)?;
             }
         }
-        Ok(self.open_and_tell(now, bundle, contact)?)
+        Ok(())
+    }
+
+    /// Has everything held that is expected opened: after a restart, or once there is room for a contact's mail again.
+    pub(super) fn open_all_expected(&mut self, now: Now) {
+        let expected: Vec<BundleId> = self.holdings.rows().filter(|row| self.tags.contains_key(&row.tag)).map(|row| row.id).collect();
+        expected.into_iter().for_each(|id| self.open_later(now, id));
     }
 
     /// Opens a bundle, and tells people if that was the last try under its tag.
@@ -270,52 +444,74 @@ impl Engine {
         let before = self.is_tried_out(&tag, Some(from));
         let sender = self.tags.get(&tag).copied();
         self.open_bundle(now, bundle, Some(from))?;
-        if let (false, true, Some(sender)) = (before, self.is_tried_out(&tag, Some(from)), sender) {
-            let contact = sender.contact();
+        if let (false, true, Some(contact)) = (before, self.is_tried_out(&tag, Some(from)), sender.map(Expected::contact))
+            && contact == from
+        {
             let text = "bundles that claim to be from this contact can't be opened: a program is faulty, or somebody interferes";
             self.notice("unopened", text.into(), Some(contact));
         }
         Ok(())
     }
 
-    /// Why a bundle is not taken from this peer, if it isn't.
-    fn judge_bundle(&self, now: Now, peer: Peer, bundle: &Bundle) -> Result<Option<Refusal>, StoreError> {
-        let expected = self.tags.get(&bundle.header().tag);
-        match peer {
-            Peer::Contact(_) => {}
-            Peer::Invited(contact) if expected.is_some_and(|expected| expected.is_exchange_of(contact)) => {
-                // Eight bundles that were none, or sixteen answers: a holder of the link has had its share of our time.
-                if self.is_tried_out(&bundle.header().tag, Some(contact)) || self.is_answered_out(contact) {
+    /// Why a bundle is not taken from this peer, if it isn't. What a stranger is answered depends on nothing but what any carrier knows.
+    fn judge_bundle(&mut self, now: Now, link: LinkId, bundle: &Bundle) -> Result<Option<Refusal>, StoreError> {
+        let Some(state) = self.links.get(&link) else { return Ok(Some(Refusal::NotCarried)) };
+        let (peer, scope, kind, direction) = (state.peer, state.scope, state.properties.kind, state.properties.direction);
+        let (id, tag, size) = (bundle.id(), bundle.header().tag, bundle.bytes().len() as u64);
+        let hour = self.hour(now);
+        if let (Peer::Invited(contact), Some(expected)) = (peer, self.tags.get(&tag))
+            && expected.is_exchange_of(contact)
+        {
+            // Eight bundles that were none, or sixteen answers: a holder of the link has had its share of our time.
+            let spent = self.is_tried_out(&tag, Some(contact)) || self.is_answered_out(contact);
+            return Ok(spent.then_some(Refusal::Unwanted));
+        }
+        if peer.contact().is_none() && scope == Scope::Nothing {
+            return Ok(Some(Refusal::NotCarried));
+        }
+        let sender = self.expected_from(&tag)?.filter(|_| peer.contact().is_some());
+        match self.holdings.known(&id) {
+            Some(Known::Held) => return Ok(None),
+            Some(Known::Gone(GoneReason::Acknowledged)) => {
+                if self.ack_for(link, hour, &id).is_some() {
+                    return Ok(Some(Refusal::Unwanted));
+                }
+                if matches!(scope, Scope::Between(_)) {
+                    return Ok(None);
+                }
+            }
+            Some(Known::Gone(GoneReason::Dropped)) => {
+                let told = peer.contact().is_some() || self.holdings.is_told_to_strangers(&id, hour);
+                if told && sender.is_none() {
                     return Ok(Some(Refusal::Unwanted));
                 }
             }
-            Peer::Invited(_) | Peer::Stranger => return Ok(Some(Refusal::NotCarried)),
-        }
-        let sender = self.expected_from(&bundle.header().tag)?;
-        match self.holdings.known(&bundle.id()) {
-            Some(Known::Held) => return Ok(None),
-            Some(Known::Gone(GoneReason::Acknowledged)) => {
-                let between = peer.contact().is_some_and(|contact| self.holdings.ack_for(contact, &bundle.id()).is_some());
-                return Ok(between.then_some(Refusal::Unwanted));
-            }
-            Some(Known::Gone(GoneReason::Dropped)) if sender.is_none() => return Ok(Some(Refusal::Unwanted)),
-            Some(Known::Gone(GoneReason::Dropped)) | None => {}
-        }
-        if let Peer::Contact(contact) | Peer::Invited(contact) = peer
-            && self.lacks_room(contact, bundle)
-        {
-            return Ok(Some(Refusal::Room));
+            None => {}
         }
         // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
-        let (Peer::Contact(from) | Peer::Invited(from)) = peer else { return Ok(None) };
-        if sender == Some(from) {
-            return Ok(None);
+        let from_sender = sender.is_some() && sender == peer.contact();
+        if hour != Hour::UNKNOWN && !from_sender {
+            let (created, expiry) = (bundle.header().created, bundle.header().expiry());
+            let too_long = peer.contact().is_none() && expiry.is_some_and(|expiry| expiry > hour.plus(STRANGERS_LIFETIME_HOURS));
+            if expiry.is_some_and(|expiry| expiry <= hour) || created > hour.plus(CREATED_AHEAD_HOURS) || too_long {
+                return Ok(Some(Refusal::Time));
+            }
         }
-        let hour = self.hour(now);
-        let (created, expiry) = (bundle.header().created, bundle.header().expiry());
-        let expired = expiry.is_some_and(|expiry| expiry <= hour);
-        let ahead = created > hour.plus(CREATED_AHEAD_HOURS);
-        Ok((hour != Hour::UNKNOWN && (expired || ahead)).then_some(Refusal::Time))
+        let pool = match peer {
+            Peer::Contact(contact) => {
+                if self.lacks_room(contact, scope, bundle) {
+                    return Ok(Some(Refusal::Room));
+                }
+                Pool::Contact(contact)
+            }
+            Peer::Invited(_) | Peer::Stranger => {
+                if self.buckets.available(now.mono, kind, direction, self.config.stranger_bytes_a_day) < size {
+                    return Ok(Some(Refusal::Room));
+                }
+                if direction == Direction::Inbound { Pool::Inbound } else { Pool::Outbound }
+            }
+        };
+        Ok((!self.make_room(now, pool, size)?).then_some(Refusal::Room))
     }
 
     /// Who is expected to use a tag, skipped messages included.
@@ -326,30 +522,25 @@ impl Engine {
         }
     }
 
-    /// Drops the longest-held bundles of others until one more of `size` bytes fits; what was read of them stays readable.
-    fn make_room(&mut self, now: Now, size: usize) -> Result<(), StoreError> {
-        let hour = self.hour(now);
-        while self.holdings.foreign_bytes() + size as u64 > self.config.relay_bytes {
-            let Some(oldest) = self.holdings.oldest_foreign() else { return Ok(()) };
-            self.holdings.remove(self.store.as_mut(), &oldest, Some((GoneReason::Dropped, [0; 16], hour)))?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn handle_stored(&mut self, link: LinkId, ids: &[ShortId]) -> Result<(), Fault> {
+    pub(super) fn handle_stored(&mut self, now: Now, link: LinkId, ids: &[ShortId]) -> Result<(), Fault> {
         for short in ids {
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             let sent = state.answered(short).ok_or(Breach)?;
-            let by_contact = state.peer.contact().is_some();
+            let by_contact = state.peer.contact();
             self.watch_receipt(link, &sent.id);
-            self.note_handed(&sent.id, by_contact)?;
+            self.note_handed(now, link, &sent.id)?;
+            // Of what its reader has, nobody needs to know how often it went on.
+            if by_contact.is_none() || by_contact != self.holdings.row(&sent.id).and_then(reader_of) {
+                self.holdings.note_forwarded(self.store.as_mut(), &sent.id)?;
+            }
         }
         self.busy_links.insert(link);
         Ok(())
     }
 
     /// A device says that it holds a bundle of ours.
-    fn note_handed(&mut self, id: &BundleId, by_contact: bool) -> Result<(), StoreError> {
+    fn note_handed(&mut self, _now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
+        let by_contact = self.links.get(&link).is_some_and(|state| state.peer.contact().is_some());
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
@@ -382,30 +573,51 @@ impl Engine {
             }
         }
         self.busy_links.insert(link);
+        self.answer_waiting_offers(now);
         Ok(())
     }
 
-    pub(super) fn handle_acks(&mut self, now: Now, secrets: &[[u8; 16]]) -> Result<(), StoreError> {
+    pub(super) fn handle_acks(&mut self, now: Now, link: LinkId, secrets: &[[u8; 16]]) -> Result<(), StoreError> {
         for secret in secrets {
-            // A secret that fits nothing held is ignored and never passed on.
+            // A secret that fits nothing held or dropped is ignored and never passed on.
             for id in self.holdings.with_commitment(&commitment(secret)) {
-                self.acknowledge(now, &id, *secret)?;
+                self.learn_ack(now, &id, *secret, Some(link))?;
             }
         }
         Ok(())
     }
 
-    /// Lets a bundle go because it was read; its id stays, with the secret that proves it.
-    pub(super) fn acknowledge(&mut self, now: Now, id: &BundleId, secret: [u8; 16]) -> Result<(), StoreError> {
+    /// Lets a bundle go because it was read; its id stays, with the secret that proves it, and everybody else is told.
+    pub(super) fn learn_ack(&mut self, now: Now, id: &BundleId, secret: [u8; 16], from: Option<LinkId>) -> Result<(), StoreError> {
         let hour = self.hour(now);
+        let Some(origin) = self.holdings.origin_of(id) else { return Ok(()) };
         let removed = self.holdings.remove(self.store.as_mut(), id, Some((GoneReason::Acknowledged, secret, hour)))?;
-        if let Some(row) = removed {
-            for link in self.links.values_mut() {
-                link.set.remove(row.created, id);
-            }
-        }
+        let learnt = removed.is_some() || self.holdings.acknowledge_dropped(self.store.as_mut(), id, secret, hour)?;
         if self.acks.remove(id).is_some() {
             self.store.delete_ack(id)?;
+        }
+        if !learnt {
+            return Ok(());
+        }
+        for (other, link) in &mut self.links {
+            if let (Scope::Between(_), Some(row)) = (link.scope, &removed) {
+                link.set.remove(row.created, id);
+            }
+            let told = match link.scope {
+                Scope::Everything => true,
+                Scope::Between(contact) => is_between(origin, contact),
+                Scope::Nothing => false,
+            };
+            if told && link.live && link.is_open() && Some(*other) != from {
+                link.acks.push(secret);
+                self.busy_links.insert(*other);
+            }
+        }
+        // Only its reader could have told: that is a receipt, whoever brings it.
+        if let Origin::Own(contact) = origin
+            && let Some(number) = self.pair(contact).and_then(|pair| pair.by_bundle.get(id).copied())
+        {
+            self.close_delivered(now, contact, number)?;
         }
         Ok(())
     }
@@ -421,7 +633,9 @@ impl Engine {
     pub(super) fn pump(&mut self, now: Now, link: LinkId) -> Result<(), StoreError> {
         let Some(state) = self.links.get_mut(&link).filter(|state| state.is_open()) else { return Ok(()) };
         let (mut stored, mut refused) = (std::mem::take(&mut state.stored), std::mem::take(&mut state.refused));
-        let mut records = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
+        let acks = std::mem::take(&mut state.acks);
+        records.extend(acks.chunks(MAX_RECORD_IDS).map(|secrets| Record::Ack(secrets.to_vec())));
         while !stored.is_empty() {
             let rest = stored.split_off(stored.len().min(MAX_RECORD_IDS));
             records.push(Record::Stored(std::mem::replace(&mut stored, rest)));
@@ -442,14 +656,18 @@ impl Engine {
             }
         }
         while state.offers.len() < MAX_UNANSWERED_OFFERS && !state.backlog.is_empty() {
-            let mut ids: Vec<BundleId> = state.backlog.drain(..state.backlog.len().min(MAX_RECORD_IDS)).collect();
-            ids.iter().for_each(|id| {
-                state.in_backlog.remove(id);
-            });
-            ids.retain(|id| !state.known.contains(id) && !state.queued.contains(id));
+            let mut ids = Vec::new();
+            while ids.len() < MAX_RECORD_IDS
+                && let Some(id) = state.backlog.pop()
+            {
+                if !state.known.contains(&id) && !state.queue.contains(&id) && self.holdings.row(&id).is_some() {
+                    ids.push(id);
+                }
+            }
             if ids.is_empty() {
                 continue;
             }
+            state.offered.extend(&ids);
             shuffle(&mut ids, &mut self.jitter);
             let batch = state.next_offer;
             state.next_offer = batch.wrapping_add(1);
@@ -468,18 +686,16 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let window = state.window(&self.config);
-        while let Some(id) = state.queue.front().copied() {
+        while let Some(id) = state.queue.first() {
             let Some(row) = self.holdings.row(&id).filter(|_| !state.known.contains(&id)) else {
-                state.queue.pop_front();
-                state.queued.remove(&id);
+                state.queue.pop();
                 continue;
             };
             let size = usize::from(row.size);
             if state.in_flight_bytes + size > window {
                 break;
             }
-            state.queue.pop_front();
-            state.queued.remove(&id);
+            state.queue.pop();
             let Some(bytes) = self.holdings.bytes_of(self.store.as_ref(), &id)? else { continue };
             let short = state.shorts.short(&id);
             state.known.insert(id);
@@ -498,7 +714,7 @@ impl Engine {
         let last = self.holdings.last_sequence();
         let Some(state) = self.links.get_mut(&link) else { return };
         let last = state.refused_from.map_or(last, |refused| last.min(refused.saturating_sub(1)));
-        if !state.synced || state.marked >= last || !state.is_idle() {
+        if !state.has_cursor || state.marked >= last || !state.is_idle() {
             return;
         }
         if now.mono < state.next_mark {
@@ -523,6 +739,9 @@ impl Engine {
         }
     }
 }
+
+/// Longest time that a bundle of a stranger may still have to live: a fortnight, and what clocks may differ (protocol review, H5).
+const STRANGERS_LIFETIME_HOURS: u32 = Lifetime::Fortnight.hours() + CREATED_AHEAD_HOURS;
 
 /// Holds a received age within what the bundle's created hour allows (docs/protocol.md, section 4).
 fn clamp_age(age: u16, hour: Hour, created: Hour) -> u16 {
