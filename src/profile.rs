@@ -134,9 +134,15 @@ impl Profile {
 
     /// The default settings, but for delays that were asked to be shorter.
     fn engine_config(&self) -> EngineConfig {
-        let EngineConfig { receipt_delay, ack_delay: (ack_mean, ack_most), .. } = EngineConfig::default();
+        let EngineConfig { own_delay, receipt_delay, ack_delay, .. } = EngineConfig::default();
         let short = |delay: Duration| delay / self.delay_divisor;
-        EngineConfig { receipt_delay: short(receipt_delay), ack_delay: (short(ack_mean), short(ack_most)), ..EngineConfig::default() }
+        let both = |(mean, most)| (short(mean), short(most));
+        EngineConfig {
+            own_delay: both(own_delay),
+            receipt_delay: short(receipt_delay),
+            ack_delay: both(ack_delay),
+            ..EngineConfig::default()
+        }
     }
 
     /// Opens the store alone.
