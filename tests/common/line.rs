@@ -29,6 +29,8 @@ pub(crate) const WIRES: [&[usize]; 2] = [&[ANN, BERT, MALLORY], &[BERT, CAROL, M
 pub(crate) const NAMES: [&str; 3] = ["Annabel-Quintus", "Balthasar-Yvonne", "Chrysanthemum-Zoe"];
 /// A receipt waits for a minute on average, at most five; this is one in e⁵ of those that are luckless, and the way.
 pub(crate) const RECEIPT_PATIENCE: Duration = Duration::from_secs(330);
+/// Longest that anything may take where delays are short.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Receipts after half a second on average.
 pub(crate) const SHORT: &[&str] = &["--shorten-delays", "120"];
 
@@ -37,7 +39,8 @@ pub(crate) struct Line {
     pub(crate) daemons: [Option<Daemon>; 3],
     pub(crate) homes: [Home; 3],
     pub(crate) network: Network,
-    pub(crate) arguments: &'static [&'static str],
+    /// Of each daemon.
+    pub(crate) arguments: [&'static [&'static str]; 3],
 }
 
 impl Line {
@@ -47,7 +50,7 @@ impl Line {
     }
 
     pub(crate) fn of(homes: [Home; 3], arguments: &'static [&'static str]) -> Self {
-        Self { daemons: [None, None, None], homes, network: Network::of_wires(&WIRES, true), arguments }
+        Self { daemons: [None, None, None], homes, network: Network::of_wires(&WIRES, true), arguments: [arguments; 3] }
     }
 
     /// Ann and Carol are contacts, everybody runs.
@@ -63,7 +66,7 @@ impl Line {
     }
 
     pub(crate) fn start_with(&mut self, node: usize, variables: &[(&str, String)]) {
-        self.daemons[node] = Some(daemon_in(&self.network, node, &self.homes[node], self.arguments, variables));
+        self.daemons[node] = Some(daemon_in(&self.network, node, &self.homes[node], self.arguments[node], variables));
     }
 
     /// Ends it as a power cut would.
