@@ -60,6 +60,13 @@ const BASE_SCANS: u64 = 65_536;
 /// See [`BASE_SCANS`].
 const SCANS_PER_ITEM: u64 = 4;
 
+/// Steps that one session may make a node do: these, and [`STEPS_PER_ITEM`] for each item of its own set *(policy)*; what a step is, see
+/// [`Visible::steps`].
+const BASE_STEPS: u64 = 2 << 20;
+
+/// See [`BASE_STEPS`].
+const STEPS_PER_ITEM: u64 = 256;
+
 /// Why a session is ended because of a RANGES record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RangesError {
@@ -135,16 +142,20 @@ struct Spent {
     sent: u64,
     ranges: u64,
     scans: u64,
+    steps: u64,
+    /// The size of the own set, the largest so far: a set that shrinks meanwhile, or is changed for another, is no fault of the peer's.
+    own: u64,
 }
 
 impl Spent {
-    fn check(&self, own: usize) -> Result<(), RangesError> {
-        let own = own as u64;
+    fn check(&self) -> Result<(), RangesError> {
+        let own = self.own;
         let bytes = BASE_BYTES + BYTES_PER_ITEM * own;
         let within = self.received <= bytes
             && self.sent <= bytes
             && self.ranges <= BASE_RANGES + RANGES_PER_ITEM * own
-            && self.scans <= BASE_SCANS + SCANS_PER_ITEM * own;
+            && self.scans <= BASE_SCANS + SCANS_PER_ITEM * own
+            && self.steps <= BASE_STEPS + STEPS_PER_ITEM * own;
         if within { Ok(()) } else { Err(RangesError::Budget) }
     }
 }
@@ -173,6 +184,7 @@ impl Reconciler {
             return;
         }
         self.begun = true;
+        self.expect(set);
         let visible = set.visible(self.view);
         let count = visible.count(Range::ALL);
         let parts = if rng.next_u32().is_multiple_of(RANDOM_ONE_IN) {
@@ -188,7 +200,8 @@ impl Reconciler {
             visible.split_at(Range::ALL, positions)
         };
         self.tasks.extend(parts.into_iter().map(|part| (part, Task::Summarise)));
-        self.send(visible);
+        self.send(&visible);
+        self.spent.steps += visible.steps();
     }
 
     /// Takes the body of a RANGES record; returns what it reveals.
@@ -197,11 +210,12 @@ impl Reconciler {
     ///
     /// [`RangesError`]: the peer broke the protocol. The session is to be closed.
     pub fn handle_ranges(&mut self, body: &[u8], set: &ItemSet) -> Result<Vec<Finding>, RangesError> {
+        self.expect(set);
         self.spent.received += body.len() as u64 + RECORD_COST;
-        self.spent.check(set.len())?;
+        self.spent.check()?;
         let record = ranges::decode(body)?;
         self.spent.ranges += record.entries.len() as u64;
-        self.spent.check(set.len())?;
+        self.spent.check()?;
         if !self.begun {
             if self.initiator {
                 return Err(RangesError::OutOfTurn);
@@ -225,21 +239,22 @@ impl Reconciler {
             match content {
                 Content::Skip => {}
                 Content::Fingerprint(theirs) => {
-                    if visible.fingerprint(&self.session_hash, range) != theirs {
+                    if visible.fingerprint(&self.session_hash, visible.total(range)) != theirs {
                         self.tasks.insert(range, Task::Divide);
                     }
                 }
                 Content::Ids(listed) => {
-                    self.compare(visible, range, listed, &mut findings);
-                    self.spent.check(set.len())?;
+                    self.compare(&visible, range, listed, &mut findings);
+                    self.spent.check()?;
                 }
             }
         }
         if record.asks {
-            self.write_record(visible, true);
+            self.write_record(&visible, true);
         }
-        self.send(visible);
-        self.spent.check(set.len())?;
+        self.send(&visible);
+        self.spent.steps += visible.steps();
+        self.spent.check()?;
         Ok(findings)
     }
 
@@ -260,8 +275,20 @@ impl Reconciler {
         self.begun && self.tasks.is_empty() && self.outbox.is_empty() && self.unanswered == 0 && !self.peer_has_more
     }
 
+    /// Allows the peer what a comparison with this set may take, if nothing larger was compared before.
+    fn expect(&mut self, set: &ItemSet) {
+        let shown = if self.view.empty { 0 } else { set.len() as u64 };
+        self.spent.own = self.spent.own.max(shown);
+    }
+
+    /// Steps done so far.
+    #[cfg(test)]
+    pub(super) const fn steps(&self) -> u64 {
+        self.spent.steps
+    }
+
     /// Compares a list with the items of its range.
-    fn compare(&mut self, visible: Visible<'_>, range: Range, mut listed: Vec<Listed>, findings: &mut Vec<Finding>) {
+    fn compare(&mut self, visible: &Visible<'_>, range: Range, mut listed: Vec<Listed>, findings: &mut Vec<Finding>) {
         if self.view.empty {
             return;
         }
@@ -273,7 +300,7 @@ impl Reconciler {
             let named = listed.binary_search_by_key(&short, |listed| listed.short).ok();
             if let Some(unknown) = named.and_then(|at| unknown.get_mut(at)) {
                 *unknown = false;
-            } else if item.held && visible.shows(item) {
+            } else if item.is_held() && visible.shows(item) {
                 findings.push(Finding::Lacking(item.id()));
             }
         }
@@ -282,14 +309,14 @@ impl Reconciler {
     }
 
     /// Puts questions into the outbox while ranges are left to be sent and may be asked about.
-    fn send(&mut self, visible: Visible<'_>) {
+    fn send(&mut self, visible: &Visible<'_>) {
         while !self.tasks.is_empty() && self.unanswered < MAX_UNANSWERED {
             self.write_record(visible, false);
         }
     }
 
     /// Puts one body into the outbox with as many of the ranges to be sent as fit, newest first; none if too many questions are unanswered.
-    fn write_record(&mut self, visible: Visible<'_>, answers: bool) {
+    fn write_record(&mut self, visible: &Visible<'_>, answers: bool) {
         let mut writer = Writer::new();
         let mut later = Vec::new();
         let mut full = self.unanswered >= MAX_UNANSWERED;
@@ -312,7 +339,7 @@ impl Reconciler {
     }
 
     /// Divides a range that differs, unless it is to be listed; returns how many items of a part may be listed.
-    fn divide(visible: Visible<'_>, range: Range, task: Task) -> Vec<(Range, usize)> {
+    fn divide(visible: &Visible<'_>, range: Range, task: Task) -> Vec<(Range, usize)> {
         if task == Task::Summarise {
             return vec![(range, TINY)];
         }
@@ -325,16 +352,17 @@ impl Reconciler {
     }
 
     /// Lists a range of at most `most_listed` items; otherwise gives its fingerprint.
-    fn content(&self, visible: Visible<'_>, range: Range, most_listed: usize) -> Content {
-        if visible.count(range) > most_listed {
-            return Content::Fingerprint(visible.fingerprint(&self.session_hash, range));
+    fn content(&self, visible: &Visible<'_>, range: Range, most_listed: usize) -> Content {
+        let total = visible.total(range);
+        if total.count > most_listed as u64 {
+            return Content::Fingerprint(visible.fingerprint(&self.session_hash, total));
         }
         let mut listed: Vec<Listed> = Vec::new();
         for item in visible.shown(range) {
             let short = self.shorts.short(&item.id());
             // Two ids with one short id: the second waits for another session's key.
             if listed.iter().all(|other| other.short != short) {
-                listed.push(Listed { short, held: item.held });
+                listed.push(Listed { short, held: item.is_held() });
             }
         }
         Content::Ids(listed)

@@ -11,6 +11,7 @@
 //! [`ItemSet`] is the set, shared by all links; [`Reconciler`] is one link's side of the comparison. Nothing here sends WANT or OFFER:
 //! the engine does, from the [`Finding`]s. The arrival cursor (section 6.4) is not here either.
 
+mod chunk;
 mod machine;
 mod ranges;
 mod set;

@@ -1,17 +1,17 @@
 //! The ordered set of known bundles, with sums over ranges.
 //!
-//! Items lie in ascending order in chunks of at most [`MAX_CHUNK`]; each chunk keeps the sum of its ids and its earliest expiry. A range
-//! costs its number of chunks, and a scan of those at its edges and of those that hold items which a session leaves out. Whoever
-//! replaces this by a tree keeps [`Visible`] as it is.
+//! Items lie in ascending order in chunks of at most [`MAX_CHUNK`]; each chunk keeps the sum of its ids, and that of those that expire, by
+//! hour. A range costs its number of chunks, a few additions in each that holds items which a session leaves out, and a scan of those at
+//! its edges. [`Visible`] counts these steps. Whoever replaces this by a tree keeps [`Visible`] as it is.
 
+use std::cell::Cell;
+
+use super::chunk::{Chunk, Cut, Item, MAX_CHUNK, Total, total_shown};
 use crate::{
     crypto::kdf::{self, label},
     id::BundleId,
     time::Hour,
 };
-
-/// Most items in one chunk. guess: a scan of it costs less than a round trip by far, and 100,000 items are 200 to 400 chunks.
-const MAX_CHUNK: usize = 512;
 
 /// Hours left out below an item's expiry, so that two clocks need not agree (docs/protocol.md, section 6.1).
 const EXPIRY_MARGIN: u32 = 2;
@@ -22,22 +22,33 @@ const MAX_CLOCK_DIFFERENCE: u32 = 24;
 /// Length of a fingerprint, bytes (docs/protocol.md, section 6.2).
 pub(super) const FINGERPRINT_LEN: usize = 12;
 
+/// What a fingerprint costs beside the range's sum, in steps. measured: a hash, against adding up an item.
+const FINGERPRINT_STEPS: usize = 128;
+
+/// What it costs to find a range's chunks, in steps. guess: two searches.
+const SEARCH_STEPS: usize = 16;
+
 /// A fingerprint of one range in one session.
 pub(super) type Fingerprint = [u8; FINGERPRINT_LEN];
 
 /// Returns the hour up to which expiring items are left out of a session: docs/protocol.md, section 6.1.
 ///
-/// `own` and `other` are the hours of the two HELLOs, [`Hour::UNKNOWN`] where a node has none.
+/// `own` and `other` are the hours of the two HELLOs, [`Hour::UNKNOWN`] where a node has none. If neither has one nothing is left out, and
+/// this is [`Hour::UNKNOWN`].
 pub const fn cut_hour(own: Hour, other: Hour) -> Hour {
-    let close = own.0.abs_diff(other.0) <= MAX_CLOCK_DIFFERENCE;
-    let hour = if close && other.0 > own.0 { other } else { own };
+    let hour = match (own, other) {
+        (Hour::UNKNOWN, Hour::UNKNOWN) => return Hour::UNKNOWN,
+        (Hour::UNKNOWN, known) | (known, Hour::UNKNOWN) => known,
+        (own, other) if other.0 > own.0 && other.0 - own.0 <= MAX_CLOCK_DIFFERENCE => other,
+        (own, _) => own,
+    };
     hour.plus(EXPIRY_MARGIN)
 }
 
 /// What of the set one session shows (docs/protocol.md, section 6.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionView {
-    /// Items that expire at this hour or before are left out: [`cut_hour`].
+    /// Items that expire at this hour or before are left out: [`cut_hour`]. [`Hour::UNKNOWN`] leaves out nothing.
     pub cut: Hour,
     /// Nothing is shown and nothing is found: what a node that carries only for contacts is towards a stranger.
     pub empty: bool,
@@ -114,83 +125,6 @@ impl PartialOrd for Range {
     }
 }
 
-/// One known bundle.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Item {
-    /// Its place.
-    pub(super) key: Key,
-    /// When it expires by created hour and lifetime; `None` for bundles that expire by age.
-    expiry: Option<Hour>,
-    /// Held, or dropped and only remembered.
-    pub(super) held: bool,
-}
-
-impl Item {
-    /// The bundle.
-    pub(super) const fn id(&self) -> BundleId {
-        BundleId(self.key.id)
-    }
-
-    fn is_shown(&self, cut: Hour) -> bool {
-        self.expiry.is_none_or(|expiry| expiry > cut)
-    }
-}
-
-/// The sum of ids as big-endian integers, modulo 2²⁵⁶.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Sum {
-    high: u128,
-    low: u128,
-}
-
-impl Sum {
-    fn of(id: &[u8; 32]) -> Self {
-        let mut halves = id.as_chunks::<16>().0.iter().map(|half| u128::from_be_bytes(*half));
-        Self { high: halves.next().unwrap_or(0), low: halves.next().unwrap_or(0) }
-    }
-
-    const fn plus(self, other: Self) -> Self {
-        let (low, carry) = self.low.overflowing_add(other.low);
-        Self { high: self.high.wrapping_add(other.high).wrapping_add(carry as u128), low }
-    }
-
-    const fn minus(self, other: Self) -> Self {
-        let (low, borrow) = self.low.overflowing_sub(other.low);
-        Self { high: self.high.wrapping_sub(other.high).wrapping_sub(borrow as u128), low }
-    }
-}
-
-/// A run of neighbouring items, never empty.
-#[derive(Clone, Debug)]
-struct Chunk {
-    /// Ascending.
-    items: Vec<Item>,
-    sum: Sum,
-    /// The earliest expiry, [`Hour`]'s maximum if none expires.
-    first_expiry: Hour,
-}
-
-impl Chunk {
-    fn new(items: Vec<Item>) -> Self {
-        let sum = items.iter().fold(Sum::default(), |sum, item| sum.plus(Sum::of(&item.key.id)));
-        let first_expiry = items.iter().filter_map(|item| item.expiry).min().unwrap_or(Hour(u32::MAX));
-        Self { items, sum, first_expiry }
-    }
-
-    fn is_all_below(&self, key: &Key) -> bool {
-        self.items.last().is_some_and(|last| last.key < *key)
-    }
-
-    fn lies_in(&self, range: &Range) -> bool {
-        let inside = |item: &Item| range.above.is_above(&item.key) && !range.from.is_above(&item.key);
-        self.items.first().is_some_and(inside) && self.items.last().is_some_and(inside)
-    }
-
-    fn begins_below(&self, bound: &Bound) -> bool {
-        self.items.first().is_some_and(|first| bound.is_above(&first.key))
-    }
-}
-
 /// The bundles a node holds, and those it has dropped for lack of room and remembers (docs/protocol.md, section 6.1).
 ///
 /// Acknowledged bundles are not in it. One set serves many sessions; each sees it through its [`SessionView`]. What strangers are told less
@@ -210,22 +144,27 @@ impl ItemSet {
 
     /// Adds a bundle by its created hour and id. `expiry` is `None` for one that expires by age. `false` if it was there: it is unchanged.
     pub fn insert(&mut self, hour: Hour, id: BundleId, expiry: Option<Hour>, held: bool) -> bool {
-        let item = Item { key: Key { hour, id: id.0 }, expiry, held };
+        let item = Item::new(Key { hour, id: id.0 }, expiry, held);
         let at = self.chunk_of(&item.key).min(self.chunks.len().saturating_sub(1));
         let Some(chunk) = self.chunks.get_mut(at) else {
             self.chunks.push(Chunk::new(vec![item]));
             self.len += 1;
             return true;
         };
-        let Err(position) = chunk.items.binary_search_by_key(&item.key, |item| item.key) else {
+        let Err(position) = chunk.search(&item.key) else {
             return false;
         };
-        chunk.items.insert(position, item);
-        chunk.sum = chunk.sum.plus(Sum::of(&id.0));
-        chunk.first_expiry = chunk.first_expiry.min(expiry.unwrap_or(Hour(u32::MAX)));
-        if chunk.items.len() > MAX_CHUNK {
-            let upper = Chunk::new(chunk.items.split_off(MAX_CHUNK / 2));
-            *chunk = Chunk::new(std::mem::take(&mut chunk.items));
+        if !chunk.is_full() {
+            chunk.insert(position, item);
+        } else if position == MAX_CHUNK {
+            // Above all there are: whoever inserts in order fills each chunk.
+            self.chunks.push(Chunk::new(vec![item]));
+        } else {
+            let mut upper = chunk.split_off(MAX_CHUNK / 2);
+            match position.checked_sub(MAX_CHUNK / 2) {
+                Some(position) => upper.insert(position, item),
+                None => chunk.insert(position, item),
+            }
             self.chunks.insert(at + 1, upper);
         }
         self.len += 1;
@@ -240,11 +179,7 @@ impl ItemSet {
         let Some(chunk) = self.chunks.get_mut(at) else {
             return false;
         };
-        let removed = chunk.items.remove(position);
-        chunk.sum = chunk.sum.minus(Sum::of(&removed.key.id));
-        if removed.expiry == Some(chunk.first_expiry) {
-            *chunk = Chunk::new(std::mem::take(&mut chunk.items));
-        }
+        chunk.remove(position);
         self.len -= 1;
         self.merge(at);
         true
@@ -252,8 +187,10 @@ impl ItemSet {
 
     /// Says that a bundle in the set is now held, or only remembered. `false` if it is not there.
     pub fn set_held(&mut self, hour: Hour, id: &BundleId, held: bool) -> bool {
-        let item = self.place(hour, id).and_then(|(at, position)| self.chunks.get_mut(at)?.items.get_mut(position));
-        item.map(|item| item.held = held).is_some()
+        let Some((at, position)) = self.place(hour, id) else {
+            return false;
+        };
+        self.chunks.get_mut(at).map(|chunk| chunk.set_held(position, held)).is_some()
     }
 
     /// Says whether a bundle is in the set.
@@ -272,105 +209,100 @@ impl ItemSet {
     }
 
     /// The set as one session sees it.
-    pub(super) const fn visible(&self, view: SessionView) -> Visible<'_> {
-        Visible { set: self, view }
+    pub(super) fn visible(&self, view: SessionView) -> Visible<'_> {
+        Visible { chunks: if view.empty { &[] } else { &self.chunks }, cut: Cut::at(view.cut), steps: Cell::new(0) }
+    }
+
+    /// Bytes that it takes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.chunks.capacity() * size_of::<Chunk>() + self.chunks.iter().map(Chunk::bytes).sum::<usize>()
     }
 
     /// The first chunk that could hold `key`.
     fn chunk_of(&self, key: &Key) -> usize {
-        self.chunks.partition_point(|chunk| chunk.is_all_below(key))
+        first_not_below(&self.chunks, key)
     }
 
     fn place(&self, hour: Hour, id: &BundleId) -> Option<(usize, usize)> {
         let key = Key { hour, id: id.0 };
         let at = self.chunk_of(&key);
-        let position = self.chunks.get(at)?.items.binary_search_by_key(&key, |item| item.key).ok()?;
+        let position = self.chunks.get(at)?.search(&key).ok()?;
         Some((at, position))
     }
 
-    /// Joins a chunk that has become small with the one above it, or drops it if it is empty.
+    /// Joins a chunk that has become small with a neighbour, or drops it if it is empty.
     fn merge(&mut self, at: usize) {
-        let len_of = |at: usize| self.chunks.get(at).map_or(MAX_CHUNK, |chunk| chunk.items.len());
+        let len_of = |at: usize| self.chunks.get(at).map_or(MAX_CHUNK, |chunk| chunk.items().len());
+        let are_few = |lower: usize| len_of(lower) + len_of(lower + 1) <= MAX_CHUNK / 2;
         if len_of(at) == 0 {
             self.chunks.remove(at);
-        } else if len_of(at) + len_of(at + 1) <= MAX_CHUNK / 2 {
-            let upper = self.chunks.remove(at + 1);
-            if let Some(chunk) = self.chunks.get_mut(at) {
-                chunk.items.extend(upper.items);
-                chunk.sum = chunk.sum.plus(upper.sum);
-                chunk.first_expiry = chunk.first_expiry.min(upper.first_expiry);
+        } else if let Some(lower) = [Some(at), at.checked_sub(1)].into_iter().flatten().find(|lower| are_few(*lower)) {
+            let upper = self.chunks.remove(lower + 1);
+            if let Some(chunk) = self.chunks.get_mut(lower) {
+                chunk.absorb(upper);
             }
         }
     }
+}
 
-    /// The parts of chunks that lie in `range`, ascending; beside each the chunk's own sum if the whole of it does.
-    fn pieces(&self, range: Range) -> impl DoubleEndedIterator<Item = Piece<'_>> {
-        let first = match range.from {
-            Bound::At(key) => self.chunk_of(&key),
-            Bound::Top => self.chunks.len(),
-        };
-        let end = self.chunks.partition_point(|chunk| chunk.begins_below(&range.above));
-        self.chunks.get(first..end).unwrap_or_default().iter().map(move |chunk| {
-            if chunk.lies_in(&range) {
-                return Piece { items: &chunk.items, sum: Some(chunk.sum), first_expiry: chunk.first_expiry };
-            }
-            let low = chunk.items.partition_point(|item| range.from.is_above(&item.key));
-            let high = chunk.items.partition_point(|item| range.above.is_above(&item.key));
-            Piece { items: chunk.items.get(low..high).unwrap_or_default(), sum: None, first_expiry: chunk.first_expiry }
-        })
-    }
+/// The first of some chunks that could hold `key`.
+fn first_not_below(chunks: &[Chunk], key: &Key) -> usize {
+    chunks.partition_point(|chunk| chunk.items().last().is_some_and(|last| last.key < *key))
 }
 
 /// What of one chunk lies in a range.
+#[derive(Clone, Copy)]
 struct Piece<'a> {
+    chunk: &'a Chunk,
     items: &'a [Item],
-    sum: Option<Sum>,
-    first_expiry: Hour,
 }
 
-impl Piece<'_> {
-    fn count(&self, cut: Hour) -> usize {
-        if self.first_expiry > cut { self.items.len() } else { self.shown(cut).count() }
-    }
-
-    fn sum(&self, cut: Hour) -> Sum {
-        match self.sum {
-            Some(sum) if self.first_expiry > cut => sum,
-            _ => self.shown(cut).fold(Sum::default(), |sum, item| sum.plus(Sum::of(&item.key.id))),
+impl<'a> Piece<'a> {
+    fn of(chunk: &'a Chunk, range: &Range) -> Self {
+        let items = chunk.items();
+        let inside = |item: &Item| range.above.is_above(&item.key) && !range.from.is_above(&item.key);
+        if items.first().is_some_and(inside) && items.last().is_some_and(inside) {
+            return Self { chunk, items };
         }
+        let low = items.partition_point(|item| range.from.is_above(&item.key));
+        let high = items.partition_point(|item| range.above.is_above(&item.key));
+        Self { chunk, items: items.get(low..high).unwrap_or_default() }
     }
 
-    /// The key of the shown item at a position counted from the newest.
-    fn nth_newest(&self, cut: Hour, position: usize) -> Option<Key> {
-        let item = if self.first_expiry > cut { self.items.iter().nth_back(position) } else { self.shown(cut).nth_back(position) };
-        item.map(|item| item.key)
-    }
-
-    fn shown(&self, cut: Hour) -> impl DoubleEndedIterator<Item = &Item> {
-        self.items.iter().filter(move |item| item.is_shown(cut))
+    fn is_whole(&self) -> bool {
+        self.items.len() == self.chunk.items().len()
     }
 }
 
 /// What a session sees of the set: the narrow side towards the comparison.
-#[derive(Clone, Copy)]
 pub(super) struct Visible<'a> {
-    set: &'a ItemSet,
-    view: SessionView,
+    chunks: &'a [Chunk],
+    cut: Cut,
+    steps: Cell<u64>,
 }
 
 impl<'a> Visible<'a> {
-    /// The number of items shown in a range.
-    pub(super) fn count(&self, range: Range) -> usize {
-        self.pieces(range).map(|piece| piece.count(self.view.cut)).sum()
+    /// What was done for the methods below so far: about as many times what it takes to add up one item.
+    pub(super) const fn steps(&self) -> u64 {
+        self.steps.get()
     }
 
-    /// The range's fingerprint in the session of `session_hash` (docs/protocol.md, section 6.2).
-    pub(super) fn fingerprint(&self, session_hash: &[u8; 32], range: Range) -> Fingerprint {
-        let (sum, count) = self.pieces(range).fold((Sum::default(), 0_u64), |(sum, count), piece| {
-            (sum.plus(piece.sum(self.view.cut)), count + piece.count(self.view.cut) as u64)
-        });
-        let (high, low) = (sum.high.to_be_bytes(), sum.low.to_be_bytes());
-        let hash = kdf::hash(&[label::FINGERPRINT, session_hash, &high, &low, &count.to_be_bytes()]);
+    /// The number of items shown in a range.
+    pub(super) fn count(&self, range: Range) -> usize {
+        self.pieces(range).map(|piece| self.count_of(piece)).sum()
+    }
+
+    /// The number of items shown in a range, and the sum of their ids.
+    pub(super) fn total(&self, range: Range) -> Total {
+        self.pieces(range).map(|piece| self.total_of(piece)).fold(Total::default(), Total::plus)
+    }
+
+    /// The fingerprint of a range with this total in the session of `session_hash` (docs/protocol.md, section 6.2).
+    pub(super) fn fingerprint(&self, session_hash: &[u8; 32], total: Total) -> Fingerprint {
+        self.charge(FINGERPRINT_STEPS);
+        let (high, low) = (total.high.to_be_bytes(), total.low.to_be_bytes());
+        let hash = kdf::hash(&[label::FINGERPRINT, session_hash, &high, &low, &total.count.to_be_bytes()]);
         let mut fingerprint = [0; FINGERPRINT_LEN];
         fingerprint.copy_from_slice(hash.split_at(FINGERPRINT_LEN).0);
         fingerprint
@@ -382,25 +314,29 @@ impl<'a> Visible<'a> {
         let mut above = range.above;
         let mut positions = positions.into_iter().peekable();
         let mut passed = 0;
-        let mut last_passed = None;
+        let mut passed_last: Option<Piece<'_>> = None;
         for piece in self.pieces(range).rev() {
-            let count = piece.count(self.view.cut);
-            while let Some(position) = positions.next_if(|&position| position < passed + count) {
-                let older = position.checked_sub(passed).and_then(|at| piece.nth_newest(self.view.cut, at));
-                let newer = match position.checked_sub(passed + 1) {
-                    Some(at) => piece.nth_newest(self.view.cut, at),
-                    None => last_passed,
-                };
-                if let (Some(newer), Some(older)) = (newer, older) {
-                    let from = Bound::between(&newer, &older);
-                    if from < above {
+            let end = passed + self.count_of(piece);
+            let mut newer = None;
+            let mut walk = (passed..end).zip(self.shown_of(piece).rev());
+            while positions.peek().is_some_and(|&position| position < end)
+                && let Some((at, Item { key: older, .. })) = walk.next()
+            {
+                if positions.peek() == Some(&at) {
+                    newer = newer.or_else(|| self.shown_of(passed_last?).next().map(|item| &item.key));
+                    let from = newer.map(|newer| Bound::between(newer, older));
+                    if let Some(from) = from.filter(|from| *from < above) {
                         parts.push(Range { above, from });
                         above = from;
                     }
+                    while positions.next_if(|&position| position <= at).is_some() {}
                 }
+                newer = Some(older);
             }
-            passed += count;
-            last_passed = count.checked_sub(1).and_then(|last| piece.nth_newest(self.view.cut, last)).or(last_passed);
+            if end > passed {
+                passed_last = Some(piece);
+            }
+            passed = end;
         }
         parts.push(Range { above, from: range.from });
         parts
@@ -408,21 +344,50 @@ impl<'a> Visible<'a> {
 
     /// The items shown in a range, newest first.
     pub(super) fn shown(&self, range: Range) -> impl Iterator<Item = &'a Item> {
-        let cut = self.view.cut;
-        self.known(range).filter(move |item| item.is_shown(cut))
+        self.known(range).filter(|item| self.shows(item))
     }
 
     /// The items of a range with those left out, newest first.
     pub(super) fn known(&self, range: Range) -> impl Iterator<Item = &'a Item> {
-        self.pieces(range).rev().flat_map(|piece| piece.items.iter().rev())
+        self.pieces(range).rev().flat_map(|piece| piece.items.iter().rev()).inspect(|_| self.charge(1))
     }
 
     /// Says whether the session shows this item.
-    pub(super) fn shows(&self, item: &Item) -> bool {
-        !self.view.empty && item.is_shown(self.view.cut)
+    pub(super) const fn shows(&self, item: &Item) -> bool {
+        item.is_shown(self.cut)
     }
 
+    /// The parts of chunks that lie in `range`, ascending.
     fn pieces(&self, range: Range) -> impl DoubleEndedIterator<Item = Piece<'a>> {
-        (!self.view.empty).then(|| self.set.pieces(range)).into_iter().flatten()
+        self.charge(SEARCH_STEPS);
+        let first = match range.from {
+            Bound::At(key) => first_not_below(self.chunks, &key),
+            Bound::Top => self.chunks.len(),
+        };
+        let end = self.chunks.partition_point(|chunk| chunk.items().first().is_some_and(|first| range.above.is_above(&first.key)));
+        let chunks = self.chunks.get(first..end).unwrap_or_default();
+        chunks.iter().inspect(|_| self.charge(1)).map(move |chunk| Piece::of(chunk, &range))
+    }
+
+    fn count_of(&self, piece: Piece<'_>) -> usize {
+        if piece.chunk.hides(self.cut) { self.total_of(piece).count as usize } else { piece.items.len() }
+    }
+
+    fn total_of(&self, piece: Piece<'_>) -> Total {
+        if piece.is_whole() {
+            let hidden = piece.chunk.hidden(self.cut);
+            self.charge(hidden.len());
+            return hidden.fold(piece.chunk.total(), Total::minus);
+        }
+        self.charge(piece.items.len());
+        total_shown(piece.items, self.cut)
+    }
+
+    fn shown_of<'b>(&self, piece: Piece<'b>) -> impl DoubleEndedIterator<Item = &'b Item> {
+        piece.items.iter().inspect(|_| self.charge(1)).filter(|item| self.shows(item))
+    }
+
+    fn charge(&self, steps: usize) {
+        self.steps.set(self.steps.get() + steps as u64);
     }
 }

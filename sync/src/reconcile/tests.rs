@@ -1,9 +1,11 @@
 //! Tests of the comparison, and what they share.
 
 mod budget;
+mod changes;
 mod difference;
 mod hostile;
 mod vectors;
+mod work;
 
 use std::collections::BTreeSet;
 
@@ -46,6 +48,8 @@ struct Outcome {
     records: Vec<(bool, Vec<u8>)>,
     /// How often the direction changed.
     trips: usize,
+    /// What the initiator and the responder did for it.
+    steps: [u64; 2],
 }
 
 impl Outcome {
@@ -79,6 +83,7 @@ fn reconcile_views(sets: [&ItemSet; 2], views: [SessionView; 2], rng: &mut ChaCh
         }
     }
     assert!(initiator.is_done() && responder.is_done(), "both know that they are done");
+    outcome.steps = [initiator.steps(), responder.steps()];
     outcome
 }
 
@@ -102,6 +107,62 @@ fn cut_follows_the_later_of_two_close_clocks() {
 }
 
 #[test]
+fn node_without_a_clock_takes_the_other_hour() {
+    assert_eq!(cut_hour(Hour::UNKNOWN, NOW), NOW.plus(2));
+    assert_eq!(cut_hour(NOW, Hour::UNKNOWN), NOW.plus(2));
+    assert_eq!(cut_hour(Hour::UNKNOWN, Hour(3)), Hour(5));
+    assert_eq!(cut_hour(Hour(3), Hour::UNKNOWN), Hour(5));
+    assert_eq!(cut_hour(Hour::UNKNOWN, Hour::UNKNOWN), Hour::UNKNOWN, "nothing is left out");
+}
+
+/// Two nodes by the hours of their HELLOs, with 400 bundles in common. Of those that have expired half are still with the first alone,
+/// which could not know it; `alive` bundles that live on are with the first alone too.
+fn with_expired(hours: [Hour; 2], alive: usize) -> Outcome {
+    let mut rng = rng(false);
+    let mut sets = [ItemSet::new(), ItemSet::new()];
+    for at in 0..800 + alive {
+        let (id, hour) = (random_id(&mut rng), Hour(NOW.0 - rng.next_u32() % 300));
+        let has_expired = (400..800).contains(&at);
+        let expiry = if has_expired { Hour(NOW.0 - rng.next_u32() % 200).plus(2) } else { NOW.plus(3 + rng.next_u32() % 300) };
+        sets[0].insert(hour, id, Some(expiry), true);
+        if at < 400 || has_expired && at % 2 == 0 {
+            sets[1].insert(hour, id, Some(expiry), true);
+        }
+    }
+    let views = [cut_hour(hours[0], hours[1]), cut_hour(hours[1], hours[0])].map(|cut| SessionView { cut, empty: false });
+    reconcile_views([&sets[0], &sets[1]], views, &mut rng)
+}
+
+#[test]
+fn what_a_node_without_a_clock_could_not_let_go_is_no_difference() {
+    for hours in [[Hour::UNKNOWN, NOW], [NOW, Hour::UNKNOWN]] {
+        let outcome = with_expired(hours, 0);
+        assert_eq!((outcome.findings, outcome.records.len()), (Default::default(), 2), "one question and its answer");
+        let found: usize = with_expired(hours, 7).findings.iter().map(Vec::len).sum();
+        assert_eq!(found, 7);
+    }
+    let outcome = with_expired([Hour::UNKNOWN; 2], 7);
+    assert_eq!(outcome.findings.iter().map(Vec::len).sum::<usize>(), 207, "two without a clock leave out nothing");
+}
+
+#[test]
+fn liar_about_the_hour_hides_only_in_its_own_session() {
+    let mut rng = rng(false);
+    let mut set = ItemSet::new();
+    for _ in 0..100 {
+        set.insert(NOW, random_id(&mut rng), Some(NOW.plus(336)), true);
+    }
+    set.insert(NOW, random_id(&mut rng), None, true);
+    let found = |cut| {
+        let views = [SessionView { cut, empty: false }, OPEN];
+        reconcile_views([&set, &ItemSet::new()], views, &mut rng.clone()).findings.iter().map(Vec::len).sum::<usize>()
+    };
+    assert_eq!(found(cut_hour(Hour::UNKNOWN, Hour(u32::MAX))), 1, "what expires by age is shown whatever the hour");
+    assert_eq!(found(cut_hour(Hour::UNKNOWN, NOW)), 101);
+    assert_eq!(found(cut_hour(Hour::UNKNOWN, Hour::UNKNOWN)), 101);
+}
+
+#[test]
 fn set_tells_what_it_holds() {
     let mut set = ItemSet::new();
     let id = BundleId([7; 32]);
@@ -112,6 +173,25 @@ fn set_tells_what_it_holds() {
     assert!(set.set_held(NOW, &id, false));
     assert_eq!(set.len(), 1);
     assert!(set.remove(NOW, &id) && set.is_empty());
+}
+
+#[test]
+fn farthest_hours_are_kept_apart() {
+    let mut set = ItemSet::new();
+    for (at, expiry) in [None, Some(Hour(0)), Some(Hour(1)), Some(Hour(u32::MAX >> 1)), Some(Hour(u32::MAX))].into_iter().enumerate() {
+        set.insert(NOW, BundleId([at as u8; 32]), expiry, at % 2 == 0);
+    }
+    let shown = |cut| {
+        let visible = set.visible(SessionView { cut, empty: false });
+        let shown: Vec<u8> = visible.shown(set::Range::ALL).map(|item| item.key.id[0]).collect();
+        assert_eq!(visible.count(set::Range::ALL), shown.len());
+        shown
+    };
+    assert_eq!(shown(Hour::UNKNOWN), [4, 3, 2, 1, 0], "nothing is left out");
+    assert_eq!(shown(Hour(1)), [4, 3, 0]);
+    assert_eq!(shown(Hour(u32::MAX)), [0], "what expires by age is not left out");
+    let held = set.visible(OPEN).shown(set::Range::ALL).map(chunk::Item::is_held).collect::<Vec<_>>();
+    assert_eq!(held, [true, false, true, false, true]);
 }
 
 #[test]
