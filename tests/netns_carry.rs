@@ -246,17 +246,24 @@ fn a_carrier_with_a_full_disk_says_so_keeps_its_promises_and_goes_on() {
     }
     line.homes[BERT].disk().fill();
     let late: Vec<String> = (0..10).map(|number| writer.send(NAMES[CAROL], &text(ANN, &format!("too late {number}")))).collect();
-    line.client(BERT).wait_for_status("trouble", |status| {
-        status["state"] == "failed" && status["trouble"][0]["source"] == "store" && status["trouble"][0]["text"] == "the disk is full"
-    });
+    let says_so = |line: &Line| {
+        line.client(BERT).wait_for_status("trouble", |status| {
+            status["state"] == "failed"
+                && status["trouble"].as_array().unwrap().contains(&json!({ "source": "store", "text": "the disk is full" }))
+        });
+    };
+    says_so(&line);
     for id in &late {
         let explained = line.explain(ANN, id);
         assert_eq!((explained["state"].as_str(), handed(&explained)), (Some("queued"), (0, 0)), "{explained}");
     }
-    // Its power fails too. A daemon that starts on a full disk says why it does not, or that it is in trouble.
+    // Its power fails too, and it starts with no room at all.
     line.kill(BERT);
-    line.homes[BERT].disk().free();
     line.start(BERT);
+    says_so(&line);
+    line.homes[BERT].disk().free();
+    let status = line.client(BERT).wait_for_status("to be well again", |status| status["state"] == "running");
+    assert!(carried(&status) >= promised.len() as u64, "{status}");
     for id in &late {
         writer.wait_for_state(id, &["carried"]);
     }
