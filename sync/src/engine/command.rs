@@ -46,7 +46,7 @@ impl Engine {
             }
             Command::BlockContact { contact, blocked } => {
                 let id = accept!(self.find_contact(&contact));
-                Answer::Contact(accept!(self.block_contact(id, blocked)?))
+                Answer::Contact(accept!(self.block_contact(now, id, blocked)?))
             }
             Command::RemoveContact { contact } => {
                 let id = accept!(self.find_contact(&contact));
@@ -58,7 +58,7 @@ impl Engine {
             }
             Command::Messages { contact, since, limit, mark_read } => {
                 let contact = accept!(self.find_contact(&contact));
-                Answer::Messages(accept!(self.messages(contact, since, limit, mark_read)?))
+                Answer::Messages(accept!(self.messages(now, contact, since, limit, mark_read)?))
             }
             Command::Explain { id } => {
                 let row = accept!(self.store.find_messages_by_id(id)?.into_iter().next().ok_or(CommandError::UnknownMessage));
@@ -131,7 +131,7 @@ impl Engine {
         self.save_and_show(id)
     }
 
-    fn block_contact(&mut self, id: ContactId, blocked: bool) -> Outcome<Contact> {
+    fn block_contact(&mut self, now: Now, id: ContactId, blocked: bool) -> Outcome<Contact> {
         let Some(state) = self.contacts.get_mut(&id) else { return Ok(Err(CommandError::UnknownContact(id.0.to_string()))) };
         let (from, to) =
             if blocked { (ContactState::Established, ContactState::Blocked) } else { (ContactState::Blocked, ContactState::Established) };
@@ -142,6 +142,8 @@ impl Engine {
         }
         self.forget_tags_of(id);
         self.expect_tags_of(id);
+        // What came meanwhile by carriers.
+        self.open_all_expected(now);
         self.end_links_of(id);
         self.save_and_show(id)
     }
@@ -217,7 +219,14 @@ impl Engine {
         Ok(Ok(Sent { id, state: row.state }))
     }
 
-    fn messages(&mut self, contact: ContactId, since: Option<MessageId>, limit: Option<u32>, mark_read: bool) -> Outcome<Vec<Message>> {
+    fn messages(
+        &mut self,
+        now: Now,
+        contact: ContactId,
+        since: Option<MessageId>,
+        limit: Option<u32>,
+        mark_read: bool,
+    ) -> Outcome<Vec<Message>> {
         self.flush_messages()?;
         let after = match since {
             Some(id) => {
@@ -237,6 +246,9 @@ impl Engine {
         }
         if any_read {
             self.note_read(contact);
+            if self.is_flooding(contact) {
+                self.open_all_expected(now);
+            }
             self.forget_mail(contact);
         }
         Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))

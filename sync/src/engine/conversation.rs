@@ -15,7 +15,7 @@ use crate::{
         ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
     },
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{AckRow, GoneReason, MessageRow, Origin, OutboxRow, SkippedRow, StoreError},
+    store::{AckRow, GoneReason, MessageRow, OutboxRow, SkippedRow, StoreError},
     time::{Hour, Now, UnixMillis},
     view::{ContactState, MessageState},
     wire::{
@@ -39,21 +39,15 @@ struct Purpose {
 impl Engine {
     /// Opens a bundle that has just been stored, and all held ones that become expected by it.
     ///
-    /// `from` is who handed it over. Tries are counted apart for the sender itself and for all others, so that nobody's garbage under a
-    /// copied tag uses up those of the real message.
+    /// Whoever has seen a tag can copy it, so every bundle under it is tried, once, when it comes: a header that does not open costs less
+    /// than the hash of the bundle did, and a limit would let eight copies stop the message. Only who sends an exchange on a session that
+    /// its link opened, where nothing is stored, has so many tries (`from`).
     pub(super) fn open_bundle(&mut self, now: Now, bundle: Bundle, from: Option<ContactId>) -> Result<(), StoreError> {
-        let mut held = VecDeque::new();
-        let mut next = Some((bundle, from));
-        while let Some((bundle, from)) = next.take() {
-            held.extend(self.open_or_count(now, &bundle, from)?);
-            while let (None, Some(id)) = (&next, held.pop_front()) {
-                let Some(row) = self.holdings.row(&id) else { continue };
-                let from = if let Origin::Contact(contact) = row.origin { Some(contact) } else { None };
-                if self.is_tried_out(&row.tag, from) {
-                    continue;
-                }
-                let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
-                next = bytes.and_then(|bytes| Bundle::decode(bytes).ok()).map(|bundle| (bundle, from));
+        let mut held = VecDeque::from(self.open_or_count(now, &bundle, from)?);
+        while let Some(id) = held.pop_front() {
+            let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
+            if let Some(bundle) = bytes.and_then(|bytes| Bundle::decode(bytes).ok()) {
+                held.extend(self.open_or_count(now, &bundle, None)?);
             }
         }
         Ok(())
@@ -62,31 +56,28 @@ impl Engine {
     /// Opens a bundle, or counts the failure; returns the bundles held that are expected since.
     fn open_or_count(&mut self, now: Now, bundle: &Bundle, from: Option<ContactId>) -> Result<Vec<BundleId>, StoreError> {
         let tag = bundle.header().tag;
-        if self.is_tried_out(&tag, from) {
-            return Ok(Vec::new());
-        }
         let (opened, newly_expected) = self.try_open(now, bundle)?;
         if opened {
-            self.forget_tries(&tag);
-        } else if self.tags.contains_key(&tag) {
-            *self.tries.entry((tag, self.is_sender(&tag, from))).or_default() += 1;
+            self.tries.remove(&tag);
+        } else if self.is_exchange_by(&tag, from) {
+            let tries = self.tries.entry(tag).or_default();
+            *tries = tries.saturating_add(1);
+            if *tries == MAX_TRIES_PER_TAG {
+                let text = "who holds the link of this contact sends what can't be opened: a program is faulty, or somebody interferes";
+                self.notice("unopened", text.into(), from);
+            }
         }
         Ok(newly_expected)
     }
 
-    pub(super) fn is_tried_out(&self, tag: &Tag, from: Option<ContactId>) -> bool {
-        self.tries.get(&(*tag, self.is_sender(tag, from))).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG)
+    /// Whether who is to send an exchange under this tag, on a session that its link opened, has used up its tries.
+    pub(super) fn is_tried_out(&self, tag: &Tag) -> bool {
+        self.tries.get(tag).is_some_and(|tries| *tries >= MAX_TRIES_PER_TAG)
     }
 
-    /// Whether a bundle under this tag comes from the very contact that is expected to use it.
-    fn is_sender(&self, tag: &Tag, from: Option<ContactId>) -> bool {
-        self.tags.get(tag).is_some_and(|expected| from == Some(expected.contact()))
-    }
-
-    fn forget_tries(&mut self, tag: &Tag) {
-        for by_sender in [false, true] {
-            self.tries.remove(&(*tag, by_sender));
-        }
+    /// Whether a bundle under this tag comes from the holder of the link, or the contact, whose exchange it announces.
+    fn is_exchange_by(&self, tag: &Tag, from: Option<ContactId>) -> bool {
+        from.is_some_and(|from| self.tags.get(tag).is_some_and(|expected| expected.is_exchange_of(from)))
     }
 
     /// Tries the keys that a bundle's tag points to. Returns whether it opened, and the bundles held that are expected since.
@@ -138,7 +129,7 @@ impl Engine {
         let hour = self.clock.running_hours();
         for tag in &opened.forget {
             self.tags.remove(tag);
-            self.forget_tries(tag);
+            self.tries.remove(tag);
         }
         let mut newly = Vec::new();
         for (tag, place) in opened.expect {

@@ -553,7 +553,7 @@ mod tests {
         store.begin().unwrap();
         for number in numbers {
             let origin = if number == 0 { Origin::Own(ContactId(1)) } else { Origin::Contact(ContactId(u32::from(number))) };
-            holdings.insert(&mut store, &bundle(number), origin, 0, Hour(500_000)).unwrap();
+            holdings.insert(&mut store, &bundle(number), origin, 0, Hour(498_800)).unwrap();
         }
         (holdings, store)
     }
@@ -587,14 +587,14 @@ mod tests {
     fn a_dropped_bundle_fades_for_strangers_after_a_day_and_stays_for_contacts() {
         let (mut holdings, mut store) = with(1..3);
         let dropped = bundle(1);
-        holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour(500_000)))).unwrap();
+        holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour(498_800)))).unwrap();
         let sees = |holdings: &Holdings| [false, true].map(|set| holdings.set(set).contains(dropped.header().created, &dropped.id()));
-        holdings.prune_gone(&mut store, Hour(500_023), false).unwrap();
+        holdings.prune_gone(&mut store, Hour(498_823), false).unwrap();
         assert_eq!(sees(&holdings), [true; 2]);
         assert!(
-            holdings.is_told_to_strangers(&dropped.id(), Hour(500_023)) && !holdings.is_told_to_strangers(&dropped.id(), Hour(500_024))
+            holdings.is_told_to_strangers(&dropped.id(), Hour(498_823)) && !holdings.is_told_to_strangers(&dropped.id(), Hour(498_824))
         );
-        holdings.prune_gone(&mut store, Hour(500_024), false).unwrap();
+        holdings.prune_gone(&mut store, Hour(498_824), false).unwrap();
         assert_eq!(sees(&holdings), [false, true]);
     }
 
@@ -603,7 +603,7 @@ mod tests {
         let (mut holdings, mut store) = with(0..3);
         let slot = holdings.slot_of(&bundle(1).id()).unwrap();
         holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
-        holdings.insert(&mut store, &bundle(5), Origin::StrangerInbound, 0, Hour(500_000)).unwrap();
+        holdings.insert(&mut store, &bundle(5), Origin::StrangerInbound, 0, Hour(498_800)).unwrap();
         assert_eq!((holdings.slot_of(&bundle(5).id()), holdings.in_slot(slot)), (Some(slot), Some(bundle(5).id())));
     }
 }

@@ -146,6 +146,8 @@ pub(super) struct LinkState {
     /// The entry that matched was that of a repair.
     pub(super) repairing: bool,
     pub(super) shorts: ShortIds,
+    /// The hour in our HELLO.
+    pub(super) hour_told: Hour,
     pub(super) hello: Option<Hello>,
     /// The beacon that is not to be dialled while this link lives.
     pub(super) linked: Option<BeaconId>,
@@ -226,6 +228,7 @@ impl LinkState {
             upgrade_sent: false,
             repair_hint: None,
             repairing: false,
+            hour_told: Hour::UNKNOWN,
             hello: None,
             linked: None,
             opened: now,

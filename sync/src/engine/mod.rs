@@ -152,8 +152,8 @@ pub struct Engine {
     contacts: BTreeMap<ContactId, Contact>,
     // Looked up, never iterated.
     tags: HashMap<Tag, Expected>,
-    /// Failed openings of an expected tag: by its sender's own hand, and by all others together.
-    tries: HashMap<(Tag, bool), u8>,
+    /// Failed openings under tags of exchanges, on sessions that their links opened.
+    tries: HashMap<Tag, u8>,
     /// Unread mail of contacts, counted since the program started.
     mail: BTreeMap<ContactId, Mail>,
     /// Ack secrets that wait, with their due time.
@@ -164,7 +164,7 @@ pub struct Engine {
     stem: Option<Stem>,
     /// What strangers may bring now.
     buckets: Buckets,
-    /// Bundles that strangers brought, to be opened in the next batch.
+    /// Bundles to be opened in the next batch.
     to_open: Vec<BundleId>,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
     repair_day: Option<Day>,

@@ -173,6 +173,7 @@ impl Engine {
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         state.last_heard = now.mono;
+        state.hour_told = hour;
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let carries = self.links.get(&link).is_some_and(|state| self.scope_for(state) == Scope::Everything);
         let hello = Hello { beacon, hour, window: self.config.window, carries };

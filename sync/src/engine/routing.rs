@@ -229,12 +229,9 @@ impl Engine {
         }
         let is_stem = self.stem_link(now) == Some(link);
         for row in &rows {
-            if peer.contact().is_some() && peer.contact() == reader_of(row) {
-                if let Some(state) = self.links.get_mut(&link) {
-                    state.push(rank(row, peer, false), row.id);
-                    self.busy_links.insert(link);
-                }
-            } else if is_stem && row.created != Hour::UNKNOWN {
+            let is_reader = peer.contact().is_some() && peer.contact() == reader_of(row);
+            // Offered even to its reader, who may have it from an earlier session.
+            if is_reader || (is_stem && row.created != Hour::UNKNOWN) {
                 self.offer_on(link, row);
             }
         }

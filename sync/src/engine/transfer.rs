@@ -6,7 +6,7 @@ use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
 use super::{
-    Engine, Expected, Output, Timer,
+    Engine, Output, Timer,
     config::{MAX_HELD_OFFERS_BEHIND, MAX_KNOWN_IDS, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
     holdings::{Known, Slot, is_between, reader_of},
     link::{InFlight, LinkState, Peer, Phase, WaitingOffer},
@@ -36,7 +36,7 @@ impl Engine {
     pub(super) fn start_with_stranger(&mut self, now: Now, link: LinkId) {
         let Some(state) = self.links.get_mut(&link).filter(|state| state.scope == Scope::Everything) else { return };
         state.live = true;
-        self.make_reconciler(now, link);
+        self.make_reconciler(link);
         if let Some(state) = self.links.get_mut(&link)
             && let Some(reconciler) = state.reconciler.as_mut().filter(|_| state.info.role == Role::Initiator)
         {
@@ -46,11 +46,10 @@ impl Engine {
         self.offer_held_back(now, link);
     }
 
-    fn make_reconciler(&mut self, now: Now, link: LinkId) {
-        let hour = self.hour(now);
+    fn make_reconciler(&mut self, link: LinkId) {
         let Some(state) = self.links.get_mut(&link) else { return };
         let Some(hello) = state.hello else { return };
-        let view = SessionView { cut: cut_hour(hour, hello.hour), empty: state.scope == Scope::Nothing };
+        let view = SessionView { cut: cut_hour(state.hour_told, hello.hour), empty: state.scope == Scope::Nothing };
         state.reconciler = Some(Reconciler::new(state.info.hash, state.info.role == Role::Initiator, view));
     }
 
@@ -76,7 +75,7 @@ impl Engine {
             self.offer_later(now, link, theirs.sequence);
         }
         if !compares && !was_live {
-            self.make_reconciler(now, link);
+            self.make_reconciler(link);
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             state.awaits_comparison = !fits;
             if let Some(reconciler) = state.reconciler.as_mut().filter(|_| state.info.role == Role::Initiator && (!fits || anyway)) {
@@ -121,7 +120,7 @@ impl Engine {
             if peer.contact().is_some() {
                 return Err(Breach.into());
             }
-            self.make_reconciler(now, link);
+            self.make_reconciler(link);
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Some(reconciler) = state.reconciler.as_mut() else { return Err(Breach.into()) };
@@ -372,7 +371,7 @@ impl Engine {
             && expected.is_exchange_of(contact)
         {
             // The exchange itself, from its other side: done with this batch; nobody else is to carry it.
-            return Ok(self.open_and_tell(now, bundle, contact)?);
+            return Ok(self.open_bundle(now, bundle, Some(contact))?);
         }
         let between_others = peer.contact().is_some_and(|contact| scope == Scope::Between(contact));
         match self.holdings.known(&id) {
@@ -381,10 +380,6 @@ impl Engine {
             Some(Known::Held) => {
                 self.holdings.note_age(&id, clamp_age(age, hour, bundle.header().created), hour);
                 self.note_known_outside(&id);
-                // Its sender may succeed where copies by others have used up their tries.
-                if let Peer::Contact(contact) = peer {
-                    self.open_and_tell(now, bundle, contact)?;
-                }
                 return Ok(());
             }
             Some(Known::Gone(_)) | None => {}
@@ -402,7 +397,7 @@ impl Engine {
         self.holdings.insert(self.store.as_mut(), &bundle, origin, age, hour)?;
         self.route_new(now, &id, Some(link));
         match peer {
-            Peer::Contact(contact) => self.open_and_tell(now, bundle, contact)?,
+            Peer::Contact(_) => self.open_bundle(now, bundle, None)?,
             // In the next batch, so that the answer to a stranger takes no longer where the bundle can be opened.
             Peer::Invited(_) | Peer::Stranger => self.open_later(now, id),
         }
@@ -416,12 +411,12 @@ impl Engine {
         self.timers.insert((now.mono, Timer::Open));
     }
 
-    /// Opens what strangers brought in earlier batches.
+    /// Opens what waits from earlier batches.
     pub(super) fn open_waiting(&mut self, now: Now) -> Result<(), StoreError> {
         for id in std::mem::take(&mut self.to_open) {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
-            if self.is_tried_out(&tag, None) || self.is_flooding(sender) {
+            if self.is_flooding(sender) {
                 continue;
             }
             let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
@@ -438,21 +433,6 @@ impl Engine {
         expected.into_iter().for_each(|id| self.open_later(now, id));
     }
 
-    /// Opens a bundle, and tells people if that was the last try under its tag.
-    fn open_and_tell(&mut self, now: Now, bundle: Bundle, from: ContactId) -> Result<(), StoreError> {
-        let tag = bundle.header().tag;
-        let before = self.is_tried_out(&tag, Some(from));
-        let sender = self.tags.get(&tag).copied();
-        self.open_bundle(now, bundle, Some(from))?;
-        if let (false, true, Some(contact)) = (before, self.is_tried_out(&tag, Some(from)), sender.map(Expected::contact))
-            && contact == from
-        {
-            let text = "bundles that claim to be from this contact can't be opened: a program is faulty, or somebody interferes";
-            self.notice("unopened", text.into(), Some(contact));
-        }
-        Ok(())
-    }
-
     /// Why a bundle is not taken from this peer, if it isn't. What a stranger is answered depends on nothing but what any carrier knows.
     fn judge_bundle(&mut self, now: Now, link: LinkId, bundle: &Bundle) -> Result<Option<Refusal>, StoreError> {
         let Some(state) = self.links.get(&link) else { return Ok(Some(Refusal::NotCarried)) };
@@ -463,7 +443,7 @@ impl Engine {
             && expected.is_exchange_of(contact)
         {
             // Eight bundles that were none, or sixteen answers: a holder of the link has had its share of our time.
-            let spent = self.is_tried_out(&tag, Some(contact)) || self.is_answered_out(contact);
+            let spent = self.is_tried_out(&tag) || self.is_answered_out(contact);
             return Ok(spent.then_some(Refusal::Unwanted));
         }
         if peer.contact().is_none() && scope == Scope::Nothing {

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
 use hedgerow_sync::{
     sim::{Faults, NodeId, Sim, WireId},
-    store::memory::MemoryStore,
+    store::{Setting, Store, memory::MemoryStore},
     view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Status},
 };
 
@@ -44,6 +44,22 @@ impl Two {
         two.sim.introduce(two.ann, two.ben);
         two.sim.run_for(2 * SECOND);
         two
+    }
+
+    /// Has both nodes carry for nobody.
+    pub(crate) fn stop_relaying(&mut self) {
+        for (node, store) in [(self.ann, &self.ann_store), (self.ben, &self.ben_store)] {
+            self.sim.kill(node);
+            let mut store = store.handle();
+            store.reopen();
+            store.begin().unwrap();
+            // Version, mode, relaying, metered links, space, visibility.
+            let policy = [&[1, 0, 0, 0][..], &(256_u64 << 20).to_be_bytes(), &[0; 8]].concat();
+            store.save_setting(Setting::Policy, &policy).unwrap();
+            store.commit().unwrap();
+            self.sim.revive(node);
+        }
+        self.sim.run_for(2 * SECOND);
     }
 
     /// Two nodes that have nothing in common but a wire.
