@@ -9,7 +9,7 @@ use std::{
 
 use hedgerow_sync::{
     crypto::{identity::Name, secret::Secret},
-    engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
+    engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile, make_visible},
     store::{
         Store, StoreError,
         sqlite::{KdfParams, SqliteStore},
@@ -97,15 +97,17 @@ impl Profile {
         ProfileLock::try_take(&self.home)?.ok_or_else(|| taken("is in use by another process"))
     }
 
-    /// Makes the profile in a home that is ready.
+    /// Makes the profile in a home that is ready; a visible one tells neighbours its name for a while.
     ///
     /// # Errors
     ///
     /// [`StoreError`]; nothing of a profile is left then.
-    pub(crate) fn create(&self, name: &Name, passphrase: &str) -> Result<(), StoreError> {
+    pub(crate) fn create(&self, name: &Name, visible: bool, passphrase: &str) -> Result<(), StoreError> {
         let mut random = random::system();
-        let made = SqliteStore::create(&self.home, passphrase.as_bytes(), KdfParams::interactive(), &mut random)
-            .and_then(|mut store| create_profile(&mut store, name, &mut random));
+        let made = SqliteStore::create(&self.home, passphrase.as_bytes(), KdfParams::interactive(), &mut random).and_then(|mut store| {
+            create_profile(&mut store, name, &mut random)?;
+            if visible { make_visible(&mut store, Clock::start().now().wall) } else { Ok(()) }
+        });
         if made.is_err() {
             // Only what was just made: `prepare` has seen that there was nothing. The first error is the one to tell.
             let _ = SqliteStore::wipe(&self.home);

@@ -61,7 +61,7 @@ const SANS_IO: [&str; 8] = [
     "sync/src/session",
     "sync/src/id.rs",
     "sync/src/time.rs",
-    "sync/src/view.rs",
+    "sync/src/view",
 ];
 
 /// What the sans-IO core doesn't name: the world outside it, other clocks, other randomness.

@@ -15,6 +15,9 @@ fn help_names_every_command_and_exit_code() {
         "init",
         "daemon",
         "status",
+        "mode",
+        "relay",
+        "visibility",
         "invite",
         "contact",
         "send",
@@ -61,6 +64,12 @@ fn wrong_usage_exits_with_two() {
         &["daemon", "--listen", "nowhere"],
         &["messages", "bob", "--limit", "-1"],
         &["invite", "--qr", "--json"],
+        &["mode", "everybody"],
+        &["relay", "maybe"],
+        &["relay", "--metered", "--no-metered"],
+        &["relay", "--space", "2T"],
+        &["visibility", "on"],
+        &["init", "--name", "alice", "--visible", "--hidden"],
     ] {
         home.fails(2, arguments);
     }
@@ -96,6 +105,10 @@ fn what_needs_a_daemon_says_so() {
     for arguments in [
         &["status"][..],
         &["status", "--json"],
+        &["mode"],
+        &["mode", "contacts"],
+        &["relay", "off"],
+        &["visibility", "visible"],
         &["invite"],
         &["contact", "add", "hedgerow:x"],
         &["contact", "remove", "1"],

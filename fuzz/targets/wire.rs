@@ -30,6 +30,7 @@ pub fn record(data: &[u8]) -> bool {
         Record::Ack(secrets) => assert!((1..=MAX_RECORD_IDS).contains(&secrets.len())),
         Record::Bundle { bytes, .. } => assert!(bytes.len() <= MAX_BUNDLE_LEN),
         Record::Ranges(body) => assert!(body.len() <= MAX_RANGES_LEN),
+        Record::Name(name) => assert!((1..=50).contains(&name.as_str().len()) && again.len() == 52),
         Record::Cursor { .. } | Record::Mark { .. } | Record::Upgrade(_) | Record::Ping | Record::Pong | Record::Bye(_) => {}
     }
     assert_eq!(again, data);

@@ -45,11 +45,33 @@ pub(crate) enum Action {
         /// What contacts see, 1 to 50 bytes.
         #[arg(long)]
         name: String,
+        /// Tells neighbours the name, for 12 hours or until the network changes. People find each other by it; anybody near can note
+        /// who was here when, and claim the same name.
+        #[arg(long, conflicts_with = "hidden")]
+        visible: bool,
+        /// Tells nobody the name but contacts; this holds if neither is given. Strangers see a node without a name, and becoming contacts
+        /// takes a link.
+        #[arg(long)]
+        hidden: bool,
     },
     /// Runs the node in the foreground; prints `ready` once it answers.
     Daemon(DaemonArgs),
     /// Shows how the daemon's node is doing.
     Status,
+    /// Chooses whom this node gives mail to carry, and for whom it carries; without an argument, prints it.
+    Mode {
+        /// From now on.
+        #[arg(value_enum)]
+        mode: Option<ModeArgument>,
+    },
+    /// Chooses what this node gives to carry for others; without an argument, prints it.
+    Relay(RelayArgs),
+    /// Tells neighbours the name, or stops; without an argument, prints it.
+    Visibility {
+        /// From now on.
+        #[arg(value_enum)]
+        visibility: Option<Visibility>,
+    },
     /// Prints a one-time link for somebody who is to become a contact.
     Invite {
         /// How long it is valid: 14d, 36h; an hour to 30 days.
@@ -155,6 +177,52 @@ pub(crate) struct DaemonArgs {
     pub(crate) shorten_delays: u32,
 }
 
+/// With whom mail is exchanged.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ModeArgument {
+    /// Strangers carry for us, and we for them: mail gets through where people never meet. Strangers see how much is held here, though
+    /// not whose it is, and can mark this device by a bundle that only they know.
+    Mesh,
+    /// Only contacts: strangers see a node that holds nothing. Mail waits for its reader or for a contact who meets the reader.
+    Contacts,
+}
+
+/// Who is told the name.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Visibility {
+    /// Contacts alone.
+    Hidden,
+    /// Whoever is near, for 12 hours or until the network changes. Anybody near can note who was here when; a name proves nothing.
+    Visible,
+}
+
+/// What is given to carry for others.
+#[derive(Args, Debug)]
+pub(crate) struct RelayArgs {
+    /// Whether to carry at all. Off, mail goes straight to its reader alone: a node that carried nothing but gave its own mail to
+    /// strangers would show each of them that all of it is its own.
+    #[arg(value_enum)]
+    pub(crate) relay: Option<Switch>,
+    /// How much space bundles of others may take: 512M, 2G; 1M to 1T. What is too much is let go.
+    #[arg(long, value_name = "SIZE", value_parser = parse_space)]
+    pub(crate) space: Option<u64>,
+    /// Carries over networks that cost money too.
+    #[arg(long, conflicts_with = "no_metered")]
+    pub(crate) metered: bool,
+    /// Carries over free networks alone.
+    #[arg(long)]
+    pub(crate) no_metered: bool,
+}
+
+/// Yes or no.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
 /// What can be done with contacts.
 #[derive(Subcommand, Debug)]
 pub(crate) enum ContactAction {
@@ -214,6 +282,15 @@ pub(crate) enum ExportFormat {
     Md,
 }
 
+/// Reads `512M`, `2G` or `1T` as bytes: powers of 1,024.
+fn parse_space(text: &str) -> Result<u64, String> {
+    let wrong = || "write a size such as 512M or 2G, from 1M to 1T".to_owned();
+    let unit = text.chars().last().and_then(|unit| Some("KMGT".find(unit.to_ascii_uppercase())? as u32 + 1)).ok_or_else(wrong)?;
+    let number = text.get(..text.len() - 1).filter(|number| number.bytes().all(|byte| byte.is_ascii_digit())).ok_or_else(wrong)?;
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << (10 * unit)));
+    bytes.filter(|bytes| (1 << 20..=1 << 40).contains(bytes)).ok_or_else(wrong)
+}
+
 /// Reads `14d` or `36h` as hours.
 fn parse_hours(text: &str) -> Result<u32, String> {
     let wrong = || "write days or hours, such as 14d or 36h, from 1h to 30d".to_owned();
@@ -242,6 +319,17 @@ mod tests {
         assert_eq!((parse_hours("14d"), parse_hours("36h"), parse_hours("1h"), parse_hours("30d")), (Ok(336), Ok(36), Ok(1), Ok(720)));
         for wrong in ["", "d", "14", "0h", "31d", "721h", "-1d", "+1d", "1.5d", "99999999999d", "4294967295d", "1w", "1d "] {
             assert!(parse_hours(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_a_unit_and_lie_within_the_range() {
+        assert_eq!((parse_space("1M"), parse_space("512m"), parse_space("2G")), (Ok(1 << 20), Ok(512 << 20), Ok(2 << 30)));
+        assert_eq!((parse_space("1024k"), parse_space("1T")), (Ok(1 << 20), Ok(1 << 40)));
+        for wrong in
+            ["", "M", "1", "1048576", "0M", "1023K", "1025G", "2T", "-1G", "+1G", "1.5G", "1 G", "1GB", "99999999999999999999T", "1é"]
+        {
+            assert!(parse_space(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -85,12 +85,6 @@ pub(super) fn list(
     show(config, &document, |document| elements(document).iter().map(words).collect::<Vec<_>>().join("\n"))
 }
 
-/// `explain`.
-pub(super) fn explain(config: &Config, id: MessageId) -> Result<(), CliError> {
-    let document = client::daemon(config)?.request(&Command::Explain { id })?;
-    show(config, &document, details)
-}
-
 /// `export`.
 pub(super) fn export(config: &Config, contact: String, format: ExportFormat) -> Result<(), CliError> {
     let mut source = Source::open(config)?;
@@ -111,26 +105,6 @@ pub(super) fn words(message: &Value) -> String {
 
 fn sent_at(message: &Value) -> UnixMillis {
     UnixMillis(number(message, "sent"))
-}
-
-fn details(message: &Value) -> String {
-    let handed = (number(message, "handed_contacts"), number(message, "handed_strangers"));
-    let plural = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let mut lines = vec![
-        words(message),
-        format!("state: {}", field(message, "state")),
-        format!("stored here: {} UTC", moment(UnixMillis(number(message, "stored")))),
-    ];
-    if flag(message, "outgoing") {
-        lines.push(format!("handed to: {}, {} (as they say)", plural(handed.0, "contact"), plural(handed.1, "stranger")));
-    }
-    if message.get("expires").is_some() {
-        lines.push(format!("carried until: {} UTC", moment(UnixMillis(number(message, "expires")))));
-    }
-    if message.get("why").is_some() {
-        lines.push(format!("why: {}", field(message, "why")));
-    }
-    lines.join("\n")
 }
 
 /// A conversation in Markdown. What people wrote stands indented, where Markdown takes it as it is.
@@ -163,7 +137,7 @@ mod tests {
 
     #[test]
     fn hostile_messages_are_shown_harmlessly() {
-        for shown in [words(&hostile()), details(&hostile()), markdown(&json!({ "name": "\u{1b}]0;x\u{7}**" }), &[hostile()])] {
+        for shown in [words(&hostile()), markdown(&json!({ "name": "\u{1b}]0;x\u{7}**" }), &[hostile()])] {
             assert!(!shown.chars().any(|c| c != '\n' && crate::json::is_hazardous(c)), "{shown:?}");
             assert!(!shown.lines().any(|line| line.starts_with("# me")), "{shown}");
         }
@@ -171,6 +145,6 @@ mod tests {
 
     #[test]
     fn an_answer_with_missing_fields_is_shown_as_far_as_it_goes() {
-        assert!(!words(&json!({})).is_empty() && !details(&json!(7)).is_empty());
+        assert!(!words(&json!({})).is_empty());
     }
 }

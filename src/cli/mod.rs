@@ -3,10 +3,12 @@
 pub(crate) mod args;
 mod contact;
 pub(crate) mod error;
+mod explain;
 mod message;
 mod node;
 mod output;
 mod qr;
+mod settings;
 mod setup;
 mod terminal;
 
@@ -51,7 +53,7 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
 fn act(config: &Config, action: Action) -> Result<(), CliError> {
     random::check()?;
     match action {
-        Action::Init { name } => setup::init(config, &name),
+        Action::Init { name, visible, hidden: _ } => setup::init(config, &name, visible),
         Action::Passwd { new_passphrase_file } => setup::change_passphrase(config, new_passphrase_file.as_deref()),
         Action::Wipe { yes: _ } => setup::wipe(config),
         Action::Backup { file } => setup::backup(config, &file),
@@ -61,6 +63,9 @@ fn act(config: &Config, action: Action) -> Result<(), CliError> {
             node::daemon(config, arguments)
         }
         Action::Status => node::status(config),
+        Action::Mode { mode } => settings::mode(config, mode),
+        Action::Relay(arguments) => settings::relay(config, &arguments),
+        Action::Visibility { visibility } => settings::visibility(config, visibility),
         Action::Invite { expires, qr } => node::invite(config, expires, qr),
         Action::Events => node::events(config),
         Action::Rpc => node::rpc(config),
@@ -69,7 +74,7 @@ fn act(config: &Config, action: Action) -> Result<(), CliError> {
         Action::Contact(action) => contact::act(config, action),
         Action::Send { contact, text, id, urgent, wait } => message::send(config, message::Draft { contact, text, id, urgent }, wait),
         Action::Messages { contact, since, limit, mark_read } => message::list(config, contact, since, limit, mark_read),
-        Action::Explain { id } => message::explain(config, id),
+        Action::Explain { id } => explain::explain(config, id),
         Action::Export { contact, format } => message::export(config, contact, format),
     }
 }

@@ -10,7 +10,7 @@ use super::{
     args::DaemonArgs,
     error::CliError,
     output::{elements, field, flag, moment, number, show, show_json, show_text},
-    qr,
+    qr, settings,
     terminal::clean,
 };
 use crate::{client, config::Config, daemon};
@@ -83,9 +83,13 @@ fn status_words(document: &Value) -> String {
         lines.push(format!("undelivered messages: {}", number(document, "undelivered")));
         lines.push(format!("bundles held: {} ({} bytes)", number(document, "bundles"), number(document, "bundle_bytes")));
     }
+    if document.get("mode").is_some() {
+        lines.push(settings::mode_words(document));
+        lines.push(settings::visibility_words(document));
+        lines.extend(settings::relay_words(&document["relay"]));
+    }
     if let Some(clock) = document.get("clock") {
-        let hour = clock.get("hour").and_then(Value::as_u64).map(|hour| moment(UnixMillis(hour.saturating_mul(3_600_000))));
-        lines.push(format!("clock: {} ({})", hour.as_deref().unwrap_or("unknown"), field(clock, "source")));
+        lines.extend(clock_words(clock));
     }
     for address in elements(&document["listen"]) {
         lines.push(format!("listens on: {}", clean(address.as_str().unwrap_or_default())));
@@ -93,14 +97,44 @@ fn status_words(document: &Value) -> String {
     for trouble in elements(&document["trouble"]) {
         lines.push(format!("trouble: {}: {}", field(trouble, "source"), field(trouble, "text")));
     }
+    for leak in elements(&document["leaks"]) {
+        lines.push(format!("others see ({}): {}", field(leak, "transport"), field(leak, "text")));
+    }
+    for reach in elements(&document["transports"]) {
+        let [contacts, strangers] = ["contacts", "strangers"].map(|who| number(reach, who));
+        lines.push(format!("neighbours over {}: contacts {contacts}, strangers {strangers}", field(reach, "transport")));
+    }
     for neighbour in elements(&document["neighbours"]) {
-        let who = if neighbour.get("name").is_some() { field(neighbour, "name") } else { "a stranger".to_owned() };
+        let who = neighbour_words(neighbour);
         let way = if flag(neighbour, "outbound") { "dialled" } else { "accepted" };
         let seen = elements(&document["links"]).iter().find(|link| link.get("link") == neighbour.get("link"));
         let address = seen.map(|link| field(link, "address")).unwrap_or_default();
-        lines.push(format!("in reach: {who} over {} ({way}) {address}", field(neighbour, "transport")));
+        let carries = if flag(neighbour, "carries") { ", carries for others" } else { "" };
+        lines.push(format!("in reach: {who} over {} ({way}{carries}) {address}", field(neighbour, "transport")));
     }
     lines.join("\n")
+}
+
+/// Who a neighbour is; a name that it claims itself is drawn as such.
+fn neighbour_words(neighbour: &Value) -> String {
+    match (neighbour.get("name").is_some(), neighbour.get("claimed_name").is_some()) {
+        (true, _) => field(neighbour, "name"),
+        (false, true) => format!("a stranger who claims to be {:?}", field(neighbour, "claimed_name")),
+        (false, false) => "a stranger".to_owned(),
+    }
+}
+
+fn clock_words(clock: &Value) -> Vec<String> {
+    let hour = clock.get("hour").and_then(Value::as_u64).map(|hour| moment(UnixMillis(hour.saturating_mul(3_600_000))));
+    let mut lines = vec![format!("clock: {} UTC, from {}", hour.as_deref().unwrap_or("unknown"), field(clock, "trust"))];
+    if clock.get("settles_in_hours").is_some() {
+        lines.push(format!("clock: nothing expires by it for another {} h of running", number(clock, "settles_in_hours")));
+    }
+    if let Some(jump) = clock.get("jump") {
+        let hours = jump.get("hours").and_then(Value::as_i64).unwrap_or(0);
+        lines.push(format!("clock: it last jumped by {hours:+} h, to {} UTC", moment(UnixMillis(number(jump, "at")))));
+    }
+    lines
 }
 
 fn event_words(event: &Value) -> String {
@@ -109,10 +143,11 @@ fn event_words(event: &Value) -> String {
         Some("contact") => super::contact::words(event),
         Some("contact_removed") => format!("contact {} is removed", number(event, "contact")),
         Some(kind @ ("link_up" | "link_down")) => {
-            let who = if event.get("name").is_some() { field(event, "name") } else { "a stranger".to_owned() };
+            let who = neighbour_words(event);
             let what = if kind == "link_up" { "came within reach" } else { "went out of reach" };
             format!("{who} {what} over {}", field(event, "transport"))
         }
+        Some("neighbour") => format!("{} is within reach over {}", neighbour_words(event), field(event, "transport")),
         Some("notice") => format!("notice: {}", field(event, "text")),
         _ => clean(&event.to_string()),
     }

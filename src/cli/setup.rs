@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// `init`.
-pub(super) fn init(config: &Config, name: &str) -> Result<(), CliError> {
+pub(super) fn init(config: &Config, name: &str, visible: bool) -> Result<(), CliError> {
     let name =
         Name::new(name).map_err(|error| CliError::usage(format!("this name can't be used: {error}"), "Choose one of 1 to 50 bytes."))?;
     let profile = Profile::at(&config.home);
     let _lock = profile.prepare()?;
     let passphrase = Config::new_passphrase(config.passphrase_file.as_deref())?;
-    profile.create(&name, &passphrase)?;
-    show(config, &json!({ "home": config.home }), |_| {
+    profile.create(&name, visible, &passphrase)?;
+    show(config, &json!({ "home": config.home, "visible": visible }), |_| {
         format!(
             "The profile is in {}.\nStart it with `hedgerow daemon`. Without the passphrase nobody can read it, you included.",
             config.home.display()

@@ -307,6 +307,10 @@ const COMMANDS: &[&str] = &[
     "send",
     "messages",
     "explain",
+    "settings",
+    "set_mode",
+    "set_relay",
+    "set_visible",
 ];
 
 #[cfg(test)]
@@ -328,6 +332,10 @@ mod tests {
             Command::Send { .. } => "send",
             Command::Messages { .. } => "messages",
             Command::Explain { .. } => "explain",
+            Command::Settings {} => "settings",
+            Command::SetMode { .. } => "set_mode",
+            Command::SetRelay { .. } => "set_relay",
+            Command::SetVisible { .. } => "set_visible",
         }
     }
 
@@ -335,7 +343,7 @@ mod tests {
     fn every_method_parses_with_all_its_parameters() {
         let params = json!({
             "contact": "bob", "alias": "b", "hours": 1, "link": "l", "fingerprint": "f", "blocked": true, "text": "t",
-            "id": "00".repeat(16),
+            "id": "00".repeat(16), "mode": "contacts", "on": true, "bytes": 1 << 20, "metered": false, "visible": true,
         });
         for method in COMMANDS {
             match parse_call(method, params.clone()) {

@@ -71,6 +71,8 @@ pub(super) enum Message {
     LinkDown(LinkId),
     /// A transport uses another beacon.
     Beacon(TransportKind, BeaconId),
+    /// A transport's device is on another network, or on one more.
+    NetworkChanged(TransportKind),
     /// A transport has a lasting condition, or it is over.
     Trouble(TransportKind, Option<String>),
     /// The daemon ends.
@@ -140,6 +142,7 @@ struct DaemonStatus {
     listen: Vec<String>,
     trouble: Vec<Trouble>,
     links: Vec<LinkStatus>,
+    leaks: Vec<Leak>,
     #[serde(flatten)]
     node: Option<Status>,
 }
@@ -156,6 +159,13 @@ struct LinkStatus {
     link: u64,
     transport: &'static str,
     address: String,
+}
+
+/// What is shown by a transport in use whatever Hedgerow does.
+#[derive(Serialize)]
+struct Leak {
+    transport: &'static str,
+    text: &'static str,
 }
 
 #[derive(Serialize)]
@@ -337,6 +347,7 @@ impl Driver {
                 Some(Input::LinkDown(id))
             }
             Message::Beacon(kind, beacon) => open.then_some(Input::Beacon(kind, beacon)),
+            Message::NetworkChanged(kind) => open.then_some(Input::NetworkChanged(kind)),
             Message::Trouble(kind, trouble) => {
                 match trouble {
                     Some(text) => {
@@ -429,6 +440,7 @@ impl Driver {
             listen: self.listening(),
             trouble: self.trouble.iter().map(|(source, text)| Trouble { source, text: text.clone() }).chain(self.short_delays()).collect(),
             links: self.links.iter().map(link_status).collect(),
+            leaks: self.leaks(),
             node,
         }
     }
@@ -438,6 +450,13 @@ impl Driver {
         let divisor = self.profile.delay_divisor();
         let text = format!("delays are divided by {divisor}: for tests only, they no longer hide who writes and who reads");
         (divisor > 1).then_some(Trouble { source: "delays", text })
+    }
+
+    /// What the transports in use show below us.
+    fn leaks(&self) -> Vec<Leak> {
+        let lan = self.lan.as_ref().and(self.lan_config.as_ref());
+        let texts = lan.map(super::lan::leaks).unwrap_or_default();
+        texts.into_iter().map(|text| Leak { transport: TransportKind::Lan.name(), text }).collect()
     }
 
     fn publish(&self, event: &Event) {
@@ -595,6 +614,6 @@ const fn input_link(input: &Input) -> Option<LinkId> {
         | Input::Open { link, .. }
         | Input::Record { link, .. }
         | Input::LinkDown(link) => Some(*link),
-        Input::Beacon(..) | Input::Command(..) | Input::Timeout => None,
+        Input::Beacon(..) | Input::NetworkChanged(_) | Input::Command(..) | Input::Timeout => None,
     }
 }

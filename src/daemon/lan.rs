@@ -65,6 +65,34 @@ impl LanHandle {
     }
 }
 
+/// What the local network is shown whatever Hedgerow does, in words for the owner.
+pub(super) fn leaks(config: &LanConfig) -> Vec<&'static str> {
+    let mut texts = Vec::new();
+    if config.mdns && config.listen.is_empty() {
+        texts.push(
+            "Devices on this network see that Hedgerow runs here, and this machine's IP and MAC address. Hedgerow changes its own name and \
+             port every 15 minutes; the system keeps the addresses.",
+        );
+    } else if config.mdns {
+        texts.push(
+            "Devices on this network see that Hedgerow runs here, this machine's IP and MAC address, and the port of --listen. Hedgerow changes its \
+             own name every 15 minutes; addresses and port stay.",
+        );
+    } else if !config.listen.is_empty() {
+        texts.push(
+            "Whoever reaches the address of --listen sees this machine's IP address, on the same network its MAC address too, and that \
+             Hedgerow answers on that port; they stay the same.",
+        );
+    }
+    if !config.connect.is_empty() {
+        texts.push(
+            "The hosts of --connect, and whoever carries data to them, see this machine's IP address and when it is there. Looking up a host's \
+             name tells the name server which one.",
+        );
+    }
+    texts
+}
+
 fn addresses(lan: &Lan) -> Vec<String> {
     lan.listening().iter().map(ToString::to_string).collect()
 }
@@ -93,6 +121,7 @@ async fn serve(
         let message = match event {
             TransportEvent::Beacon(beacon) => Message::Beacon(TransportKind::Lan, beacon),
             TransportEvent::Trouble(trouble) => Message::Trouble(TransportKind::Lan, trouble),
+            TransportEvent::NetworkChanged => Message::NetworkChanged(TransportKind::Lan),
             TransportEvent::Found(_) | TransportEvent::Lost(_) => continue,
             TransportEvent::LinkUp(link) => {
                 // Without a place the link is dropped, and so closed.

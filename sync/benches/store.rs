@@ -13,7 +13,7 @@ use std::{
 use hedgerow_sync::{
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
     store::{
-        AckRow, BundleRow, ContactRow, GoneReason, GoneRow, MessageRow, Origin, OutboxRow, Store,
+        AckRow, BundleRow, ContactRow, GoneReason, GoneRow, MessageLog, MessageRow, Origin, OutboxRow, Store,
         memory::MemoryStore,
         sqlite::{KdfParams, SqliteStore},
     },
@@ -69,6 +69,7 @@ impl Load {
             verified: false,
             created: UnixMillis(0),
             last_seen: None,
+            last_transport: None,
             why: None,
         };
         let contacts = (0..20).map(|_| store.insert_contact(&row).unwrap()).collect();
@@ -103,6 +104,7 @@ impl Load {
             handed_contacts: 0,
             handed_strangers: 0,
             sealed: u32::from(outgoing),
+            log: MessageLog::default(),
         };
         assert!(store.insert_message(&message).unwrap());
         if outgoing {

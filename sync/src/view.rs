@@ -4,8 +4,14 @@
 //! fields may be added. Texts and names in here come from people: whoever shows them on a terminal cleans them first
 //! ([`crate::wire::item`] keeps what was written).
 
+mod explain;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::explain::start_of;
+pub use self::explain::{
+    Explanation, Happening, Help, HelpCode, Holder, NeighbourCount, Reader, SealedBundle, WaitCode, Waits, What, span_in_words,
+};
 use crate::{
     id::{ContactId, MessageId},
     time::UnixMillis,
@@ -90,10 +96,34 @@ pub enum Command {
         #[serde(default)]
         mark_read: bool,
     },
-    /// Says where a message is. Answer: [`Message`].
+    /// Says where a message is and why. Answer: [`Explanation`].
     Explain {
         /// Its id.
         id: MessageId,
+    },
+    /// Shows mode, relay settings and visibility. Answer: [`Settings`].
+    Settings {},
+    /// Chooses whom the node gives mail to carry, and for whom it carries. Answer: [`Settings`].
+    SetMode {
+        /// The mode from now on.
+        mode: Mode,
+    },
+    /// Changes what is given to carry for others; what is absent stays. Answer: [`Settings`].
+    SetRelay {
+        /// Whether to carry for others at all.
+        #[serde(default)]
+        on: Option<bool>,
+        /// How much space bundles of others may take: 1 MiB to 1 TiB, bytes.
+        #[serde(default)]
+        bytes: Option<u64>,
+        /// Whether to carry over links that cost money too.
+        #[serde(default)]
+        metered: Option<bool>,
+    },
+    /// Tells neighbours the profile's name, for 12 hours at most, or stops. Answer: [`Settings`].
+    SetVisible {
+        /// Whether they are told.
+        visible: bool,
     },
 }
 
@@ -118,7 +148,9 @@ pub enum Answer {
     /// To `messages`.
     Messages(Vec<Message>),
     /// To `explain`.
-    Message(Message),
+    Explanation(Box<Explanation>),
+    /// To `settings` and the commands that change them.
+    Settings(Settings),
 }
 
 /// Why a command was not done. Nothing has changed and nothing was lost.
@@ -183,6 +215,8 @@ pub enum Event {
     LinkUp(Neighbour),
     /// A neighbour went out of reach.
     LinkDown(Neighbour),
+    /// A neighbour in reach has said what it calls itself.
+    Neighbour(Neighbour),
     /// Something a person should know: a link seen by somebody else, a clock that jumped, …
     Notice {
         /// A stable word for scripts, such as `link_reused`.
@@ -204,6 +238,8 @@ pub struct Status {
     pub fingerprint: String,
     /// The neighbours in reach.
     pub neighbours: Vec<Neighbour>,
+    /// How many of them are reached by which transport, by its name.
+    pub transports: Vec<Reach>,
     /// How many contacts are established.
     pub contacts: usize,
     /// How many contacts wait for an answer.
@@ -214,8 +250,64 @@ pub struct Status {
     pub bundles: usize,
     /// Their size in bytes.
     pub bundle_bytes: u64,
+    /// Mode and visibility.
+    #[serde(flatten)]
+    pub shown: Shown,
+    /// What the node carries for others.
+    pub relay: Relay,
     /// What the node knows of the time.
     pub clock: Clock,
+}
+
+/// Mode and visibility: to whom the node shows what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Shown {
+    /// To whom it gives mail.
+    pub mode: Mode,
+    /// Whether neighbours are told its name.
+    pub visible: bool,
+    /// Until when at the latest, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visible_until: Option<UnixMillis>,
+}
+
+/// What a person has decided about the node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Settings {
+    /// Mode and visibility.
+    #[serde(flatten)]
+    pub shown: Shown,
+    /// What it gives to carry for others.
+    pub relay: RelaySettings,
+}
+
+/// What a node gives to carry for others, and how much of that is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Relay {
+    /// What it gives.
+    #[serde(flatten)]
+    pub settings: RelaySettings,
+    /// How many bundles are held that were sealed elsewhere.
+    pub carried_bundles: usize,
+    /// Their size in bytes; the three pools below together.
+    pub carried_bytes: u64,
+    /// Bytes that contacts brought.
+    pub from_contacts_bytes: u64,
+    /// Bytes that strangers brought who dialled us.
+    pub from_strangers_inbound_bytes: u64,
+    /// Bytes that strangers brought whom we dialled.
+    pub from_strangers_outbound_bytes: u64,
+}
+
+/// How many neighbours a transport reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Reach {
+    /// Its name: `lan`, …
+    pub transport: &'static str,
+    /// Links to contacts.
+    pub contacts: usize,
+    /// Links to others.
+    pub strangers: usize,
 }
 
 /// Whom a node gives mail to carry, and for whom it carries.
@@ -254,6 +346,23 @@ pub struct Clock {
     pub hour: Option<u32>,
     /// Where it comes from.
     pub source: ClockSource,
+    /// How far that is to be trusted, in words.
+    pub trust: &'static str,
+    /// Running hours until things expire by what the clock says; absent once they do, or while nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settles_in_hours: Option<u32>,
+    /// The last jump of more than 2 h that was seen while the node ran; absent if there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jump: Option<ClockJump>,
+}
+
+/// A jump of mesh time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct ClockJump {
+    /// Where to: mesh time after it, to the hour.
+    pub at: UnixMillis,
+    /// By how many whole hours; negative if backwards.
+    pub hours: i32,
 }
 
 /// Where mesh time comes from.
@@ -285,6 +394,11 @@ pub struct Neighbour {
     pub name: Option<String>,
     /// Whether we dialled.
     pub outbound: bool,
+    /// Whether it says that it carries for us; `false` until it has said something.
+    pub carries: bool,
+    /// The name that it claims; nobody has checked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_name: Option<String>,
 }
 
 /// A one-time link, as made.
@@ -355,6 +469,9 @@ pub struct Contact {
     /// When it was last recognised on a link; absent if never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<UnixMillis>,
+    /// Over what that was: `lan`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transport: Option<&'static str>,
     /// Why it failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

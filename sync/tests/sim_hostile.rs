@@ -81,11 +81,15 @@ fn bad_records() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+fn cursor() -> Vec<u8> {
+    Record::Cursor { own_epoch: [1; 8], epoch: [0; 8], sequence: 0 }.encode()
+}
+
 #[test]
 fn sim_every_bad_record_of_a_stranger_ends_its_link_and_no_other() {
     for (what, record) in bad_records() {
         let (mut two, eve, wire) = with_stranger(seed());
-        assert!(!survives(&mut two.sim, wire, eve, two.ann, &[hello(7), record]), "{what}");
+        assert!(!survives(&mut two.sim, wire, eve, two.ann, &[hello(7), cursor(), record]), "{what}");
         assert!(in_reach(&mut two.sim, two.ann, "ben"), "{what}");
     }
 }
@@ -109,7 +113,7 @@ fn sim_a_record_before_hello_ends_the_link() {
         Record::Offer { batch: 0, ids: vec![short(1)] }.encode(),
         Record::Ack(vec![[1; 16]]).encode(),
         Record::Upgrade([1; 32]).encode(),
-        Record::Cursor { own_epoch: [1; 8], epoch: [0; 8], sequence: 0 }.encode(),
+        cursor(),
         vec![9, 1],
     ];
     for record in samples {
@@ -159,12 +163,12 @@ fn sim_a_stranger_is_answered_like_at_an_empty_node() {
 }
 
 #[test]
-fn sim_a_cursor_or_mark_of_a_stranger_ends_its_link() {
-    for record in
-        [Record::Cursor { own_epoch: [1; 8], epoch: [0; 8], sequence: 0 }.encode(), Record::Mark { epoch: [1; 8], sequence: 5 }.encode()]
-    {
+fn sim_a_second_cursor_or_a_mark_of_a_stranger_ends_its_link() {
+    let (mut two, eve, wire) = with_stranger(seed());
+    assert!(survives(&mut two.sim, wire, eve, two.ann, &[hello(7), cursor()]), "everybody sends one, which says nothing");
+    for record in [cursor(), Record::Mark { epoch: [1; 8], sequence: 5 }.encode()] {
         let (mut two, eve, wire) = with_stranger(seed());
-        assert!(!survives(&mut two.sim, wire, eve, two.ann, &[hello(7), record]));
+        assert!(!survives(&mut two.sim, wire, eve, two.ann, &[hello(7), cursor(), record]));
     }
 }
 

@@ -156,5 +156,5 @@ pub(crate) fn handed(explained: &Value) -> (u64, u64) {
 }
 
 pub(crate) fn carried(status: &Value) -> u64 {
-    status["relay"]["carried_bundles"].as_u64().or(status["bundles"].as_u64()).unwrap()
+    status["relay"]["carried_bundles"].as_u64().unwrap()
 }

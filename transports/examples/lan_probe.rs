@@ -73,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
                 }
                 TransportEvent::Found(beacon) => say(format!("found {beacon}")),
                 TransportEvent::Lost(beacon) => say(format!("lost {beacon}")),
+                TransportEvent::NetworkChanged => say("network changed".to_owned()),
                 TransportEvent::LinkUp(link) => {
                     tokio::spawn(keep(link, beacon, told.clone()));
                 }

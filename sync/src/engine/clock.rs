@@ -14,8 +14,8 @@ use super::config::{PLAUSIBLE_HOURS, RELEASE_HOUR};
 use crate::{
     id::ContactId,
     store::StoreError,
-    time::{Hour, Instant, Now},
-    view::{Clock, ClockSource},
+    time::{Hour, Instant, Now, UnixMillis},
+    view::{Clock, ClockJump, ClockSource},
     wire::codec::Reader,
 };
 
@@ -75,6 +75,8 @@ pub(super) struct MeshTime {
     /// Settled time, since 1970; zero before there is any.
     settled: Duration,
     candidate: Option<Candidate>,
+    /// The last jump, for people.
+    jump: Option<ClockJump>,
     /// Running time when it was last saved, `None` if it must be saved at once.
     saved: Option<Duration>,
 }
@@ -91,6 +93,7 @@ impl MeshTime {
             by_contacts: false,
             settled: Duration::ZERO,
             candidate: None,
+            jump: None,
             saved: None,
         };
         if let Some(bytes) = saved {
@@ -107,6 +110,9 @@ impl MeshTime {
         for span in [self.running, self.settled, candidate.time, candidate.wait] {
             out.extend_from_slice(&span.as_secs().to_be_bytes());
         }
+        let ClockJump { at, hours } = self.jump.unwrap_or(ClockJump { at: UnixMillis(0), hours: 0 });
+        out.extend_from_slice(&at.0.to_be_bytes());
+        out.extend_from_slice(&hours.to_be_bytes());
         out
     }
 
@@ -116,6 +122,8 @@ impl MeshTime {
         let mut span = || -> Option<Duration> { Some(Duration::from_secs(u64::from_be_bytes(reader.array().ok()?))) };
         (self.running, self.settled) = (span()?, span()?);
         let candidate = Candidate { time: span()?, wait: span()? };
+        let jump = ClockJump { at: UnixMillis(reader.u64().ok()?), hours: i32::from_be_bytes(reader.array().ok()?) };
+        self.jump = (jump.hours != 0).then_some(jump);
         self.by_contacts = by_contacts != 0;
         self.candidate = (waits != 0).then_some(candidate);
         self.saved = Some(self.running);
@@ -167,6 +175,12 @@ impl MeshTime {
         let time = Duration::from_secs(u64::from(hour.0) * 3600);
         // Hours are whole ones: what goes on within them is kept.
         let jumped = expected.is_some_and(|expected| expected.abs_diff(time) > TOLERANCE);
+        if let Some(expected) = expected.filter(|_| jumped) {
+            let hours = (time.as_secs() as i64 - expected.as_secs() as i64) / 3600;
+            let hours = i32::try_from(hours).unwrap_or(if hours < 0 { i32::MIN } else { i32::MAX });
+            self.jump = Some(ClockJump { at: UnixMillis(u64::from(hour.0) * 3_600_000), hours });
+            self.saved = None;
+        }
         self.seen = expected.filter(|expected| !jumped && expected.as_secs() / 3600 == u64::from(hour.0)).or(Some(time));
 
         // Back is safe at once: less expires.
@@ -195,6 +209,11 @@ impl MeshTime {
         let hour = self.read(now).0;
         let settled = Hour(u32::try_from(self.settled.as_secs() / 3600).unwrap_or(u32::MAX));
         (hour != Hour::UNKNOWN && settled != Hour::UNKNOWN).then(|| settled.min(hour))
+    }
+
+    /// How long this profile has been running, in all its life.
+    pub(super) const fn running(&self) -> Duration {
+        self.running
     }
 
     /// Whole hours that this profile has been running, in all its life.
@@ -254,7 +273,16 @@ impl MeshTime {
     /// The same, for people and scripts.
     pub(super) fn view(&self, now: Now) -> Clock {
         let (hour, source) = self.read(now);
-        Clock { hour: (hour != Hour::UNKNOWN).then_some(hour.0), source }
+        let trust = match source {
+            ClockSource::System => "this machine's clock, which contacts do not contradict",
+            ClockSource::Contacts if is_plausible(now.wall.hour().0) => "contacts who agree; they contradict this machine's clock",
+            ClockSource::Contacts => "contacts; this machine's clock can't be right",
+            ClockSource::Strangers => "strangers, as this machine's clock can't be right and no contact was met",
+            ClockSource::Unknown => "none: nothing expires until somebody with a clock is met",
+        };
+        let waits = self.candidate.filter(|_| hour != Hour::UNKNOWN).map(|candidate| candidate.wait.as_secs().div_ceil(3600));
+        let settles_in_hours = waits.map(|hours| u32::try_from(hours).unwrap_or(u32::MAX));
+        Clock { hour: (hour != Hour::UNKNOWN).then_some(hour.0), source, trust, settles_in_hours, jump: self.jump }
     }
 }
 

@@ -1,15 +1,20 @@
 //! What people and scripts ask of the engine, and how it shows itself to them.
 
-use hedgerow_transports::{Direction, LinkId};
+use std::collections::BTreeMap;
+
+use hedgerow_transports::{Direction, LinkId, TransportKind};
 use rand_core::Rng;
 
 use super::{Changed, Engine, exchange::shown_name, link::Phase};
 use crate::{
     crypto::identity::{Card, Name},
     id::{ContactId, MessageId},
-    store::{MessageRow, StoreError},
-    time::{Hour, Now, UnixMillis},
-    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Removed, Sent, Status},
+    store::{MessageLog, MessageRow, StoreError},
+    time::Now,
+    view::{
+        Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Reach, Removed, Sent, Status,
+        start_of,
+    },
     wire::item::MAX_TEXT_LEN,
 };
 
@@ -60,10 +65,11 @@ impl Engine {
                 let contact = accept!(self.find_contact(&contact));
                 Answer::Messages(accept!(self.messages(now, contact, since, limit, mark_read)?))
             }
-            Command::Explain { id } => {
-                let row = accept!(self.store.find_messages_by_id(id)?.into_iter().next().ok_or(CommandError::UnknownMessage));
-                Answer::Message(self.view_message(&row))
-            }
+            Command::Explain { id } => Answer::Explanation(Box::new(accept!(self.explain(now, id)?))),
+            Command::Settings {} => Answer::Settings(self.settings(now)),
+            Command::SetMode { mode } => Answer::Settings(self.set_mode(now, mode)?),
+            Command::SetRelay { on, bytes, metered } => Answer::Settings(accept!(self.set_relay(now, on, bytes, metered)?)),
+            Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
         }))
     }
 
@@ -79,16 +85,20 @@ impl Engine {
 
     fn status(&self, now: Now) -> Result<Status, StoreError> {
         let (bundles, bundle_bytes) = self.holdings.size();
+        let neighbours: Vec<Neighbour> = self.links.keys().filter_map(|link| self.view_neighbour(*link)).collect();
         let count = |wanted: &[ContactState]| self.contacts.values().filter(|contact| wanted.contains(&contact.row.state)).count();
         Ok(Status {
             name: self.profile.name.as_str().to_owned(),
             fingerprint: self.profile.device.card().fingerprint(),
-            neighbours: self.links.keys().filter_map(|link| self.view_neighbour(*link)).collect(),
+            transports: count_by_transport(&neighbours),
+            neighbours,
             contacts: count(&[ContactState::Established, ContactState::Blocked]),
             pending: count(&[ContactState::Invited, ContactState::Pending]),
             undelivered: self.store.count_undelivered()? as usize,
             bundles,
             bundle_bytes,
+            shown: self.shown(now),
+            relay: self.view_relay(),
             clock: self.clock.view(now),
         })
     }
@@ -211,6 +221,7 @@ impl Engine {
             handed_contacts: 0,
             handed_strangers: 0,
             sealed: 0,
+            log: MessageLog::default(),
         };
         self.seal_new_text(now, &mut row)?;
         self.store.insert_message(&row)?;
@@ -276,6 +287,7 @@ impl Engine {
             unread: self.store.count_unread(id)?,
             in_reach: self.is_in_reach(id),
             last_seen: row.last_seen,
+            last_transport: row.last_transport.map(TransportKind::name),
             why: row.why.clone(),
         }))
     }
@@ -294,7 +306,7 @@ impl Engine {
                 Some("waits until this contact has answered: the profile was restored")
             }
             MessageState::Queued if row.outgoing && row.number.is_none() => Some("waits until earlier messages are confirmed"),
-            MessageState::Queued if row.outgoing => Some("waits for a link to this contact"),
+            MessageState::Queued if row.outgoing => Some("waits for a device that takes it"),
             MessageState::Expired => Some("no receipt came before its time ran out"),
             _ => None,
         };
@@ -309,7 +321,7 @@ impl Engine {
             state: row.state,
             handed_contacts: row.handed_contacts,
             handed_strangers: row.handed_strangers,
-            expires: row.expires.map(|Hour(hour)| UnixMillis(u64::from(hour) * 3_600_000)),
+            expires: row.expires.map(start_of),
             why: why.map(str::to_owned),
         }
     }
@@ -323,8 +335,21 @@ impl Engine {
             contact,
             name: contact.and_then(|id| shown_name(&self.contacts.get(&id)?.row)).map(str::to_owned),
             outbound: state.properties.direction == Direction::Outbound,
+            carries: state.hello.is_some_and(|hello| hello.carries),
+            claimed_name: state.claimed_name.as_ref().map(|name| name.as_str().to_owned()),
         })
     }
+}
+
+/// How many neighbours each transport reaches, in the order of their names.
+fn count_by_transport(neighbours: &[Neighbour]) -> Vec<Reach> {
+    let mut counts: BTreeMap<&'static str, Reach> = BTreeMap::new();
+    for neighbour in neighbours {
+        let transport = neighbour.transport;
+        let reach = counts.entry(transport).or_insert(Reach { transport, contacts: 0, strangers: 0 });
+        *(if neighbour.contact.is_some() { &mut reach.contacts } else { &mut reach.strangers }) += 1;
+    }
+    counts.into_values().collect()
 }
 
 /// Reads a contact's number. No contact is ever called so: see `free_name`.

@@ -59,6 +59,8 @@ pub struct EngineConfig {
     pub ping_after: Duration,
     /// Silence after PING after which a link is closed. Default 10 s.
     pub pong_within: Duration,
+    /// How long a link to a stranger lasts who is shown nothing: a time between these is drawn for each. Default 30 s to 60 s (policy).
+    pub useless_link: (Duration, Duration),
     /// How long recognition may take after a handshake. Default 10 s (guess: a hundred times what it takes at 10 kB/s).
     pub recognise_within: Duration,
     /// How long an older link may leave a PING unanswered until a newer one to the same device replaces it. Default 5 s (design brief,
@@ -100,6 +102,7 @@ impl Default for EngineConfig {
         Self {
             ping_after: Duration::from_secs(25),
             pong_within: Duration::from_secs(10),
+            useless_link: (Duration::from_secs(30), Duration::from_secs(60)),
             recognise_within: Duration::from_secs(10),
             replace_after: Duration::from_secs(5),
             receipt_delay: Duration::from_secs(60),

@@ -15,7 +15,7 @@ use crate::{
         ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
     },
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{AckRow, GoneReason, MessageRow, OutboxRow, SkippedRow, StoreError},
+    store::{AckRow, GoneReason, LogEvent, MessageLog, MessageRow, OutboxRow, SkippedRow, StoreError},
     time::{Hour, Now, UnixMillis},
     view::{ContactState, MessageState},
     wire::{
@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// Numbers that texts leave free in a window, so that receipts can always follow (guess: more than cross in one round).
-const RESERVED_FOR_RECEIPTS: u32 = 16;
+pub(super) const RESERVED_FOR_RECEIPTS: u32 = 16;
 /// Lifetime of private messages (design brief, 4.4).
-const MESSAGE_LIFETIME: Lifetime = Lifetime::Fortnight;
+pub(super) const MESSAGE_LIFETIME: Lifetime = Lifetime::Fortnight;
 
 /// What a body is for, as its sender keeps it.
 struct Purpose {
@@ -178,8 +178,9 @@ impl Engine {
                 Item::Read { order, id } => {
                     self.flush_messages()?;
                     for message in self.store.mark_read(contact, true, (order, id))? {
-                        if let Some(row) = self.store.find_message(contact, true, message)? {
-                            self.changed.insert((contact, true, message), Changed { row, saved: true });
+                        if let Some(mut row) = self.store.find_message(contact, true, message)? {
+                            row.log.push(now.wall, LogEvent::Read);
+                            self.changed.insert((contact, true, message), Changed { row, saved: false });
                         }
                     }
                 }
@@ -221,6 +222,7 @@ impl Engine {
             handed_contacts: 0,
             handed_strangers: 0,
             sealed: 0,
+            log: MessageLog::default(),
         };
         if self.store.insert_message(&row)? {
             self.count_mail(contact, &row.text);
@@ -247,7 +249,12 @@ impl Engine {
         self.store.delete_outbox(contact, number)?;
         self.schedule_ack(now, row.bundle, &AckSecret::new(*row.ack))?;
         match row.message {
-            Some(message) => self.change_message(contact, true, message, |row| row.state = row.state.max(MessageState::Delivered)),
+            Some(message) => self.change_message(contact, true, message, |row| {
+                if row.state < MessageState::Delivered {
+                    row.state = MessageState::Delivered;
+                    row.log.push(now.wall, LogEvent::Receipt);
+                }
+            }),
             None => Ok(()),
         }
     }
@@ -309,14 +316,14 @@ impl Engine {
                     return Ok(());
                 }
                 pair.asked.1 += 1;
-                self.seal_again(contact, number)?;
+                self.seal_again(now, contact, number)?;
             }
         }
         Ok(())
     }
 
     /// Gives a number up; its message waits to be sealed under another one, unless it was sealed too often.
-    fn seal_again(&mut self, contact: ContactId, number: u32) -> Result<(), StoreError> {
+    fn seal_again(&mut self, now: Now, contact: ContactId, number: u32) -> Result<(), StoreError> {
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         let Some(message) = pair.outbox.get(&number).map(|row| row.message) else { return Ok(()) };
         if let Some(message) = message {
@@ -328,6 +335,7 @@ impl Engine {
             self.change_message(contact, true, message, |row| {
                 row.number = None;
                 row.state = MessageState::Queued;
+                row.log.push(now.wall, LogEvent::AskedAgain);
             })?;
         }
         let Some(pair) = self.pair(contact) else { return Ok(()) };
@@ -398,10 +406,11 @@ impl Engine {
     fn seal_text(&mut self, now: Now, row: &mut MessageRow) -> Result<bool, StoreError> {
         let text = Text { id: row.id, sent: row.sent, order: row.order, text: row.text.clone() };
         let purpose = Purpose { message: Some(row.id), wants_receipt: true, urgent: row.urgent };
-        let Some(number) = self.seal(now, row.contact, vec![Item::Text(text)], &purpose)? else { return Ok(false) };
+        let Some((number, size)) = self.seal(now, row.contact, vec![Item::Text(text)], &purpose)? else { return Ok(false) };
         let hour = self.hour(now);
         row.number = Some(number);
         row.sealed += 1;
+        row.log.push(now.wall, LogEvent::Sealed { number, size });
         row.expires = (hour != Hour::UNKNOWN).then(|| hour.plus(MESSAGE_LIFETIME.hours()));
         Ok(true)
     }
@@ -496,8 +505,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Seals one body and schedules its bundle; `None` if the window is full. A receipt that is owed rides along where it costs nothing.
-    fn seal(&mut self, now: Now, contact: ContactId, items: Vec<Item>, purpose: &Purpose) -> Result<Option<u32>, StoreError> {
+    /// Seals one body and schedules its bundle; returns its number and the bundle's size, `None` if the window is full. A receipt that is
+    /// owed rides along where it costs nothing.
+    fn seal(&mut self, now: Now, contact: ContactId, items: Vec<Item>, purpose: &Purpose) -> Result<Option<(u32, u16)>, StoreError> {
         let created = self.hour(now);
         let mut body = zeroize::Zeroizing::new(Vec::with_capacity(body_capacity(512)));
         items.iter().for_each(|item| item.encode(&mut body));
@@ -525,7 +535,7 @@ impl Engine {
             pair.open_number(row);
         }
         self.add_own_bundle(now, contact, &sealed.bundle)?;
-        Ok(Some(sealed.number))
+        Ok(Some((sealed.number, sealed.bundle.bytes().len() as u16)))
     }
 
     /// Changes a message's row; it is saved and told once, at the end of the batch.

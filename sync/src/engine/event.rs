@@ -16,6 +16,8 @@ pub struct RequestId(pub u64);
 pub enum Input {
     /// A transport uses this beacon from now on.
     Beacon(TransportKind, BeaconId),
+    /// The device is on another network than before, as this transport sees it, or on one more.
+    NetworkChanged(TransportKind),
     /// The handshake of a link is done; answered by [`Output::Recognise`] or [`Output::Close`].
     Handshaken {
         /// The link.

@@ -123,11 +123,12 @@ impl Engine {
             verified: false,
             created: now.wall,
             last_seen: None,
+            last_transport: None,
             why: None,
         };
         row.id = self.store.insert_contact(&row)?;
         let id = row.id;
-        self.contacts.insert(id, Contact { row, dirty: false, exchange: Some(exchange), pair: None });
+        self.contacts.insert(id, Contact { row, dirty: false, exchange: Some(exchange), pair: None, told_acks: None });
         self.exchanges.insert(id);
         self.told.insert(id);
         self.expect_tags_of(id);

@@ -38,6 +38,8 @@ struct Held {
 struct Gone {
     row: GoneRow,
     slot: Slot,
+    /// Counts what was let go, or learnt to be read, since the program started; 0 for what was gone before.
+    number: u64,
 }
 
 /// The index. Every change goes to the store in the same call.
@@ -46,6 +48,10 @@ pub(super) struct Holdings {
     held: BTreeMap<BundleId, Held>,
     gone: BTreeMap<BundleId, Gone>,
     by_sequence: BTreeMap<u64, BundleId>,
+    /// How many bundles were let go, or learnt to be read, since the program started.
+    let_go: u64,
+    /// The highest arrival sequence given so far.
+    arrived: u64,
     slots: Vec<BundleId>,
     free_slots: Vec<Slot>,
     // Looked up, never iterated: their order can't reach an output.
@@ -77,7 +83,7 @@ impl Holdings {
     /// Builds the index at `hour`; at most `gone_limit` ids are remembered without their bundles, the oldest are forgotten first. What was
     /// sealed here since the last hour is held back anew.
     pub(super) fn load(store: &dyn Store, gone_limit: usize, hour: Hour) -> Result<Self, StoreError> {
-        let mut holdings = Self { gone_limit, ..Self::default() };
+        let mut holdings = Self { gone_limit, arrived: store.last_sequence()?, ..Self::default() };
         store.visit_bundles(&mut |row| {
             let is_new = row.stored.plus(1) >= hour || row.created == Hour::UNKNOWN;
             let released = !(matches!(row.origin, Origin::Own(_)) && is_new);
@@ -86,7 +92,7 @@ impl Holdings {
         })?;
         for row in store.load_gone()? {
             let slot = holdings.take_slot(row.id);
-            holdings.index_gone(Gone { row, slot }, hour);
+            holdings.index_gone(Gone { row, slot, number: 0 }, hour);
         }
         Ok(holdings)
     }
@@ -105,6 +111,7 @@ impl Holdings {
     fn index(&mut self, held: Held) {
         let row = &held.row;
         self.by_sequence.insert(row.sequence, row.id);
+        self.arrived = self.arrived.max(row.sequence);
         self.by_tag.entry(row.tag).or_default().push(row.id);
         self.by_commitment.entry(row.commitment).or_default().push(row.id);
         self.bytes += u64::from(row.size);
@@ -267,7 +274,8 @@ impl Holdings {
                 let BundleRow { created, tag, commitment, origin, .. } = row;
                 let gone = GoneRow { id: *id, created, expiry, tag, commitment, reason, ack, at, origin };
                 store.insert_gone(&gone)?;
-                self.index_gone(Gone { row: gone, slot }, at);
+                self.let_go += 1;
+                self.index_gone(Gone { row: gone, slot, number: self.let_go }, at);
                 self.limit_gone(store)?;
             }
             None => self.free_slots.push(slot),
@@ -309,10 +317,11 @@ impl Holdings {
         if self.known(id) != Some(Known::Gone(GoneReason::Dropped)) {
             return Ok(false);
         }
-        let Some(Gone { row, slot }) = self.unindex_gone(id) else { return Ok(false) };
+        let Some(Gone { row, slot, number: _ }) = self.unindex_gone(id) else { return Ok(false) };
         let row = GoneRow { reason: GoneReason::Acknowledged, ack, at: hour, ..row };
         store.insert_gone(&row)?;
-        self.index_gone(Gone { row, slot }, hour);
+        self.let_go += 1;
+        self.index_gone(Gone { row, slot, number: self.let_go }, hour);
         Ok(true)
     }
 
@@ -327,9 +336,15 @@ impl Holdings {
         self.gone.get(id).is_some_and(|gone| is_told_to_strangers(&gone.row, hour))
     }
 
-    /// Ack secrets learnt since `hour`, the newest first.
-    pub(super) fn acks_since(&self, hour: Hour) -> impl Iterator<Item = [u8; 16]> {
-        self.gone_by_age.range((hour, BundleId([0; 32]))..).rev().filter_map(|(_, id)| self.ack_of(id))
+    /// Ack secrets learnt since `hour`, and after the first `told` bundles that were let go; the newest first.
+    pub(super) fn acks_since(&self, hour: Hour, told: Option<u64>) -> impl Iterator<Item = [u8; 16]> {
+        let later = move |id: &BundleId| told.is_none_or(|told| self.gone.get(id).is_some_and(|gone| gone.number > told));
+        self.gone_by_age.range((hour, BundleId([0; 32]))..).rev().filter(move |(_, id)| later(id)).filter_map(|(_, id)| self.ack_of(id))
+    }
+
+    /// How many bundles were let go, or learnt to be read, since the program started.
+    pub(super) const fn let_go(&self) -> u64 {
+        self.let_go
     }
 
     /// Takes out what was sealed for a contact that the store has deleted, and forgets the ids it could ask for.
@@ -483,10 +498,14 @@ impl Holdings {
         self.gone.values().map(|gone| &gone.row).filter(move |row| is_between(row.origin, contact))
     }
 
-    /// The highest arrival sequence up to which nothing is held back; 0 if nothing is held.
+    /// The highest arrival sequence up to which nothing is held back; bundles that are gone count, so that a cursor fits without them.
     pub(super) fn last_sequence(&self) -> u64 {
-        let last = self.by_sequence.last_key_value().map_or(0, |(sequence, _)| *sequence);
-        self.held_back.first_key_value().map_or(last, |(first, _)| last.min(first.saturating_sub(1)))
+        self.held_back.first_key_value().map_or(self.arrived, |(first, _)| self.arrived.min(first.saturating_sub(1)))
+    }
+
+    /// The highest arrival sequence given so far.
+    pub(super) const fn arrived(&self) -> u64 {
+        self.arrived
     }
 
     /// How many bundles are held, and their bytes.

@@ -3,7 +3,7 @@
 use super::{Engine, holdings::expiry_of};
 use crate::{
     id::{BundleId, ContactId},
-    store::{Origin, StoreError},
+    store::{LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
 };
@@ -16,7 +16,7 @@ impl Engine {
             self.holdings.stamp_stored(self.store.as_mut(), hour)?;
         }
         if let Some(hour) = self.clock.settled(now) {
-            self.expire_bundles(hour)?;
+            self.expire_bundles(now, hour)?;
             self.expire_exchanges(hour);
             let strangers_have_room = self.strangers_have_room();
             self.holdings.prune_gone(self.store.as_mut(), hour, strangers_have_room)?;
@@ -24,11 +24,12 @@ impl Engine {
         self.shrink_to_settings(now)?;
         self.retry_requests(now)?;
         self.refresh_repairs(now)?;
+        self.note_in_reach(now);
         self.busy_contacts.extend(self.contacts.keys().copied().collect::<Vec<ContactId>>());
         Ok(())
     }
 
-    fn expire_bundles(&mut self, hour: Hour) -> Result<(), StoreError> {
+    fn expire_bundles(&mut self, now: Now, hour: Hour) -> Result<(), StoreError> {
         let expired: Vec<(BundleId, Origin)> = self
             .holdings
             .rows()
@@ -47,14 +48,14 @@ impl Engine {
                 self.store.delete_ack(&id)?;
             }
             if let Origin::Own(contact) = origin {
-                self.expire_own(contact, &id)?;
+                self.expire_own(now, contact, &id)?;
             }
         }
         Ok(())
     }
 
     /// A bundle of ours ran out without a receipt: its number is given up and its message says so.
-    fn expire_own(&mut self, contact: ContactId, bundle: &BundleId) -> Result<(), StoreError> {
+    fn expire_own(&mut self, now: Now, contact: ContactId, bundle: &BundleId) -> Result<(), StoreError> {
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         let Some(number) = pair.by_bundle.get(bundle).copied() else { return Ok(()) };
         let Some(row) = pair.give_up(number) else { return Ok(()) };
@@ -64,6 +65,7 @@ impl Engine {
             Some(message) => self.change_message(contact, true, message, |row| {
                 if row.state < MessageState::Delivered {
                     row.state = MessageState::Expired;
+                    row.log.push(now.wall, LogEvent::Expired);
                 }
             }),
             None => Ok(()),

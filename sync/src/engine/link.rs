@@ -14,6 +14,7 @@ use super::{
     routing::Scope,
 };
 use crate::{
+    crypto::identity::Name,
     id::{BundleId, ContactId, ShortId},
     reconcile::{ItemSet, Reconciler},
     session::{SessionInfo, ShortIds},
@@ -149,6 +150,16 @@ pub(super) struct LinkState {
     /// The hour in our HELLO.
     pub(super) hour_told: Hour,
     pub(super) hello: Option<Hello>,
+    /// NAME went out.
+    pub(super) name_sent: bool,
+    /// What the peer calls itself.
+    pub(super) claimed_name: Option<Name>,
+    /// CURSOR has come from somebody who is no contact, and says nothing.
+    pub(super) empty_cursor: bool,
+    /// How many bundles had been let go at the last two looks at this link: by the second their acks have arrived, or the link is dead.
+    pub(super) told_acks: [Option<u64>; 2],
+    /// When a link is closed to somebody who is shown nothing.
+    pub(super) give_up: Option<Instant>,
     /// The beacon that is not to be dialled while this link lives.
     pub(super) linked: Option<BeaconId>,
     pub(super) opened: Instant,
@@ -197,6 +208,8 @@ pub(super) struct LinkState {
     pub(super) has_cursor: bool,
     /// What differs is being found, and what is new is offered.
     pub(super) live: bool,
+    /// Cursors fit, and yet ranges are to be compared once something else has crossed.
+    pub(super) compare_later: bool,
     /// When the contact was met before this session.
     pub(super) met_before: Option<Hour>,
     /// The initiator is to begin a comparison, because the cursors did not fit.
@@ -211,8 +224,8 @@ pub(super) struct LinkState {
     pub(super) refused_lately: VecDeque<(Instant, BundleId)>,
     /// The lowest arrival sequence that the peer refused for now: no MARK goes past it, so that the next session tries again.
     pub(super) refused_from: Option<u64>,
-    /// The arrival sequence of the last MARK.
-    pub(super) marked: u64,
+    /// Up to which of our arrivals the contact has been told that it has everything.
+    pub(super) marked: Option<u64>,
     pub(super) next_mark: Instant,
 }
 
@@ -230,6 +243,11 @@ impl LinkState {
             repairing: false,
             hour_told: Hour::UNKNOWN,
             hello: None,
+            name_sent: false,
+            claimed_name: None,
+            empty_cursor: false,
+            told_acks: [None; 2],
+            give_up: None,
             linked: None,
             opened: now,
             last_heard: now,
@@ -258,6 +276,7 @@ impl LinkState {
             refused: Vec::new(),
             has_cursor: false,
             live: false,
+            compare_later: false,
             met_before: None,
             awaits_comparison: false,
             fence_owed: false,
@@ -266,7 +285,7 @@ impl LinkState {
             pongs: 0,
             refused_lately: VecDeque::new(),
             refused_from: None,
-            marked: 0,
+            marked: None,
             next_mark: now,
         }
     }
@@ -274,6 +293,13 @@ impl LinkState {
     /// Whether records may be sent.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open) && !self.closing
+    }
+
+    /// Whether nothing has crossed that says more than that a session is open. What can wait then waits, so that the session of two contacts
+    /// who have nothing to exchange looks like one of strangers.
+    pub(super) fn is_quiet(&self) -> bool {
+        let compared = self.reconciler.as_ref().is_some_and(Reconciler::has_begun);
+        !compared && self.known.is_empty() && self.next_offer == 0 && self.next_peer_offer == 0
     }
 
     /// Queues a bundle for sending, unless the peer has it.

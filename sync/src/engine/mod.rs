@@ -13,7 +13,8 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
-//! sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `housekeeping`.
+//! sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation`
+//! (messages and receipts), `command` (what people ask), `explain` (where a message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -23,6 +24,7 @@ mod config;
 mod conversation;
 mod event;
 mod exchange;
+mod explain;
 mod holdings;
 mod housekeeping;
 mod limits;
@@ -58,6 +60,7 @@ use self::{
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},
+    policy::make_visible,
     profile::create_profile,
 };
 use crate::{
@@ -253,7 +256,7 @@ impl Engine {
             if pair.as_ref().is_some_and(|pair| pair.receipt_owed) {
                 self.timers.insert((now.mono, Timer::Receipt(id)));
             }
-            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair });
+            self.contacts.insert(id, Contact { row, dirty: false, exchange: None, pair, told_acks: None });
             self.busy_contacts.insert(id);
         }
         for row in self.store.load_exchanges()? {
@@ -289,11 +292,15 @@ impl Engine {
             Input::Beacon(kind, beacon) => {
                 self.beacons.insert(kind, beacon);
             }
+            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
             Input::PeerList { link, list } => self.handle_peer_list(link, &list),
             Input::Open { link, recognised } => self.handle_open(now, link, recognised)?,
             Input::Record { link, record } => self.handle_record(now, link, &record)?,
-            Input::LinkDown(link) => self.handle_link_down(link),
+            Input::LinkDown(link) => {
+                self.note_parted(now, link);
+                self.handle_link_down(link);
+            }
             Input::Command(request, command) => {
                 let answer = self.execute(now, command)?;
                 self.outputs.push_back(Output::Reply(request, answer));

@@ -31,6 +31,8 @@ pub(super) struct Contact {
     pub(super) exchange: Option<Exchange>,
     /// Ratchet and conversation, once established.
     pub(super) pair: Option<Pair>,
+    /// How many bundles had been let go when it was last in reach: it has been told of their acks. Absent if the program was started since.
+    pub(super) told_acks: Option<u64>,
 }
 
 /// A contact exchange under way, or settled and still answering.

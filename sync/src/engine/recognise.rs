@@ -1,12 +1,14 @@
 //! Who is at the other end of a link (docs/protocol.md, sections 3.1 and 7.6), and what happens when a session opens or ends.
 
 use hedgerow_transports::{Direction, LinkId, LinkProperties};
+use rand_core::Rng;
 
 use super::{
     Engine, Output, Timer,
     config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
     link::{LinkState, Peer, Phase},
     pair::{Contact, Exchange},
+    records::Breach,
     routing::{Scope, rank},
 };
 use crate::{
@@ -179,15 +181,48 @@ impl Engine {
         let hello = Hello { beacon, hour, window: self.config.window, carries };
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
         self.transmit(link, &Record::Hello(hello));
+        self.tell_name(now, link);
         match peer {
             Peer::Contact(contact) => self.meet_contact(now, link, contact)?,
-            Peer::Invited(_) | Peer::Stranger => {}
+            Peer::Invited(_) | Peer::Stranger => self.send_empty_cursor(link),
+        }
+        if peer == Peer::Stranger {
+            self.limit_useless_link(now, link);
         }
         self.tell_link(link, true);
         if let Some(contact) = hint.filter(|_| !recognised) {
             self.note_repair_hint(now, link, contact);
         }
         Ok(())
+    }
+
+    /// Sends what looks like a contact's CURSOR: by its records' lengths nobody is to see whether two nodes are contacts.
+    fn send_empty_cursor(&mut self, link: LinkId) {
+        let (mut own_epoch, mut epoch, mut sequence) = ([0; 8], [0; 8], [0; 8]);
+        for field in [&mut own_epoch, &mut epoch, &mut sequence] {
+            self.rng.fill_bytes(field);
+        }
+        self.transmit(link, &Record::Cursor { own_epoch, epoch, sequence: u64::from_be_bytes(sequence) });
+    }
+
+    /// Notes the CURSOR of somebody who is no contact: once a session.
+    pub(super) fn handle_empty_cursor(&mut self, link: LinkId) -> Result<(), Breach> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        if std::mem::replace(&mut state.empty_cursor, true) { Err(Breach) } else { Ok(()) }
+    }
+
+    /// Draws when a link is closed over which a stranger is shown nothing.
+    fn limit_useless_link(&mut self, now: Now, link: LinkId) {
+        if self.links.get(&link).is_none_or(|state| self.scope_for(state) != Scope::Nothing) {
+            return;
+        }
+        let (least, most) = self.config.useless_link;
+        let drawn = f64::from(self.jitter.next_u32()) / f64::from(u32::MAX);
+        let at = now.mono + least + most.saturating_sub(least).mul_f64(drawn);
+        self.timers.insert((at, Timer::Link(link)));
+        if let Some(state) = self.links.get_mut(&link) {
+            state.give_up = Some(at);
+        }
     }
 
     /// How many strangers who dialled us have an open link.
@@ -210,8 +245,9 @@ impl Engine {
         let cursor = self.store.load_cursor(contact)?;
         let own_epoch = self.profile.epoch;
         self.transmit(link, &Record::Cursor { own_epoch, epoch: cursor.epoch, sequence: cursor.sequence });
+        let transport = self.links.get(&link).map(|state| state.properties.kind);
         if let Some(contact) = self.touch(contact) {
-            contact.row.last_seen = Some(now.wall);
+            (contact.row.last_seen, contact.row.last_transport) = (Some(now.wall), transport);
         }
         self.note_met(contact);
         self.busy_contacts.insert(contact);
@@ -374,6 +410,13 @@ impl Engine {
         }
         if let Some(contact) = state.peer.contact() {
             self.told.insert(contact);
+            // Live sessions tell acks as they are learnt.
+            if state.live
+                && state.scope == Scope::Everything
+                && let Some(contact) = self.contacts.get_mut(&contact)
+            {
+                contact.told_acks = contact.told_acks.max(state.told_acks[0]);
+            }
         }
     }
 
@@ -386,6 +429,10 @@ impl Engine {
             }
             return;
         }
+        if state.peer == Peer::Stranger && state.give_up.is_some_and(|at| at <= now.mono) {
+            return self.end_link(link, ByeReason::Closing);
+        }
+        state.told_acks = [state.told_acks[1], Some(self.holdings.let_go())];
         let again = state.take_refused(now.mono);
         let peer = state.peer;
         for id in again {

@@ -72,11 +72,12 @@ impl Engine {
             Record::Ack(secrets) => self.handle_acks(now, link, &secrets)?,
             Record::Ranges(body) => self.handle_ranges(now, link, &body)?,
             Record::Cursor { own_epoch, epoch, sequence } => {
-                // In a session that is being upgraded, the other's UPGRADE comes before its CURSOR.
-                if !is_contact {
-                    return Err(Breach.into());
+                // Whoever is no contact sends one that says nothing. In a session that is being upgraded another comes, after UPGRADE.
+                if is_contact {
+                    self.start_sync(now, link, own_epoch, Cursor { epoch, sequence })?;
+                } else {
+                    self.handle_empty_cursor(link)?;
                 }
-                self.start_sync(now, link, own_epoch, Cursor { epoch, sequence })?;
             }
             Record::Mark { epoch, sequence } => self.handle_mark(link, Cursor { epoch, sequence })?,
             Record::Upgrade(mac) => self.handle_upgrade(now, link, &mac)?,
@@ -87,6 +88,7 @@ impl Engine {
                     self.busy_links.insert(link);
                 }
             }
+            Record::Name(name) => self.handle_name(link, name)?,
             Record::Bye(_) => self.end_link(link, ByeReason::Closing),
         }
         Ok(())

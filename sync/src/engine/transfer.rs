@@ -19,7 +19,7 @@ use crate::{
     id::{BundleId, ContactId, ShortId, Tag},
     reconcile::{Finding, ItemSet, Reconciler, SessionView, cut_hour},
     session::Role,
-    store::{Cursor, GoneReason, Origin, StoreError},
+    store::{Cursor, GoneReason, LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
     wire::{
@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// In one session of so many, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
+/// In one session of so many that exchange something, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
 const COMPARE_ANYWAY: u32 = 16;
 
 impl Engine {
@@ -56,7 +56,7 @@ impl Engine {
     /// Both cursors are known: begins with what they leave open.
     pub(super) fn start_sync(&mut self, now: Now, link: LinkId, peer_epoch: [u8; 8], theirs: Cursor) -> Result<(), Fault> {
         let own_epoch = self.profile.epoch;
-        let last = self.holdings.last_sequence();
+        let last = self.holdings.arrived();
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let (Some(contact), Some(_)) = (state.peer.contact(), state.hello) else { return Err(Breach.into()) };
         if state.has_cursor {
@@ -77,8 +77,10 @@ impl Engine {
         if !compares && !was_live {
             self.make_reconciler(link);
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+            let initiator = state.info.role == Role::Initiator;
             state.awaits_comparison = !fits;
-            if let Some(reconciler) = state.reconciler.as_mut().filter(|_| state.info.role == Role::Initiator && (!fits || anyway)) {
+            state.compare_later = fits && anyway && initiator;
+            if let Some(reconciler) = state.reconciler.as_mut().filter(|_| initiator && !fits) {
                 let set = if state.scope == Scope::Everything { self.holdings.set(true) } else { &state.set };
                 reconciler.start(set, &mut self.jitter);
             }
@@ -98,15 +100,16 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get(&link) else { return };
         let (peer, since) = (state.peer, state.met_before);
+        let told = peer.contact().and_then(|contact| self.contacts.get(&contact)?.told_acks);
         let later: Vec<_> = self.holdings.after(sequence).filter(|row| self.shows(state, &row.id)).cloned().collect();
         let acks: Vec<[u8; 16]> = match since {
             Some(since) if state.scope == Scope::Everything && hour != Hour::UNKNOWN => {
-                self.holdings.acks_since(since).take(MAX_TOLD_ACKS).collect()
+                self.holdings.acks_since(since, told).take(MAX_TOLD_ACKS).collect()
             }
             _ => Vec::new(),
         };
         if let Some(state) = self.links.get_mut(&link) {
-            state.marked = sequence;
+            state.marked = Some(sequence);
             later.iter().for_each(|row| state.offer(rank(row, peer, false), row.id));
             state.acks.extend(acks);
         }
@@ -518,20 +521,22 @@ impl Engine {
         Ok(())
     }
 
-    /// A device says that it holds a bundle of ours.
-    fn note_handed(&mut self, _now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
-        let by_contact = self.links.get(&link).is_some_and(|state| state.peer.contact().is_some());
+    /// The device at the other end of a link says that it holds a bundle of ours.
+    fn note_handed(&mut self, now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
+        let Some((to, transport)) = self.links.get(&link).map(|state| (state.peer.contact(), state.properties.kind)) else { return Ok(()) };
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
         let Some(message) = message else { return Ok(()) };
         self.change_message(contact, true, message, |row| {
             row.state = row.state.max(MessageState::Carried);
-            if by_contact {
-                row.handed_contacts = row.handed_contacts.saturating_add(1);
-            } else {
-                row.handed_strangers = row.handed_strangers.saturating_add(1);
+            match to {
+                // What it is handed again, sealed anew or not, it holds once.
+                Some(to) if row.log.was_handed_to(to) => {}
+                Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
+                None => row.handed_strangers = row.handed_strangers.saturating_add(1),
             }
+            row.log.push(now.wall, LogEvent::Handed { to, transport });
         })
     }
 
@@ -603,9 +608,11 @@ impl Engine {
     }
 
     pub(super) fn handle_mark(&mut self, link: LinkId, mark: Cursor) -> Result<(), Fault> {
-        let peer = self.links.get(&link).map(|state| state.peer);
-        let Some(Peer::Contact(contact)) = peer else { return Err(Breach.into()) };
-        self.store.save_cursor(contact, mark)?;
+        let Some(state) = self.links.get(&link) else { return Ok(()) };
+        let Peer::Contact(contact) = state.peer else { return Err(Breach.into()) };
+        if self.marks_count(state) {
+            self.store.save_cursor(contact, mark)?;
+        }
         Ok(())
     }
 
@@ -623,6 +630,15 @@ impl Engine {
         while !refused.is_empty() {
             let rest = refused.split_off(refused.len().min(MAX_RECORD_IDS));
             records.push(Record::Refused(std::mem::replace(&mut refused, rest)));
+        }
+        if state.compare_later
+            && !state.is_quiet()
+            && state.is_idle()
+            && let Some(reconciler) = &mut state.reconciler
+        {
+            state.compare_later = false;
+            let set = if state.scope == Scope::Everything { self.holdings.set(true) } else { &state.set };
+            reconciler.start(set, &mut self.jitter);
         }
         if let Some(reconciler) = &mut state.reconciler {
             let before = records.len();
@@ -692,16 +708,19 @@ impl Engine {
     /// Tells a contact up to where everything has been dealt with, now and then.
     fn send_mark(&mut self, now: Now, link: LinkId) {
         let last = self.holdings.last_sequence();
+        if !self.links.get(&link).is_some_and(|state| self.marks_count(state)) {
+            return;
+        }
         let Some(state) = self.links.get_mut(&link) else { return };
         let last = state.refused_from.map_or(last, |refused| last.min(refused.saturating_sub(1)));
-        if !state.has_cursor || state.marked >= last || !state.is_idle() {
+        if !state.has_cursor || state.is_quiet() || state.marked.is_some_and(|marked| marked >= last) || !state.is_idle() {
             return;
         }
         if now.mono < state.next_mark {
             self.timers.insert((state.next_mark, Timer::Mark(link)));
             return;
         }
-        state.marked = last;
+        state.marked = Some(last);
         state.next_mark = now.mono + self.config.mark_after;
         let record = Record::Mark { epoch: self.profile.epoch, sequence: last };
         self.transmit(link, &record);

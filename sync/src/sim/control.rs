@@ -62,6 +62,17 @@ impl Sim {
         self.send_raw(wire, puppet, &Record::Refused(refusals).encode());
     }
 
+    /// Lets a puppet say that it has stored every bundle that its wire's other end has sent on this connection; how many those are.
+    pub fn stored_all(&mut self, wire: WireId, puppet: NodeId) -> usize {
+        let sent = std::mem::take(&mut self.nodes[puppet.0].in_hand);
+        let Some(info) = self.link_of(wire, puppet).and_then(|link| self.nodes[puppet.0].infos.get(&link)) else { return 0 };
+        let shorts = ShortIds::new(&info.hash);
+        let ids: Vec<_> = sent.iter().map(|id| shorts.short(id)).collect();
+        let count = ids.len();
+        self.send_raw(wire, puppet, &Record::Stored(ids).encode());
+        count
+    }
+
     /// The pair epoch that a node's recognition lists use for its first contact.
     pub fn pair_epoch(&self, node: NodeId) -> Option<u32> {
         self.nodes[node.0].engine.as_ref().and_then(Engine::first_pair_epoch)

@@ -101,6 +101,8 @@ pub struct Crossing {
     pub from: NodeId,
     /// Its length, bytes.
     pub length: usize,
+    /// When, since the simulation began.
+    pub at: Duration,
 }
 
 /// A network of engines.
@@ -516,7 +518,7 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links else { return };
         self.bytes += message.len() as u64 + 2;
-        self.messages.push(Crossing { wire: wire_id, from: node, length: message.len() });
+        self.messages.push(Crossing { wire: wire_id, from: node, length: message.len(), at: self.now });
         let to = usize::from(links[0] == link);
         let connection = wire.connection;
         if wire.cut_before == Some(0) {

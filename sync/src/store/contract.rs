@@ -116,6 +116,7 @@ fn contact() -> ContactRow {
         verified: false,
         created: UnixMillis(1_700_000_000_000),
         last_seen: None,
+        last_transport: None,
         why: None,
     }
 }
@@ -136,7 +137,22 @@ fn message(contact: ContactId, outgoing: bool, id: u8, order: u64) -> MessageRow
         handed_contacts: 0,
         handed_strangers: 0,
         sealed: 0,
+        log: MessageLog::default(),
     }
+}
+
+/// A log of some length.
+fn log(mark: u8) -> MessageLog {
+    let mut log = MessageLog::default();
+    let at = UnixMillis(u64::from(mark) << 40);
+    log.push(at, LogEvent::Sealed { number: u32::MAX - u32::from(mark), size: 4096 });
+    for to in [None, Some(ContactId(u32::MAX)), Some(ContactId(mark.into()))] {
+        log.push(at, LogEvent::Handed { to, transport: TransportKind::Lan });
+    }
+    for what in [LogEvent::AskedAgain, LogEvent::Receipt, LogEvent::Read, LogEvent::Expired].into_iter().take((mark % 5).into()) {
+        log.push(at, what);
+    }
+    log
 }
 
 fn skipped(contact: ContactId, tag: u8, stored_hour: u32) -> SkippedRow {
@@ -366,6 +382,7 @@ fn contacts_keep_every_field(place: &mut dyn Reopen) {
                 verified: true,
                 created: UnixMillis(u64::MAX),
                 last_seen: Some(UnixMillis(u64::MAX)),
+                last_transport: Some(TransportKind::Lan),
                 why: Some("x".repeat(10_000)),
             };
             let id = store.insert_contact(&row).unwrap();
@@ -448,6 +465,8 @@ fn deleting_a_contact_deletes_the_bundles_sealed_for_it(place: &mut dyn Reopen) 
     for id in 1..=9 {
         assert_eq!(store.load_bundle(&BundleId([id; 32])).unwrap().is_some(), ![1, 6].contains(&id), "bundle {id}");
     }
+    transact(store, |store| store.delete_bundle(&BundleId([9; 32])).unwrap());
+    assert_eq!(store.last_sequence().unwrap(), 9, "what is gone counts");
     transact(store, |store| {
         store.save_forwarded(&BundleId([1; 32]), 4).unwrap(); // not held: harmless
         assert_eq!(store.insert_bundle(&bundle(1), &[9; 512]).unwrap(), 10, "the id is free, the sequence is not");

@@ -196,6 +196,10 @@ impl<S: Store> Store for DelayedCommit<S> {
         self.store.insert_gone(row)
     }
 
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        self.store.last_sequence()
+    }
+
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
         self.store.load_gone()
     }

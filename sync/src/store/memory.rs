@@ -527,6 +527,10 @@ impl Store for MemoryStore {
         })
     }
 
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        self.read(|tables| tables.last_sequence.get(&()).copied().unwrap_or(0))
+    }
+
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {
         self.read(|tables| {
             let mut rows: Vec<GoneRow> = tables.gone.iter().map(|(_, row)| row.clone()).collect();

@@ -7,8 +7,10 @@
 //! [`memory::MemoryStore`] serves tests and the simulator and knows crash points; [`sqlite::SqliteStore`] is SQLCipher on disk. One
 //! contract suite runs on both (`contract.rs`).
 
+use hedgerow_transports::TransportKind;
 use zeroize::Zeroizing;
 
+pub use self::log::{LogEntry, LogEvent, MAX_LOG_ENTRIES, MessageLog};
 use crate::{
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
     time::{Hour, UnixMillis},
@@ -20,6 +22,7 @@ use crate::{
 mod contract;
 #[cfg(feature = "sim")]
 pub mod delayed;
+mod log;
 pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -102,6 +105,8 @@ pub struct ContactRow {
     pub created: UnixMillis,
     /// When it was last recognised on a link.
     pub last_seen: Option<UnixMillis>,
+    /// Over what it was last recognised.
+    pub last_transport: Option<TransportKind>,
     /// Why it failed.
     pub why: Option<String>,
 }
@@ -163,6 +168,8 @@ pub struct MessageRow {
     pub handed_strangers: u32,
     /// How often it was sealed.
     pub sealed: u32,
+    /// What has happened to it.
+    pub log: MessageLog,
 }
 
 /// A number that was used and is not closed yet (docs/protocol.md, section 8.3).
@@ -366,6 +373,8 @@ pub trait Store: Send {
     /// Inserts a bundle and returns its arrival sequence; `row.sequence` is ignored. An id that is held is refused
     /// ([`CONSTRAINT`]); that it is not among the gone is the caller's business.
     fn insert_bundle(&mut self, row: &BundleRow, bytes: &[u8]) -> Result<u64, StoreError>;
+    /// The highest arrival sequence given so far, 0 if none was; bundles that are gone count.
+    fn last_sequence(&self) -> Result<u64, StoreError>;
     /// Visits all bundles held, by sequence.
     fn visit_bundles(&self, visit: &mut dyn FnMut(BundleRow)) -> Result<(), StoreError>;
     /// Loads a bundle's bytes.

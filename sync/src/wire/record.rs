@@ -2,6 +2,7 @@
 
 use super::codec::{LengthError, Reader};
 use crate::{
+    crypto::identity::Name,
     id::{BeaconId, ShortId},
     time::Hour,
 };
@@ -125,6 +126,8 @@ pub enum Record {
     Pong,
     /// The last record.
     Bye(ByeReason),
+    /// What the sender calls itself, while it is visible; nobody has checked it.
+    Name(Name),
 }
 
 /// Why a record is refused. The session it came on is closed.
@@ -160,6 +163,7 @@ impl Record {
             Self::Ping => 0x0d,
             Self::Pong => 0x0e,
             Self::Bye(_) => 0x0f,
+            Self::Name(_) => 0x10,
         }
     }
 
@@ -207,6 +211,7 @@ impl Record {
             Self::Upgrade(mac) => out.extend_from_slice(mac),
             Self::Ping | Self::Pong => {}
             Self::Bye(reason) => out.push(*reason as u8),
+            Self::Name(name) => out.extend_from_slice(&name.encode_field()),
         }
         out
     }
@@ -277,6 +282,7 @@ impl Record {
                 6 => ByeReason::Myself,
                 _ => return Err(RecordError::Field(kind)),
             }),
+            0x10 => Self::Name(Name::decode_field(&reader.array().map_err(short)?).map_err(|_| RecordError::Field(kind))?),
             other => return Err(RecordError::Type(other)),
         })
     }
@@ -360,6 +366,7 @@ mod tests {
             Record::Ping,
             Record::Pong,
             Record::Bye(ByeReason::Myself),
+            Record::Name(Name::new("Żółw 7").unwrap()),
         ]
     }
 
@@ -392,11 +399,36 @@ mod tests {
         assert_eq!(Record::decode(&[]), Err(RecordError::Length(0)));
         assert_eq!(Record::decode(&vec![0x05; 4 + 4097]), Err(RecordError::Length(0x05)));
         assert_eq!(Record::decode(&vec![0x09; 2 + MAX_RANGES_LEN]), Err(RecordError::Length(0x09)));
-        assert_eq!(Record::decode(&[0x10]), Err(RecordError::Type(0x10)));
+        assert_eq!(Record::decode(&[0x11]), Err(RecordError::Type(0x11)));
         assert_eq!(Record::decode(&[0x0f, 0]), Err(RecordError::Field(0x0f)));
         let mut hello = samples()[0].encode();
         hello[13..17].copy_from_slice(&0_u32.to_be_bytes());
         assert_eq!(Record::decode(&hello), Err(RecordError::Field(0x01)));
+    }
+
+    #[test]
+    fn names_have_one_form_and_one_length() {
+        let name = |length: u8, text: &[u8]| {
+            let mut record = [&[0x10, length][..], text].concat();
+            record.resize(52, 0);
+            Record::decode(&record)
+        };
+        let longest = "x".repeat(50);
+        assert_eq!(name(50, longest.as_bytes()), Ok(Record::Name(Name::new(&longest).unwrap())));
+        let hostile: [(u8, &[u8]); 8] = [
+            (0, b""),
+            (51, longest.as_bytes()),
+            (3, b"anna"),
+            (5, b"ann"),
+            (4, b"ann "),
+            (3, b"a\x1bn"),
+            (4, "a\u{202e}".as_bytes()),
+            (2, &[0xff, 0xfe]),
+        ];
+        for (length, text) in hostile {
+            assert_eq!(name(length, text), Err(RecordError::Field(0x10)), "{text:?}");
+        }
+        assert_eq!(Record::decode(&[0x10, 1, b'x']), Err(RecordError::Length(0x10)));
     }
 
     #[test]

@@ -102,6 +102,7 @@ fn records(out: &mut Corpus<'_>) {
         ("ping", Record::Ping),
         ("pong", Record::Pong),
         ("bye", Record::Bye(ByeReason::Myself)),
+        ("name", Record::Name(Name::new("Żółw 7").expect("a name"))),
     ];
     for (name, record) in &records {
         out.add(name, record.encode());
@@ -113,7 +114,9 @@ fn records(out: &mut Corpus<'_>) {
     out.add_patched("hello-flags", &hello, 17, &[0xff]);
     out.add("want-257", [&[4][..], &[1; 8 * 257]].concat());
     out.add("refused-reason", [&[7][..], &[0; 9]].concat());
-    out.add("unknown", [0x10, 0]);
+    let name = records[15].1.encode();
+    out.add_patched("name-filling", &name, 51, &[1]);
+    out.add("unknown", [0x11, 0]);
     out.add("ranges-too-long", [9; 4098]);
 }
 

@@ -48,6 +48,19 @@ impl Interfaces {
     pub(super) fn gained_over(&self, earlier: &Self) -> bool {
         self.addresses.iter().any(|address| !earlier.addresses.contains(address))
     }
+
+    /// Whether there is a network, or an interface to it, that `earlier` lacks. A further address within a known prefix is none, such as
+    /// the temporary ones of IPv6.
+    pub(super) fn joined_over(&self, earlier: &Self) -> bool {
+        let known = |address: &Address| {
+            let same = |other: &Address| {
+                (other.index, other.prefix, other.ip.is_ipv4()) == (address.index, address.prefix, address.ip.is_ipv4())
+                    && shares_prefix(other, address.ip)
+            };
+            earlier.addresses.iter().any(same)
+        };
+        !self.addresses.iter().all(known)
+    }
 }
 
 fn usable(interface: &Interface) -> Option<Address> {
@@ -124,6 +137,19 @@ mod tests {
         let hold = |address: &str| interfaces().hold(address.parse().unwrap());
         assert!(hold("192.168.7.2:9") && hold("[::ffff:192.168.7.2]:9") && hold("[fe80::2%3]:9") && hold("127.0.0.1:9") && hold("[::1]:9"));
         assert!(!hold("192.168.7.3:9") && !hold("[fe80::2%4]:9"));
+    }
+
+    #[test]
+    fn a_new_prefix_or_interface_is_a_network_and_a_further_address_is_none() {
+        let address = |ip: &str, prefix, index| Address { ip: ip.parse().unwrap(), prefix, index };
+        let with = |address: Address| {
+            let mut more = interfaces();
+            more.addresses.push(address);
+            more.joined_over(&interfaces())
+        };
+        assert!(!with(address("fd00::1234", 64, 3)) && !with(address("192.168.7.77", 24, 3)));
+        assert!(with(address("192.168.8.2", 24, 3)) && with(address("192.168.7.2", 16, 3)) && with(address("fe80::2", 64, 4)));
+        assert!(!Interfaces::default().joined_over(&interfaces()) && interfaces().joined_over(&Interfaces::default()));
     }
 
     #[test]

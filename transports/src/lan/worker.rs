@@ -164,7 +164,7 @@ impl Worker {
                 Some(key) = self.dropped.1.recv() => self.take_end(key),
                 Some(result) = self.dials.join_next() => self.take_dialled(result).await?,
                 sighting = next_sighting(&mut self.discovery) => self.take_sighting(sighting).await?,
-                _ = checks.tick() => self.check_interfaces_sometimes(),
+                _ = checks.tick() => self.check_interfaces_sometimes().await?,
                 () = sleep_until(next) => {}
             }
         }
@@ -271,7 +271,7 @@ impl Worker {
                     self.emit(TransportEvent::Lost(beacon)).await?;
                 }
             }
-            Sighting::Network => self.check_interfaces(now),
+            Sighting::Network => self.check_interfaces(now).await?,
             Sighting::NameTaken => {
                 tracing::warn!("somebody else on the local network uses this node's beacon; taking another");
                 self.hide(now);
@@ -281,18 +281,18 @@ impl Worker {
         Ok(())
     }
 
-    fn check_interfaces_sometimes(&mut self) {
+    async fn check_interfaces_sometimes(&mut self) -> Result<(), Stopped> {
         if self.discovery.is_some() && self.left_out < CHECKS_LEFT_OUT {
             self.left_out += 1;
-        } else {
-            self.left_out = 0;
-            self.check_interfaces(Instant::now());
+            return Ok(());
         }
+        self.left_out = 0;
+        self.check_interfaces(Instant::now()).await
     }
 
-    fn check_interfaces(&mut self, now: Instant) {
+    async fn check_interfaces(&mut self, now: Instant) -> Result<(), Stopped> {
         let Some(interfaces) = Interfaces::load().filter(|interfaces| *interfaces != self.interfaces) else {
-            return;
+            return Ok(());
         };
         let earlier = std::mem::replace(&mut self.interfaces, interfaces);
         for link in self.links.values() {
@@ -305,6 +305,10 @@ impl Worker {
             self.dialler.network_changed(now);
             self.browse_at = Some(now + BROWSE_ANEW_AFTER);
         }
+        if self.interfaces.joined_over(&earlier) {
+            self.emit(TransportEvent::NetworkChanged).await?;
+        }
+        Ok(())
     }
 
     fn inbound(&self) -> impl Iterator<Item = &Live> {

@@ -334,3 +334,28 @@ fn a_damaged_state_is_refused() {
         assert!(MeshTime::load(at(0, GOOD), Some(bad)).is_err());
     }
 }
+
+#[test]
+fn people_are_told_of_the_last_jump_and_of_how_far_the_clock_is_trusted() {
+    let mut machine = Machine::settled_at(GOOD);
+    let view = |machine: &Machine| machine.time.view(machine.now());
+    assert_eq!((view(&machine).jump, view(&machine).settles_in_hours), (None, None));
+    machine.shift(2);
+    assert_eq!(view(&machine).jump, None, "not more than two hours");
+    machine.run(1);
+    machine.shift(9_000);
+    let jump = ClockJump { at: UnixMillis(u64::from(GOOD + 3 + 9_000) * 3_600_000), hours: 9_000 };
+    assert_eq!((view(&machine).jump, view(&machine).settles_in_hours), (Some(jump), Some(24)));
+    machine.restart(0);
+    assert_eq!(view(&machine).jump, Some(jump), "it outlives the program");
+    machine.shift(-9_000);
+    assert_eq!(view(&machine).jump.map(|jump| jump.hours), Some(-9_000));
+    for (contact, hours) in [(1, 500), (2, 500), (3, 501)] {
+        machine.meet(contact, GOOD + hours);
+    }
+    let seen = view(&machine);
+    assert_eq!((seen.source, seen.jump.map(|jump| jump.hours > 400)), (ClockSource::Contacts, Some(true)));
+    assert!(seen.trust.contains("contradict"), "{}", seen.trust);
+    let fresh = view(&Machine::at(5));
+    assert_eq!((fresh.source, fresh.settles_in_hours, fresh.jump), (ClockSource::Unknown, None, None));
+}

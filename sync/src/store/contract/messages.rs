@@ -39,13 +39,15 @@ pub(super) fn messages_keep_every_field(place: &mut dyn Reopen) {
                 handed_contacts: u32::MAX,
                 handed_strangers: u32::MAX - 1,
                 sealed: u32::MAX - 2,
+                log: log(id),
                 ..message(ann, true, id, 0)
             };
             let empty = MessageRow { text: String::new(), sent: UnixMillis(0), stored: UnixMillis(0), ..message(ann, false, id, 0) };
             for row in [full, empty] {
                 assert!(store.insert_message(&row).unwrap());
                 assert_eq!(store.find_message(ann, row.outgoing, row.id).unwrap(), Some(row.clone()));
-                let saved = MessageRow { order: 5, text: "changed".into(), sealed: 1, state, number: None, ..row.clone() };
+                let log = log(id + 1);
+                let saved = MessageRow { order: 5, text: "changed".into(), sealed: 1, state, number: None, log, ..row.clone() };
                 store.save_message(&saved).unwrap();
                 let expected = MessageRow { order: row.order, text: row.text, ..saved };
                 assert_eq!(store.find_message(ann, row.outgoing, row.id).unwrap(), Some(expected));

@@ -24,7 +24,14 @@ fn apply(store: &mut dyn Store, step: Step) -> String {
     let id = ContactId(who.into());
     let state = [Queued, Carried, Delivered, Read, Expired, Failed][usize::from(value) % 6];
     let (sealed, number) = (u32::from(value & 4 == 0), (value & 8 == 0).then_some(value.into()));
-    let row = MessageRow { urgent: value & 1 == 1, state, sealed, number, ..message(id, value & 2 == 2, key, u64::from(value) / 16) };
+    let row = MessageRow {
+        urgent: value & 1 == 1,
+        state,
+        sealed,
+        number,
+        log: log(value),
+        ..message(id, value & 2 == 2, key, u64::from(value) / 16)
+    };
     let tag = Tag([key; 16]);
     let bundle_id = BundleId([key; 32]);
     match operation {

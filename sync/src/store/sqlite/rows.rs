@@ -1,13 +1,13 @@
 //! How rows become columns and back. A value that no program of ours writes is an error, not a guess.
 
-use rusqlite::{Error, Result, Row};
+use rusqlite::{Error, Result, Row, types::Type};
 use zeroize::Zeroizing;
 
 use crate::{
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
     store::{
-        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneReason, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting,
-        SkippedRow,
+        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneReason, GoneRow, MessageLog, MessageRow, Origin, OutboxRow, SecretBytes,
+        Setting, SkippedRow, log,
     },
     time::{Hour, UnixMillis},
     view::{ContactState, MessageState},
@@ -15,12 +15,12 @@ use crate::{
 };
 
 /// Columns of a contact, as [`contact`] reads them.
-pub(super) const CONTACT: &str = "id, alias, own_name, card, state, verified, created, last_seen, why";
+pub(super) const CONTACT: &str = "id, alias, own_name, card, state, verified, created, last_seen, last_transport, why";
 /// Columns of a message, as [`message`] reads them; the table is `m`.
 macro_rules! message_columns {
     () => {
         "m.contact, m.outgoing, m.id, m.place, m.text, m.sent, m.stored, m.state, m.urgent, m.number, m.expires, m.handed_contacts, \
-         m.handed_strangers, m.sealed"
+         m.handed_strangers, m.sealed, m.log"
     };
 }
 pub(super) use message_columns;
@@ -148,7 +148,11 @@ pub(super) fn contact(row: &Row<'_>) -> Result<ContactRow> {
         verified: row.get(5)?,
         created: millis(row, 6)?,
         last_seen: row.get::<_, Option<i64>>(7)?.map(|value| UnixMillis(value.cast_unsigned())),
-        why: row.get(8)?,
+        last_transport: match row.get(8)? {
+            None => None,
+            Some(code) => Some(log::transport_of(code).map_or_else(|| out_of_range(8, code), Ok)?),
+        },
+        why: row.get(9)?,
     })
 }
 
@@ -194,6 +198,7 @@ pub(super) fn message(row: &Row<'_>) -> Result<MessageRow> {
         handed_contacts: row.get(11)?,
         handed_strangers: row.get(12)?,
         sealed: row.get(13)?,
+        log: MessageLog::decode(row.get_ref(14)?.as_blob()?).map_err(|_| Error::InvalidColumnType(14, "log".into(), Type::Blob))?,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{
         AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
-        SecretBytes, Setting, SkippedRow, Store, StoreError,
+        SecretBytes, Setting, SkippedRow, Store, StoreError, log,
     },
     time::Hour,
 };
@@ -72,22 +72,24 @@ impl Store for SqliteStore {
     }
 
     fn insert_contact(&mut self, row: &ContactRow) -> Result<ContactId, StoreError> {
-        let ContactRow { id: _, alias, own_name, card, state, verified, created, last_seen, why } = row;
-        let sql = "INSERT INTO contact (alias, own_name, card, state, verified, created, last_seen, why)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let ContactRow { id: _, alias, own_name, card, state, verified, created, last_seen, last_transport, why } = row;
+        let sql = "INSERT INTO contact (alias, own_name, card, state, verified, created, last_seen, last_transport, why)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let last_seen = last_seen.map(|time| rows::bits(time.0));
+        let transport = last_transport.map(log::transport_code);
         let state = rows::contact_state_code(*state);
-        self.change(sql, params![alias, own_name, card, state, verified, rows::bits(created.0), last_seen, why])?;
+        self.change(sql, params![alias, own_name, card, state, verified, rows::bits(created.0), last_seen, transport, why])?;
         u32::try_from(self.connection.last_insert_rowid()).map(ContactId).map_err(|_| StoreError::Full)
     }
 
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError> {
-        let ContactRow { id, alias, own_name, card, state, verified, created, last_seen, why } = row;
+        let ContactRow { id, alias, own_name, card, state, verified, created, last_seen, last_transport, why } = row;
         let sql = "UPDATE contact SET alias = ?2, own_name = ?3, card = ?4, state = ?5, verified = ?6, created = ?7, last_seen = ?8,
-                   why = ?9 WHERE id = ?1";
+                   last_transport = ?9, why = ?10 WHERE id = ?1";
         let last_seen = last_seen.map(|time| rows::bits(time.0));
+        let transport = last_transport.map(log::transport_code);
         let state = rows::contact_state_code(*state);
-        match self.change(sql, params![id.0, alias, own_name, card, state, verified, rows::bits(created.0), last_seen, why])? {
+        match self.change(sql, params![id.0, alias, own_name, card, state, verified, rows::bits(created.0), last_seen, transport, why])? {
             0 => Err(StoreError::Io(NOT_FOUND)),
             _ => Ok(()),
         }
@@ -159,7 +161,7 @@ impl Store for SqliteStore {
 
     fn insert_message(&mut self, row: &MessageRow) -> Result<bool, StoreError> {
         let sql = "INSERT INTO message (contact, outgoing, id, place, text, sent, stored, state, urgent, number, expires, handed_contacts,
-                   handed_strangers, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                   handed_strangers, sealed, log) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                    ON CONFLICT (contact, outgoing, id) DO NOTHING";
         let values = params![
             row.contact.0,
@@ -176,6 +178,7 @@ impl Store for SqliteStore {
             row.handed_contacts,
             row.handed_strangers,
             row.sealed,
+            row.log.encode(),
         ];
         Ok(self.change(sql, values)? == 1)
     }
@@ -198,7 +201,7 @@ impl Store for SqliteStore {
 
     fn save_message(&mut self, row: &MessageRow) -> Result<(), StoreError> {
         let sql = "UPDATE message SET sent = ?4, stored = ?5, state = ?6, urgent = ?7, number = ?8, expires = ?9, handed_contacts = ?10,
-                   handed_strangers = ?11, sealed = ?12 WHERE contact = ?1 AND outgoing = ?2 AND id = ?3";
+                   handed_strangers = ?11, sealed = ?12, log = ?13 WHERE contact = ?1 AND outgoing = ?2 AND id = ?3";
         let values = params![
             row.contact.0,
             row.outgoing,
@@ -212,6 +215,7 @@ impl Store for SqliteStore {
             row.handed_contacts,
             row.handed_strangers,
             row.sealed,
+            row.log.encode(),
         ];
         match self.change(sql, values)? {
             0 => Err(StoreError::Io(NOT_FOUND)),
@@ -386,6 +390,11 @@ impl Store for SqliteStore {
         let (reason, origin) = (rows::reason_code(*reason), rows::origin_code(*origin));
         self.change(sql, params![before, id.0, created.0, expiry.0, tag.0, commitment.0, reason, at.0, ack, origin])?;
         self.gone.put(&self.connection, *id, self.connection.last_insert_rowid())
+    }
+
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        let last: Option<i64> = self.one("SELECT seq FROM sqlite_sequence WHERE name = 'bundle'", [], |row| row.get(0))?;
+        u64::try_from(last.unwrap_or(0)).map_err(|_| StoreError::Damaged("a sequence is negative"))
     }
 
     fn load_gone(&self) -> Result<Vec<GoneRow>, StoreError> {

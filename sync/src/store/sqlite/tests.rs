@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
-    store::{BundleRow, ContactRow, ExchangeRow, MessageRow, Origin, Setting, Store},
+    store::{BundleRow, ContactRow, ExchangeRow, MessageLog, MessageRow, Origin, Setting, Store},
     time::{Hour, UnixMillis},
     view::{ContactState, MessageState},
     wire::bundle::{Class, Lifetime},
@@ -35,6 +35,7 @@ fn contact(name: &str) -> ContactRow {
         verified: false,
         created: UnixMillis(1),
         last_seen: None,
+        last_transport: None,
         why: None,
     }
 }
@@ -57,6 +58,7 @@ fn message(contact: ContactId, id: u32, text: &str) -> MessageRow {
         handed_contacts: 0,
         handed_strangers: 0,
         sealed: 0,
+        log: MessageLog::default(),
     }
 }
 
@@ -343,8 +345,8 @@ fn fill(connection: &Connection, version: usize) {
         0 => "",
         _ => {
             "INSERT INTO contact (alias, card, state, verified, created) VALUES ('Ann', x'01', 2, 1, 5);
-             INSERT INTO message (contact, place, id, outgoing, state, urgent, sealed, sent, stored, handed_contacts, handed_strangers, text)
-             VALUES (1, 3, zeroblob(16), 1, 0, 0, 0, 7, 8, 0, 0, 'kept');"
+             INSERT INTO message (contact, place, id, outgoing, state, urgent, sealed, sent, stored, handed_contacts, handed_strangers, log,
+             text) VALUES (1, 3, zeroblob(16), 1, 0, 0, 0, 7, 8, 0, 0, x'', 'kept');"
         }
     };
     connection.execute_batch(sql).unwrap();
@@ -427,6 +429,9 @@ fn values_that_no_program_wrote_are_damage() {
         ("UPDATE message SET state = 6", "UPDATE message SET state = 0"),
         ("UPDATE message SET id = x'01'", "UPDATE message SET id = zeroblob(16)"),
         ("UPDATE message SET number = -1", "UPDATE message SET number = NULL"),
+        ("UPDATE message SET log = x'01'", "UPDATE message SET log = x''"),
+        ("UPDATE message SET log = x'0108000000000000'", "UPDATE message SET log = x''"),
+        ("UPDATE contact SET last_transport = 0", "UPDATE contact SET last_transport = NULL"),
         ("UPDATE bundle SET lifetime = 5", "UPDATE bundle SET lifetime = 0"),
         ("UPDATE bundle SET size = 65536", "UPDATE bundle SET size = 512"),
         ("UPDATE bundle SET origin = 4294967296", "UPDATE bundle SET origin = -1"),

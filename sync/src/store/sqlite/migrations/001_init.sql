@@ -16,6 +16,7 @@ CREATE TABLE contact (
     verified INTEGER NOT NULL,
     created INTEGER NOT NULL,
     last_seen INTEGER,
+    last_transport INTEGER,
     why TEXT
 ) STRICT;
 
@@ -61,6 +62,7 @@ CREATE TABLE message (
     expires INTEGER,
     handed_contacts INTEGER NOT NULL,
     handed_strangers INTEGER NOT NULL,
+    log BLOB NOT NULL,
     text TEXT NOT NULL,
     PRIMARY KEY (contact, place, id, outgoing),
     UNIQUE (contact, outgoing, id)

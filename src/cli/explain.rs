@@ -1,0 +1,214 @@
+//! `explain`: where a message is, with whom, since when, until when, and why.
+
+use std::time::Duration;
+
+use hedgerow_sync::{
+    id::MessageId,
+    time::UnixMillis,
+    view::{Command, span_in_words},
+};
+use serde_json::Value;
+
+use super::{
+    error::CliError,
+    message,
+    output::{elements, field, flag, moment, number, show},
+};
+use crate::{client, config::Config};
+
+/// `explain`.
+pub(super) fn explain(config: &Config, id: MessageId) -> Result<(), CliError> {
+    let document = client::daemon(config)?.request(&Command::Explain { id })?;
+    show(config, &document, details)
+}
+
+fn details(document: &Value) -> String {
+    let now = UnixMillis(number(document, "now"));
+    let mut lines = vec![message::words(document), field(document, "words")];
+    if let Some(waits) = document.get("waits") {
+        lines.push(format!("why: {}", field(waits, "text")));
+    }
+    if let Some(reader) = document.get("reader") {
+        lines.push(format!("for: {}", reader_words(reader, now)));
+    }
+    if let Some(bundle) = document.get("bundle") {
+        lines.push(format!("bundle: {}", bundle_words(bundle, now)));
+    }
+    if number(document, "tries") > 1 {
+        lines.push(format!("sealed {} times", number(document, "tries")));
+    }
+    let neighbours = &document["neighbours"];
+    let (contacts, strangers) = (count(neighbours, "contacts", "contact"), count(neighbours, "strangers", "stranger"));
+    lines.push(format!("in reach now: {contacts}, {strangers}"));
+    lines.push(String::new());
+    for happening in elements(&document["log"]) {
+        let at = UnixMillis(number(happening, "at"));
+        lines.push(format!("{}  {:<10}  {}", moment(at), ago(now, at), happening_words(happening)));
+    }
+    let omitted = number(document, "log_omitted");
+    if omitted > 0 {
+        lines.push(format!("and {omitted} more hand-overs, of which only the number is kept"));
+    }
+    let helps = elements(&document["helps"]);
+    if !helps.is_empty() {
+        lines.extend([String::new(), "What would help:".to_owned()]);
+        lines.extend(helps.iter().map(|help| format!("- {}", field(help, "text"))));
+    }
+    lines.join("\n")
+}
+
+fn reader_words(reader: &Value, now: UnixMillis) -> String {
+    let name = if reader.get("name").is_some() { field(reader, "name") } else { "(no name yet)".to_owned() };
+    if flag(reader, "in_reach") {
+        return format!("{name}, in reach over {}", field(reader, "last_transport"));
+    }
+    if reader.get("last_seen").is_none() {
+        return format!("{name}, not in reach, never seen");
+    }
+    let seen = UnixMillis(number(reader, "last_seen"));
+    let over = if reader.get("last_transport").is_some() { format!(" over {}", field(reader, "last_transport")) } else { String::new() };
+    format!("{name}, not in reach, last seen {} UTC ({}){over}", moment(seen), ago(now, seen))
+}
+
+fn bundle_words(bundle: &Value, now: UnixMillis) -> String {
+    let mut parts =
+        vec![format!("{} bytes", number(bundle, "bytes")), field(bundle, "class"), format!("number {}", number(bundle, "number"))];
+    if bundle.get("created").is_some() {
+        parts.push(format!("sealed in the hour of {} UTC", moment(UnixMillis(number(bundle, "created")))));
+    }
+    match bundle.get("expires") {
+        Some(_) => {
+            let expires = UnixMillis(number(bundle, "expires"));
+            parts.push(format!("carried until {} UTC ({})", moment(expires), ahead(now, expires)));
+        }
+        None => parts.push("without an end, as this device did not know the time".to_owned()),
+    }
+    match bundle.get("held").and_then(Value::as_bool) {
+        Some(true) => parts.push("held here".to_owned()),
+        Some(false) => parts.push("no longer held here".to_owned()),
+        None => {}
+    }
+    parts.join(", ")
+}
+
+fn happening_words(happening: &Value) -> String {
+    let over = || field(happening, "transport");
+    match happening.get("what").and_then(Value::as_str).unwrap_or_default() {
+        "written" => "written, and stored here".to_owned(),
+        "received" => "received, and opened here".to_owned(),
+        "sealed" => format!("sealed as number {} in a bundle of {} bytes", number(happening, "number"), number(happening, "bytes")),
+        "handed" => {
+            let name =
+                if happening.get("name").is_some() { field(happening, "name") } else { "a contact that was removed since".to_owned() };
+            match happening.get("to").and_then(Value::as_str).unwrap_or_default() {
+                "reader" => format!("handed to {name}, for whom it is, over {}", over()),
+                "contact" => format!("handed to {name} over {}", over()),
+                _ => format!("handed to a stranger over {}, who says that it holds it", over()),
+            }
+        }
+        "asked_again" => "asked for once more, to be sealed anew".to_owned(),
+        "receipt" => "the receipt came: it is delivered".to_owned(),
+        "read" => "it was read".to_owned(),
+        "expired" => "expired without a receipt".to_owned(),
+        _ => field(happening, "what"),
+    }
+}
+
+fn count(document: &Value, name: &str, word: &str) -> String {
+    let count = number(document, name);
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+fn ago(now: UnixMillis, at: UnixMillis) -> String {
+    match now.0.checked_sub(at.0) {
+        Some(millis) => format!("{} ago", span_in_words(Duration::from_millis(millis))),
+        None => "clock set back".to_owned(),
+    }
+}
+
+fn ahead(now: UnixMillis, at: UnixMillis) -> String {
+    match at.0.checked_sub(now.0) {
+        Some(millis) => format!("{} left", span_in_words(Duration::from_millis(millis))),
+        None => "over".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: u64 = 1_795_327_200_000;
+    const HOUR: u64 = 3_600_000;
+
+    fn carried() -> Value {
+        json!({
+            "id": "00", "from": "me", "text": "Come at eight", "outgoing": true, "state": "carried", "sent": NOW - 5 * HOUR, "now": NOW,
+            "words": "carried: 1 contact holds it, a stranger says that it holds it",
+            "log": [
+                { "what": "written", "at": NOW - 5 * HOUR },
+                { "what": "sealed", "at": NOW - 5 * HOUR, "number": 17, "bytes": 512 },
+                { "what": "handed", "at": NOW - 4 * HOUR, "to": "contact", "contact": 2, "name": "bob", "transport": "lan" },
+                { "what": "handed", "at": NOW - 40_000, "to": "stranger", "transport": "lan" },
+            ],
+            "log_omitted": 3, "tries": 1,
+            "bundle": { "number": 17, "bytes": 512, "class": "normal", "created": NOW - 5 * HOUR, "expires": NOW + 331 * HOUR, "held": true },
+            "waits": { "code": "carried", "text": "waits until one of those who carry it meets carol, and for the receipt" },
+            "reader": { "contact": 3, "name": "carol", "in_reach": false, "last_seen": NOW - 3 * HOUR, "last_transport": "lan" },
+            "neighbours": { "contacts": 1, "strangers": 2 },
+            "helps": [{ "code": "carriers_keep", "text": "nothing needs to be done: carriers keep it for another 13 d" }],
+        })
+    }
+
+    #[test]
+    fn a_carried_message_is_told_with_times_of_both_kinds() {
+        let expected = "\
+2026-11-22 01:00 me: Come at eight [carried]
+carried: 1 contact holds it, a stranger says that it holds it
+why: waits until one of those who carry it meets carol, and for the receipt
+for: carol, not in reach, last seen 2026-11-22 03:00 UTC (3 h ago) over lan
+bundle: 512 bytes, normal, number 17, sealed in the hour of 2026-11-22 01:00 UTC, carried until 2026-12-06 01:00 UTC (13 d left), held here
+in reach now: 1 contact, 2 strangers
+
+2026-11-22 01:00  5 h ago     written, and stored here
+2026-11-22 01:00  5 h ago     sealed as number 17 in a bundle of 512 bytes
+2026-11-22 02:00  4 h ago     handed to bob over lan
+2026-11-22 05:59  40 s ago    handed to a stranger over lan, who says that it holds it
+and 3 more hand-overs, of which only the number is kept
+
+What would help:
+- nothing needs to be done: carriers keep it for another 13 d";
+        assert_eq!(details(&carried()), expected);
+    }
+
+    #[test]
+    fn hostile_names_and_texts_are_shown_harmlessly() {
+        let hostile = "x\u{1b}[2J\u{202e}\n- all is well\u{9b}2J";
+        let mut document = carried();
+        document["text"] = hostile.into();
+        document["words"] = hostile.into();
+        document["reader"]["name"] = hostile.into();
+        document["reader"]["last_transport"] = hostile.into();
+        document["waits"]["text"] = hostile.into();
+        document["bundle"]["class"] = hostile.into();
+        document["log"][2]["name"] = hostile.into();
+        document["log"][2]["transport"] = hostile.into();
+        document["log"][3]["what"] = hostile.into();
+        document["helps"][0]["text"] = hostile.into();
+        let shown = details(&document);
+        assert!(!shown.chars().any(|c| c != '\n' && crate::json::is_hazardous(c)), "{shown:?}");
+        assert!(!shown.lines().any(|line| line.starts_with("- all")), "{shown}");
+    }
+
+    #[test]
+    fn an_answer_with_missing_or_wild_fields_is_shown_as_far_as_it_goes() {
+        for document in [json!({}), json!(7), json!({ "log": [{}, 7], "bundle": 7, "reader": [], "waits": null, "helps": [{}] })] {
+            assert!(!details(&document).is_empty());
+        }
+        let mut document = carried();
+        document["now"] = 0.into();
+        document["bundle"]["expires"] = u64::MAX.into();
+        assert!(details(&document).contains("clock set back"));
+    }
+}

@@ -1,0 +1,125 @@
+//! Commands on what a person has decided about the node: mode, carrying for others, visibility.
+
+use hedgerow_sync::{
+    time::UnixMillis,
+    view::{Command, Mode},
+};
+use serde_json::Value;
+
+use super::{
+    args::{ModeArgument, RelayArgs, Switch, Visibility},
+    error::CliError,
+    output::{field, flag, moment, number, show},
+};
+use crate::{client, config::Config};
+
+/// `mode`.
+pub(super) fn mode(config: &Config, mode: Option<ModeArgument>) -> Result<(), CliError> {
+    let mode = mode.map(|mode| match mode {
+        ModeArgument::Mesh => Mode::Mesh,
+        ModeArgument::Contacts => Mode::Contacts,
+    });
+    let command = mode.map_or(Command::Settings {}, |mode| Command::SetMode { mode });
+    decide(config, &command, mode_words)
+}
+
+/// `relay`.
+pub(super) fn relay(config: &Config, arguments: &RelayArgs) -> Result<(), CliError> {
+    let &RelayArgs { relay, space, metered, no_metered } = arguments;
+    let command = if relay.is_none() && space.is_none() && !metered && !no_metered {
+        Command::Settings {}
+    } else {
+        let metered = (metered || no_metered).then_some(metered);
+        Command::SetRelay { on: relay.map(|relay| relay == Switch::On), bytes: space, metered }
+    };
+    decide(config, &command, |document| relay_words(&document["relay"]).join("\n"))
+}
+
+/// `visibility`.
+pub(super) fn visibility(config: &Config, visibility: Option<Visibility>) -> Result<(), CliError> {
+    let command = match visibility {
+        None => Command::Settings {},
+        Some(visibility) => Command::SetVisible { visible: visibility == Visibility::Visible },
+    };
+    decide(config, &command, visibility_words)
+}
+
+/// Asks the daemon for the settings, changed or not, and prints what `words` makes of them.
+fn decide(config: &Config, command: &Command, words: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
+    let document = client::daemon(config)?.request(command)?;
+    show(config, &document, words)
+}
+
+/// The mode in settings or a status.
+pub(super) fn mode_words(document: &Value) -> String {
+    let mode = field(document, "mode");
+    let meaning = match mode.as_str() {
+        "mesh" => "strangers carry for us, and we for them",
+        "contacts" => "strangers are shown a node that holds nothing",
+        _ => return format!("mode: {mode}"),
+    };
+    format!("mode: {mode} ({meaning})")
+}
+
+/// The visibility in settings or a status.
+pub(super) fn visibility_words(document: &Value) -> String {
+    if flag(document, "visible") {
+        let until = moment(UnixMillis(number(document, "visible_until")));
+        format!("visibility: visible until {until} UTC, or until the network changes (whoever is near is told the name)")
+    } else {
+        "visibility: hidden (the name is told to nobody but contacts)".to_owned()
+    }
+}
+
+/// What is given to carry for others, and how much of it is used where the document says so.
+pub(super) fn relay_words(relay: &Value) -> Vec<String> {
+    let metered = if flag(relay, "metered") { "on metered networks too" } else { "not on metered networks" };
+    let mut lines = vec![if flag(relay, "on") {
+        format!("relay: on, up to {}, {metered}", size(number(relay, "bytes")))
+    } else {
+        "relay: off (nothing is carried for others; mail goes straight to its reader alone)".to_owned()
+    }];
+    if relay.get("carried_bundles").is_some() {
+        let bytes = |name| size(number(relay, name));
+        lines.push(format!("carried for others: {} bundles, {}", number(relay, "carried_bundles"), bytes("carried_bytes")));
+        lines.push(format!(
+            "  from contacts {}, from strangers who dialled us {}, from strangers whom we dialled {}",
+            bytes("from_contacts_bytes"),
+            bytes("from_strangers_inbound_bytes"),
+            bytes("from_strangers_outbound_bytes"),
+        ));
+    }
+    lines
+}
+
+/// A number of bytes as people read it, in powers of 1,024.
+fn size(bytes: u64) -> String {
+    let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if whole < 1_024 {
+            break;
+        }
+        (whole, tenths, unit) = (whole / 1_024, whole % 1_024 * 10 / 1_024, next);
+    }
+    if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.5 KiB"),
+            (256 << 20, "256 MiB"),
+            ((1 << 30) - 1, "1023.9 MiB"),
+            (1 << 40, "1 TiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What has happened to a message: a short list that lies in its row, one column.
+//!
+//! Bounded, because whoever takes a bundle again and again writes into it: above [`MAX_LOG_ENTRIES`] hand-overs to strangers give way
+//! first, as there are many of them and their word is but a claim.
+
+use hedgerow_transports::TransportKind;
+
+use super::StoreError;
+use crate::{
+    id::ContactId,
+    time::UnixMillis,
+    wire::{
+        bundle::BUNDLE_SIZES,
+        codec::{LengthError, Reader},
+    },
+};
+
+/// Entries of one message, at most (guess: what a person reads; 289 bytes).
+pub const MAX_LOG_ENTRIES: usize = 24;
+/// The version of [`MessageLog::encode`].
+const VERSION: u8 = 1;
+/// The highest time that an entry holds, milliseconds: 48 bits, the year 10889.
+const MAX_MILLIS: u64 = (1 << 48) - 1;
+
+/// One thing that happened to a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogEntry {
+    /// When, by the system clock.
+    pub at: UnixMillis,
+    /// What.
+    pub what: LogEvent,
+}
+
+/// What happened to a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogEvent {
+    /// It was sealed.
+    Sealed {
+        /// The ratchet number under which it travels.
+        number: u32,
+        /// The size of its bundle, one of [`BUNDLE_SIZES`].
+        size: u16,
+    },
+    /// A device said that it has stored its bundle.
+    Handed {
+        /// Which contact it was; `None` for a stranger.
+        to: Option<ContactId>,
+        /// Over what.
+        transport: TransportKind,
+    },
+    /// The reader asked for it once more; it waits to be sealed under another number.
+    AskedAgain,
+    /// The reader's receipt came, or the proof in it by a carrier.
+    Receipt,
+    /// The reader has read it.
+    Read,
+    /// Its time ran out without a receipt.
+    Expired,
+}
+
+/// What has happened to a message, oldest first.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MessageLog(Vec<LogEntry>);
+
+impl MessageLog {
+    /// Adds what happened last. If the log is full, the oldest hand-over to a stranger gives way, else the oldest to a contact, else the
+    /// oldest entry; a hand-over to a stranger displaces only its like.
+    pub fn push(&mut self, at: UnixMillis, what: LogEvent) {
+        if self.0.len() >= MAX_LOG_ENTRIES {
+            let first = |wanted: fn(&LogEvent) -> bool| self.0.iter().position(|entry| wanted(&entry.what));
+            let to_stranger: fn(&LogEvent) -> bool = |what| matches!(what, LogEvent::Handed { to: None, .. });
+            let gives_way = match first(to_stranger) {
+                Some(index) => index,
+                None if to_stranger(&what) => return,
+                None => first(|what| matches!(what, LogEvent::Handed { .. })).unwrap_or(0),
+            };
+            self.0.remove(gives_way);
+        }
+        self.0.push(LogEntry { at: UnixMillis(at.0.min(MAX_MILLIS)), what });
+    }
+
+    /// The entries, oldest first.
+    pub fn entries(&self) -> &[LogEntry] {
+        &self.0
+    }
+
+    /// Whether a contact has said, as far as the log goes back, that it holds the message.
+    pub fn was_handed_to(&self, contact: ContactId) -> bool {
+        self.0.iter().any(|entry| matches!(entry.what, LogEvent::Handed { to: Some(to), .. } if to == contact))
+    }
+
+    /// Encodes it for the store: nothing for an empty log, else a version byte and 7 to 12 bytes for each entry.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let mut out = Vec::with_capacity(1 + 12 * self.0.len());
+        out.push(VERSION);
+        for LogEntry { at, what } in &self.0 {
+            let [_, _, at @ ..] = at.0.to_be_bytes();
+            let mut put = |kind: u8| {
+                out.push(kind);
+                out.extend_from_slice(&at);
+            };
+            match *what {
+                LogEvent::Sealed { number, size } => {
+                    put(1);
+                    // In units of the smallest size.
+                    out.push((usize::from(size) / BUNDLE_SIZES[0]) as u8);
+                    out.extend_from_slice(&number.to_be_bytes());
+                }
+                LogEvent::Handed { to: Some(contact), transport } => {
+                    put(2);
+                    out.push(transport_code(transport));
+                    out.extend_from_slice(&contact.0.to_be_bytes());
+                }
+                LogEvent::Handed { to: None, transport } => {
+                    put(3);
+                    out.push(transport_code(transport));
+                }
+                LogEvent::AskedAgain => put(4),
+                LogEvent::Receipt => put(5),
+                LogEvent::Read => put(6),
+                LogEvent::Expired => put(7),
+            }
+        }
+        out
+    }
+
+    /// Decodes what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] for anything else.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+        const DAMAGED: StoreError = StoreError::Damaged("the log of a message");
+        let mut reader = Reader::new(bytes);
+        if reader.is_empty() {
+            return Ok(Self::default());
+        }
+        if reader.u8() != Ok(VERSION) {
+            return Err(DAMAGED);
+        }
+        let mut entries = Vec::new();
+        while !reader.is_empty() {
+            let entry = Self::decode_entry(&mut reader).ok().flatten().filter(|_| entries.len() < MAX_LOG_ENTRIES);
+            entries.push(entry.ok_or(DAMAGED)?);
+        }
+        if entries.is_empty() { Err(DAMAGED) } else { Ok(Self(entries)) }
+    }
+
+    /// `None` for a value without a meaning.
+    fn decode_entry(reader: &mut Reader<'_>) -> Result<Option<LogEntry>, LengthError> {
+        let kind = reader.u8()?;
+        let [a, b, c, d, e, f] = reader.array()?;
+        let at = UnixMillis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
+        let what = match kind {
+            1 => {
+                let (units, number) = (reader.u8()?, reader.u32()?);
+                let size = BUNDLE_SIZES.into_iter().find(|size| *size == usize::from(units) * BUNDLE_SIZES[0]);
+                size.map(|size| LogEvent::Sealed { number, size: size as u16 })
+            }
+            2 => {
+                let (transport, contact) = (transport_of(reader.u8()?.into()), ContactId(reader.u32()?));
+                transport.map(|transport| LogEvent::Handed { to: Some(contact), transport })
+            }
+            3 => transport_of(reader.u8()?.into()).map(|transport| LogEvent::Handed { to: None, transport }),
+            4 => Some(LogEvent::AskedAgain),
+            5 => Some(LogEvent::Receipt),
+            6 => Some(LogEvent::Read),
+            7 => Some(LogEvent::Expired),
+            _ => None,
+        };
+        Ok(what.map(|what| LogEntry { at, what }))
+    }
+}
+
+/// The number of a transport on disk.
+pub(super) const fn transport_code(kind: TransportKind) -> u8 {
+    match kind {
+        TransportKind::Lan => 1,
+        TransportKind::Memory => 2,
+    }
+}
+
+/// The transport of a number; `None` if no program of ours writes it.
+pub(super) const fn transport_of(code: i64) -> Option<TransportKind> {
+    match code {
+        1 => Some(TransportKind::Lan),
+        2 => Some(TransportKind::Memory),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn to(contact: Option<u32>) -> LogEvent {
+        LogEvent::Handed { to: contact.map(ContactId), transport: TransportKind::Lan }
+    }
+
+    fn log(events: impl IntoIterator<Item = LogEvent>) -> MessageLog {
+        let mut log = MessageLog::default();
+        (0..).zip(events).for_each(|(at, what)| log.push(UnixMillis(at), what));
+        log
+    }
+
+    fn event() -> impl Strategy<Value = LogEvent> {
+        let transport = prop_oneof![Just(TransportKind::Lan), Just(TransportKind::Memory)];
+        prop_oneof![
+            (any::<u32>(), 0..4_usize).prop_map(|(number, size)| LogEvent::Sealed { number, size: BUNDLE_SIZES[size] as u16 }),
+            (any::<Option<u32>>(), transport).prop_map(|(to, transport)| LogEvent::Handed { to: to.map(ContactId), transport }),
+            Just(LogEvent::AskedAgain),
+            Just(LogEvent::Receipt),
+            Just(LogEvent::Read),
+            Just(LogEvent::Expired),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn decode_inverts_encode(events in proptest::collection::vec((any::<u64>(), event()), 0..40)) {
+            let mut log = MessageLog::default();
+            for (at, what) in &events {
+                log.push(UnixMillis(*at), *what);
+            }
+            let bytes = log.encode();
+            prop_assert!(log.entries().len() <= MAX_LOG_ENTRIES);
+            prop_assert!(bytes.len() <= 1 + 12 * log.entries().len());
+            prop_assert_eq!(MessageLog::decode(&bytes).unwrap(), log);
+        }
+
+        #[test]
+        fn any_bytes_are_a_log_with_this_encoding_or_damage(bytes in proptest::collection::vec(0_u8..9, 0..320)) {
+            match MessageLog::decode(&bytes) {
+                Ok(log) => prop_assert_eq!(log.encode(), bytes),
+                Err(error) => prop_assert!(matches!(error, StoreError::Damaged(_))),
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_program_writes_is_damage() {
+        let good = log([LogEvent::Sealed { number: 7, size: 1024 }, to(Some(3)), to(None), LogEvent::Read]).encode();
+        assert!(MessageLog::decode(&good).is_ok());
+        let ends: Vec<usize> = (1..good.len()).filter(|end| MessageLog::decode(&good[..*end]).is_ok()).collect();
+        assert_eq!(ends, [13, 25, 33], "cut anywhere but between entries");
+        let changed = |index: usize, value: u8| {
+            let mut bytes = good.clone();
+            bytes[index] = value;
+            MessageLog::decode(&bytes).is_err()
+        };
+        assert!(changed(0, 2), "version");
+        assert!(changed(1, 0) && changed(1, 8), "kind");
+        assert!(changed(8, 0) && changed(8, 3) && changed(8, 255), "bundle size");
+        assert!(changed(20, 0) && changed(20, 3), "transport");
+        let long: Vec<u8> = [VERSION].into_iter().chain([6; 7].repeat(MAX_LOG_ENTRIES + 1)).collect();
+        assert!(MessageLog::decode(&long).is_err());
+        assert!(MessageLog::decode(&long[..long.len() - 7]).is_ok());
+    }
+
+    #[test]
+    fn a_full_log_loses_strangers_first_and_strangers_displace_only_their_like() {
+        let mut log = log([LogEvent::Sealed { number: 1, size: 512 }, to(Some(1))].into_iter().chain((0..1000).map(|_| to(None))));
+        assert_eq!(log.entries().len(), MAX_LOG_ENTRIES);
+        assert_eq!(log.entries()[0].what, LogEvent::Sealed { number: 1, size: 512 });
+        assert_eq!(log.entries()[1].what, to(Some(1)));
+        assert_eq!(log.entries().last().unwrap().at, UnixMillis(1001), "the newest are kept");
+        (0..22).for_each(|contact| log.push(UnixMillis(2000), to(Some(contact))));
+        assert!(log.entries().iter().all(|entry| entry.what != to(None)));
+        let full = log.clone();
+        log.push(UnixMillis(3000), to(None));
+        assert_eq!(log, full);
+        log.push(UnixMillis(3000), LogEvent::Receipt);
+        assert_eq!(log.entries()[0], full.entries()[0]);
+        assert_eq!(log.entries()[1..23], full.entries()[2..]);
+        assert_eq!(log.entries()[23].what, LogEvent::Receipt);
+        assert!(log.was_handed_to(ContactId(21)) && !log.was_handed_to(ContactId(22)));
+    }
+}
