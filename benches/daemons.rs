@@ -248,7 +248,7 @@ fn part(line: &mut Line) {
     [ANN, CAROL].into_iter().for_each(|who| line.set(who, "down"));
     line.start(BERT);
     for who in [ANN, CAROL] {
-        line.client(who).wait_for_status("nobody in reach", |status| status["neighbours"].as_array().unwrap().is_empty());
+        line.client(who).wait_for_status(|status| status["neighbours"].as_array().unwrap().is_empty());
     }
 }
 

@@ -31,7 +31,7 @@ fn waiting(count: usize) -> (Line, Client, Vec<String>) {
     let mut line = Line::of_friends(SHORT);
     line.kill(BERT);
     let mut writer = line.client(ANN);
-    writer.wait_for_status("no neighbour", |status| status["neighbours"].as_array().unwrap().is_empty());
+    writer.wait_for_status(|status| status["neighbours"].as_array().unwrap().is_empty());
     let ids = (0..count).map(|number| writer.send(NAMES[CAROL], &text(ANN, &format!("number {number}")))).collect();
     (line, writer, ids)
 }
@@ -85,7 +85,7 @@ fn a_poisoned_age_keeps_no_honest_copy_away() {
         assert_eq!(fate.stored.len(), taken.len(), "{fate:?}");
         drop(mallory);
         line.set(ANN, "up");
-        line.client(BERT).wait_for_status("the honest copies", |status| carried(status) >= ids.len() as u64);
+        line.client(BERT).wait_for_status(|status| carried(status) >= ids.len() as u64);
         line.start(CAROL);
         line.settle(SOON);
     }
@@ -100,7 +100,7 @@ fn wrong_acks_let_nothing_go() {
     line.kill(CAROL);
     line.start(BERT);
     let mut bert = line.client(BERT);
-    let before = carried(&bert.wait_for_status("all of it", |status| carried(status) >= ids.len() as u64));
+    let before = carried(&bert.wait_for_status(|status| carried(status) >= ids.len() as u64));
     let mut mallory = line.mallory(0, BERT, &mut chance);
     // Random ones, what stands in the header as commitment, and tags.
     let shown = taken.iter().flat_map(|bundle| [&bundle[24..40], &bundle[8..24]]).map(|part| part.try_into().unwrap());
@@ -187,7 +187,7 @@ fn a_flood_of_sessions_into_a_small_store_leaves_own_and_contacts_mail_alone() {
         introduce(&line.homes[friend], &line.homes[BERT]);
     }
     line.homes[BERT].ok(&["relay", "--space", "5M"]);
-    line.client(BERT).wait_for_status("links again", |status| status["neighbours"].as_array().unwrap().len() == 2);
+    line.client(BERT).wait_for_status(|status| status["neighbours"].as_array().unwrap().len() == 2);
     let (address, start) = (line.address(0, BERT), Instant::now());
     let (mut stored, mut refused, mut turned_away) = (0, 0, 0);
     for session in 0..SESSIONS {

@@ -222,17 +222,22 @@ impl Client {
         }
     }
 
-    /// Asks for `status` again and again until it is as wanted: what strangers' bundles do is no event.
-    pub(crate) fn wait_for_status(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    /// Asks again and again until the answer is as wanted: what strangers' bundles do is no event.
+    pub(crate) fn wait_for(&mut self, method: &str, params: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + self.patience;
         loop {
-            let status = self.call("status", json!({})).unwrap();
-            if wanted(&status) {
-                return status;
+            let answer = self.call(method, params.clone()).unwrap();
+            if wanted(&answer) {
+                return answer;
             }
-            assert!(Instant::now() < end, "{what} within {:?}: {status}", self.patience);
+            assert!(Instant::now() < end, "not as wanted after {:?}: {answer}", self.patience);
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// As [`wait_for`](Self::wait_for), for `status`.
+    pub(crate) fn wait_for_status(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait_for("status", &json!({}), wanted)
     }
 
     /// Waits until everything written to `contact` is delivered, and gives the states that each message was seen in, in order.

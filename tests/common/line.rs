@@ -98,7 +98,7 @@ impl Line {
     pub(crate) fn meet(&self, who: usize) {
         self.set(ANN + CAROL - who, "down");
         self.set(who, "up");
-        self.client(BERT).wait_for_status("a link", |status| status["neighbours"].as_array().unwrap().len() == 1);
+        self.client(BERT).wait_for_status(|status| status["neighbours"].as_array().unwrap().len() == 1);
         self.client(who).wait_for_link();
     }
 
@@ -106,7 +106,7 @@ impl Line {
     pub(crate) fn address(&self, wire: usize, node: usize) -> SocketAddr {
         // A daemon is ready a moment before it listens for neighbours, and its port changes with its beacon.
         let listens = |status: &Value| !status["listen"].as_array().unwrap().is_empty();
-        let status = self.client(node).wait_for_status("a port", listens);
+        let status = self.client(node).wait_for_status(listens);
         let port = status["listen"][0].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
         format!("10.{}.0.{}:{port}", 99 - wire, node + 1).parse().unwrap()
     }

@@ -231,7 +231,7 @@ impl Engine {
                 *last = accepted.bundle.bundle.id();
                 self.exchanges.insert(contact);
                 let (card, name) = (request.card().clone(), request.name().clone());
-                if !self.establish(now, contact, accepted.keys, &card, &name)? {
+                if !self.establish(contact, accepted.keys, &card, &name)? {
                     return Ok(true);
                 }
                 accepted.bundle
@@ -283,7 +283,7 @@ impl Engine {
             Err(_) => return Ok(false),
             Ok(Reply::Established { keys, card, name, .. }) => {
                 self.end_exchange(contact);
-                self.establish(now, contact, keys, &card, &name)?;
+                self.establish(contact, keys, &card, &name)?;
             }
             Ok(Reply::Used { .. }) => {
                 self.end_exchange(contact);
@@ -299,7 +299,7 @@ impl Engine {
     }
 
     /// Both can write from here on. `false` if the other side's keys are of no use.
-    fn establish(&mut self, now: Now, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
+    fn establish(&mut self, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
         let starts = hash(&[self.profile.device.card().identity()]) < hash(&[card.identity()]);
         let repair = Repair::new(&keys);
         let Ok(ratchet) = Ratchet::new(keys, starts, self.rng.as_mut()) else {
@@ -322,13 +322,13 @@ impl Engine {
         if let Some(before) = replaced {
             state.row.alias = state.row.alias.take().or(before.alias);
             state.row.verified = before.verified;
+            (state.row.last_seen, state.row.last_transport) = (before.last_seen, before.last_transport);
         }
         if state.row.alias.is_none() && alias != name.as_str() {
             state.row.alias = Some(alias);
         }
         state.row.card = card.encode().to_vec();
         state.row.state = ContactState::Established;
-        state.row.last_seen = Some(now.wall);
         let mut pair = Pair::new(ratchet, repair);
         pair.order = order;
         state.pair = Some(pair);
