@@ -307,7 +307,7 @@ impl Engine {
         self.exchanges.insert(contact);
         self.schedule_ack(now, id, request.ack())?;
         if let Some(keys) = settled
-            && !self.establish(now, contact, keys, request.card(), request.name())?
+            && !self.establish(contact, keys, request.card(), request.name())?
         {
             return Ok(true);
         }
@@ -351,7 +351,7 @@ impl Engine {
             }
             Ok(Reply::Established { keys, card, name, ack, held: _ }) => {
                 let riders = self.end_request(now, contact)?;
-                if self.establish(now, contact, keys, &card, &name)? {
+                if self.establish(contact, keys, &card, &name)? {
                     self.seal_riders(now, contact, riders)?;
                 }
                 (false, ack)
@@ -385,7 +385,7 @@ impl Engine {
     }
 
     /// Both can write from here on. `false` if the other side's keys are of no use.
-    fn establish(&mut self, now: Now, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
+    fn establish(&mut self, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
         let starts = hash(&[self.profile.device.card().identity()]) < hash(&[card.identity()]);
         let repair = Repair::new(&keys);
         let Ok(ratchet) = Ratchet::new(keys, starts, self.rng.as_mut()) else {
@@ -407,13 +407,13 @@ impl Engine {
         if let Some(before) = replaced {
             state.row.alias = state.row.alias.take().or(before.alias);
             state.row.verified = before.verified;
+            (state.row.last_seen, state.row.last_transport) = (before.last_seen, before.last_transport);
         }
         if state.row.alias.is_none() && alias != name.as_str() {
             state.row.alias = Some(alias);
         }
         state.row.card = card.encode().to_vec();
         state.row.state = ContactState::Established;
-        state.row.last_seen = Some(now.wall);
         let mut pair = Pair::new(ratchet, repair);
         pair.order = order;
         state.pair = Some(pair);
