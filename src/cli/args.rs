@@ -172,6 +172,9 @@ pub(crate) struct DaemonArgs {
     /// Neither shows itself to neighbours nor looks for them. Without --listen no port is opened then.
     #[arg(long)]
     pub(crate) no_mdns: bool,
+    /// Takes this interface for one that costs money, as it does wwan*, ppp* and rmnet*; can be given several times.
+    #[arg(long, value_name = "IFACE")]
+    pub(crate) metered: Vec<String>,
 }
 
 /// With whom mail is exchanged.
