@@ -1,13 +1,21 @@
 //! Two daemons, each on a node of a network of their own: first link, latency, 10,000 messages that waited, and what an idle pair costs.
+//! Three in a line: what waits with a carrier when it meets the reader. Thirty on one bridge: what a message takes between two who have no
+//! link, and what idle ones cost.
 //!
-//! `cargo bench --bench daemons [-- PART…]`, PART being `link`, `latency`, `queue` or `idle` (four minutes); all without. Needs root and
-//! iproute2. Prints; asserts nothing but that everything arrived. docs/performance.md says how to read it.
+//! `cargo bench --bench daemons [-- PART…]`, PART being `link`, `latency`, `queue`, `carry`, `idle` (four minutes) or `crowd` (eight); all without.
+//! Needs root and iproute2. Prints; asserts nothing but that everything arrived. docs/performance.md says how to read it.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark: it reads the clock, and what fails ends it")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/common/hall.rs"]
+mod hall;
+#[path = "../tests/common/hostile.rs"]
+mod hostile;
 #[path = "../tests/common/lab.rs"]
 mod lab;
+#[path = "../tests/common/line.rs"]
+mod line;
 #[path = "../tests/common/netns.rs"]
 mod netns;
 
@@ -17,7 +25,9 @@ use std::{
 };
 
 use common::{Daemon, Home};
+use hall::{Hall, is_connected, median};
 use lab::{Client, daemon_on, introduce, wait_for_v6};
+use line::{ANN, BERT, CAROL, Line, NAMES};
 use netns::{Network, processor_time};
 use serde_json::json;
 
@@ -32,13 +42,19 @@ const SINGLE: usize = 1_000;
 const QUEUED: usize = 10_000;
 /// Sends that may be under way at once on one connection of the API (docs/api.md).
 const UNDER_WAY: usize = 256;
+/// Messages that wait with a carrier, and how often it meets the reader.
+const CARRIED: usize = 10;
+const MEETINGS: usize = 5;
+/// How long the traffic of a meeting is counted, from its link on: shorter than the silence after which a sign of life is asked for.
+const MEETING: Duration = Duration::from_secs(5);
 /// mDNS asks for neighbours after 1, 3, 7, 15, … s and renews its records every 96 s: after this, one renewal is measured and no question.
 const SETTLE: Duration = Duration::from_secs(135);
 const MEASURE: Duration = Duration::from_secs(96);
 
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let all: [(&str, fn()); 4] = [("link", first_link), ("latency", latency), ("queue", queue), ("idle", idle)];
+    let all: [(&str, fn()); 6] =
+        [("link", first_link), ("latency", latency), ("queue", queue), ("carry", carry), ("idle", idle), ("crowd", crowd)];
     for (name, part) in all {
         if parts.is_empty() || parts.iter().any(|wanted| wanted == name) {
             part();
@@ -194,6 +210,68 @@ fn per_message(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0 / QUEUED as f64
 }
 
+fn carry() {
+    // Without discovery, whose bytes come by chance. The reader keeps its receipts for as long as everybody does, so that meetings are of
+    // messages alone; the others needn't wait for what is not measured.
+    let mut line = Line::new(&[]);
+    line.arguments = [
+        &["--no-mdns", "--listen", "10.99.0.1:7000", "--shorten-delays", "120"],
+        &["--no-mdns", "--connect", "10.99.0.1:7000", "--connect", "10.98.0.3:7000", "--shorten-delays", "120"],
+        &["--no-mdns", "--listen", "10.98.0.3:7000"],
+    ];
+    (0..3).for_each(|node| line.start(node));
+    line.introduce();
+    let (mut times, mut bytes, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..MEETINGS {
+        part(&mut line);
+        line.set(ANN, "up");
+        let mut writer = line.client(ANN);
+        let text = |number: usize| format!("{round} {number:0>width$}", width = MESSAGE_LEN - 2);
+        let ids: Vec<String> = (0..CARRIED).map(|number| writer.send(NAMES[CAROL], &text(number))).collect();
+        for id in ids {
+            writer.wait_for_state(&id, &["carried"]);
+        }
+        part(&mut line);
+        let (time, counted) = meeting(&line, CARRIED);
+        times.push(time);
+        bytes.push(counted);
+        part(&mut line);
+        empty.push(meeting(&line, 0).1);
+    }
+    print_spread(&format!("{CARRIED} messages with a carrier, link up to the last at their reader"), times);
+    for list in [&mut bytes, &mut empty] {
+        list.sort_unstable();
+    }
+    println!("bytes of a meeting with {CARRIED} messages: {bytes:?}; of one without: {empty:?}");
+    let each = bytes[MEETINGS / 2].saturating_sub(empty[MEETINGS / 2]) / CARRIED as u64;
+    println!("a message and hop: {each} bytes on the wire (difference of the medians)");
+}
+
+/// The carrier leaves everybody and starts anew, so that nobody waits for a link that is dead.
+fn part(line: &mut Line) {
+    line.kill(BERT);
+    [ANN, CAROL].into_iter().for_each(|who| line.set(who, "down"));
+    line.start(BERT);
+    for who in [ANN, CAROL] {
+        line.client(who).wait_for_status(|status| status["neighbours"].as_array().unwrap().is_empty());
+    }
+}
+
+/// The carrier meets the reader: from the link to the last message that waited, and all bytes on the reader's wire in [`MEETING`].
+fn meeting(line: &Line, messages: usize) -> (Duration, u64) {
+    let mut reader = line.client(CAROL);
+    let before = line.network.traffic(CAROL).0;
+    line.set(CAROL, "up");
+    reader.event_of("link_up");
+    let linked = Instant::now();
+    for _ in 0..messages {
+        while reader.event_of("message")["outgoing"] != false {}
+    }
+    let time = linked.elapsed();
+    thread::sleep(MEETING.saturating_sub(linked.elapsed()));
+    (time, line.network.traffic(CAROL).0 - before)
+}
+
 fn idle() {
     let pair = Pair::new();
     let (at_alice, at_bob, ..) = pair.start();
@@ -208,6 +286,42 @@ fn idle() {
     let (bytes, packets) = ((later.0 - traffic.0) as f64 / minutes, (later.1 - traffic.1) as f64 / minutes);
     println!("idle, a minute: {bytes:.0} bytes in {packets:.1} packets on the wire, processor {processor:.1?}");
     println!("idle, resident: {} kB and {} kB", resident(&at_alice), resident(&at_bob));
+}
+
+/// A message between two contacts who can't hear each other, over whoever carries; then what thirty idle nodes cost.
+fn crowd() {
+    const NODES: usize = 30;
+    const MESSAGES: usize = 200;
+    let mut hall = Hall::new(NODES);
+    introduce(&hall.homes[0], &hall.homes[1]);
+    hall.network.part(&[0, 1]);
+    // Their link ends 10 s after the PING that follows 25 s of silence.
+    while hall.graph()[0].contains(&1) {
+        thread::sleep(Duration::from_millis(500));
+    }
+    let (mut writer, mut reader) = (Client::subscribe(&hall.homes[0]), Client::subscribe(&hall.homes[1]));
+    let mut to_reader = Vec::new();
+    for number in 0..MESSAGES {
+        let text = format!("{number:0MESSAGE_LEN$}");
+        let start = Instant::now();
+        writer.begin("send", json!({ "contact": "node1", "text": text })).unwrap();
+        while reader.event_of("message")["text"] != text {}
+        to_reader.push(start.elapsed());
+        writer.answer().unwrap();
+    }
+    print_spread("one message to somebody without a link, API to the reader's event", to_reader);
+    thread::sleep(SETTLE);
+    let before = hall.costs();
+    thread::sleep(MEASURE);
+    let after = hall.costs();
+    let graph = hall.graph();
+    assert!(is_connected(&graph), "{graph:?}");
+    let minutes = MEASURE.as_secs_f64() / 60.0;
+    let bytes = || before.iter().zip(&after).map(|(before, after)| (after.0 - before.0) as f64 / minutes);
+    let processor = median(before.iter().zip(&after).map(|(before, after)| (after.1 - before.1).div_f64(minutes)));
+    let a_link = median(bytes().zip(&graph).map(|(bytes, links)| bytes / links.len() as f64));
+    println!("idle in a crowd, a minute and node, medians: {:.0} bytes, {a_link:.0} a link, processor {processor:.1?}", median(bytes()));
+    println!("links of a node: median {}, most {}", median(graph.iter().map(Vec::len)), graph.iter().map(Vec::len).max().unwrap());
 }
 
 /// `VmRSS`, kB.

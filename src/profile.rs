@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use hedgerow_sync::{
@@ -33,12 +34,23 @@ const NO_PROFILE: [&str; 2] = [LOCK_FILE, "socket"];
 #[derive(Clone, Debug)]
 pub(crate) struct Profile {
     home: PathBuf,
+    delay_divisor: u32,
 }
 
 impl Profile {
     /// Names the profile in `home`, which need not exist.
     pub(crate) fn at(home: &Path) -> Self {
-        Self { home: home.to_owned() }
+        Self { home: home.to_owned(), delay_divisor: 1 }
+    }
+
+    /// For tests: the engine's delays become so many times shorter.
+    pub(crate) fn with_delays_divided_by(self, divisor: u32) -> Self {
+        Self { delay_divisor: divisor.max(1), ..self }
+    }
+
+    /// By how much the engine's delays are divided; 1 but in tests.
+    pub(crate) const fn delay_divisor(&self) -> u32 {
+        self.delay_divisor
     }
 
     /// Fails unless there is a profile.
@@ -119,7 +131,20 @@ impl Profile {
     /// [`StoreError`] if the profile can't be read.
     pub(crate) fn open(&self, key: &Secret<32>, clock: &Clock) -> Result<Engine, StoreError> {
         let store = SqliteStore::open_with_key(&self.home, key)?;
-        Engine::open(EngineConfig::default(), Box::new(store), Box::new(random::system()), random::seed(), clock.now())
+        Engine::open(self.engine_config(), Box::new(store), Box::new(random::system()), random::seed(), clock.now())
+    }
+
+    /// The default settings, but for delays that were asked to be shorter.
+    fn engine_config(&self) -> EngineConfig {
+        let EngineConfig { own_delay, receipt_delay, ack_delay, .. } = EngineConfig::default();
+        let short = |delay: Duration| delay / self.delay_divisor;
+        let both = |(mean, most)| (short(mean), short(most));
+        EngineConfig {
+            own_delay: both(own_delay),
+            receipt_delay: short(receipt_delay),
+            ack_delay: both(ack_delay),
+            ..EngineConfig::default()
+        }
     }
 
     /// Opens the store alone.

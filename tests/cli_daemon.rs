@@ -29,6 +29,21 @@ fn a_daemon_says_ready_answers_and_ends_on_a_signal() {
 }
 
 #[test]
+fn shortened_delays_are_a_trouble_that_status_tells_and_help_does_not_offer() {
+    let home = Home::with_profile("alice");
+    home.fails(2, &["daemon", "--no-mdns", "--shorten-delays", "0"]);
+    assert!(!home.ok(&["daemon", "--help"]).contains("shorten"));
+    let daemon = home.daemon(&["--no-mdns", "--shorten-delays", "60"]);
+    let trouble = home.json(&["status"])["trouble"].clone();
+    assert!(trouble[0]["source"] == "delays" && trouble[0]["text"].as_str().unwrap().contains("divided by 60"), "{trouble}");
+    home.ok(&["lock"]);
+    assert_eq!(home.json(&["status"])["trouble"][0]["source"], "delays");
+    drop(daemon);
+    let _daemon = home.daemon(QUIET);
+    assert_eq!(home.json(&["status"])["trouble"], serde_json::json!([]));
+}
+
+#[test]
 fn a_second_daemon_is_refused_and_the_first_goes_on() {
     let home = Home::with_profile("alice");
     let _daemon = home.daemon(QUIET);

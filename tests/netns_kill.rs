@@ -1,6 +1,6 @@
 //! Daemons that are killed at any moment while both sides write: nothing whose id was printed is lost, nothing comes twice. Needs root and
 //! iproute2: `cargo test --test netns_kill -- --ignored --nocapture`. `KILL_SEED` repeats a run's choices.
-#![expect(clippy::disallowed_methods, reason = "this test measures time and takes its seed from the clock")]
+#![expect(clippy::disallowed_methods, reason = "this test measures time")]
 
 mod common;
 #[path = "common/lab.rs"]
@@ -12,11 +12,11 @@ use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use common::Home;
-use lab::{Client, daemon_on, introduce};
+use lab::{Chance, Client, daemon_on, introduce};
 use netns::Network;
 
 /// How often a daemon is killed.
@@ -25,22 +25,6 @@ const KILLS: u32 = 50;
 const LONGEST_LIFE: u64 = 1_200;
 /// Everything must be delivered so long after the last kill.
 const SETTLE: Duration = Duration::from_secs(120);
-
-/// SplitMix64: seeded choices for a test.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 /// Writes with ids of its own until told to stop, each message again and again until its id is printed; gives ids and texts in order.
 fn write(home: &Home, other: &str, mut chance: Chance, stop: &AtomicBool, answered: &AtomicU64) -> Vec<(String, String)> {
@@ -67,10 +51,7 @@ fn write(home: &Home, other: &str, mut chance: Chance, stop: &AtomicBool, answer
 #[test]
 #[ignore = "needs root and network namespaces"]
 fn nothing_answered_is_lost_and_nothing_comes_twice_when_daemons_are_killed_at_any_moment() {
-    let seed = std::env::var("KILL_SEED")
-        .map_or_else(|_| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64, |seed| seed.parse().unwrap());
-    println!("KILL_SEED={seed}");
-    let mut chance = Chance(seed);
+    let mut chance = Chance::from_env("KILL_SEED");
     let network = Network::new(2, true);
     let homes = [Home::with_profile("alice"), Home::with_profile("bob")];
     let names = ["alice", "bob"];

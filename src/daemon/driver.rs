@@ -71,10 +71,10 @@ pub(super) enum Message {
     LinkDown(LinkId),
     /// A transport uses another beacon.
     Beacon(TransportKind, BeaconId),
-    /// A transport's device is on another network, or on one more.
-    NetworkChanged(TransportKind),
     /// A transport has neighbours in sight without a link, or has none.
     Others(TransportKind, bool),
+    /// A transport's device is on another network, or on one more.
+    NetworkChanged(TransportKind),
     /// A transport has a lasting condition, or it is over.
     Trouble(TransportKind, Option<String>),
     /// The daemon ends.
@@ -349,8 +349,8 @@ impl Driver {
                 Some(Input::LinkDown(id))
             }
             Message::Beacon(kind, beacon) => open.then_some(Input::Beacon(kind, beacon)),
-            Message::NetworkChanged(kind) => open.then_some(Input::NetworkChanged(kind)),
             Message::Others(kind, others) => open.then_some(Input::Others(kind, others)),
+            Message::NetworkChanged(kind) => open.then_some(Input::NetworkChanged(kind)),
             Message::Trouble(kind, trouble) => {
                 match trouble {
                     Some(text) => {
@@ -444,11 +444,18 @@ impl Driver {
                 State::Failed { .. } => "failed",
             },
             listen: self.listening(),
-            trouble: self.trouble.iter().map(|(source, text)| Trouble { source, text: text.clone() }).collect(),
+            trouble: self.trouble.iter().map(|(source, text)| Trouble { source, text: text.clone() }).chain(self.short_delays()).collect(),
             links: self.links.iter().map(link_status).collect(),
             leaks: self.leaks(),
             node,
         }
+    }
+
+    /// What must not stay unseen if it ever happens outside of tests.
+    fn short_delays(&self) -> Option<Trouble> {
+        let divisor = self.profile.delay_divisor();
+        let text = format!("delays are divided by {divisor}: for tests only, they no longer hide who writes and who reads");
+        (divisor > 1).then_some(Trouble { source: "delays", text })
     }
 
     /// What the transports in use show below us.
@@ -613,6 +620,6 @@ const fn input_link(input: &Input) -> Option<LinkId> {
         | Input::Open { link, .. }
         | Input::Record { link, .. }
         | Input::LinkDown(link) => Some(*link),
-        Input::Beacon(..) | Input::NetworkChanged(_) | Input::Others(..) | Input::Command(..) | Input::Timeout => None,
+        Input::Beacon(..) | Input::Others(..) | Input::NetworkChanged(_) | Input::Command(..) | Input::Timeout => None,
     }
 }

@@ -275,7 +275,7 @@ fn sim_what_is_written_before_the_link_is_used_waits_for_that() {
     let mut sim = Sim::new(seed());
     let ((ann, _), (ben, _)) = (sim.node("ann"), sim.node("ben"));
     let link = invite(&mut sim, ann, 24);
-    sim.tell(ben, Command::AddContact { link, alias: Some("ann".into()) });
+    sim.tell(ben, Command::AddContact { link, alias: Some("ann".into()), message: None });
     let id = sim.send(ben, "ann", "hello?");
     let pending = explain(&mut sim, ben, id);
     assert_eq!((log(&pending), code(&pending)), (vec!["written"], Some(WaitCode::NotAContact)));
@@ -388,4 +388,20 @@ fn sim_a_log_stays_bounded_whatever_is_done_to_a_message() {
 
 fn explain_contact(two: &Two) -> hedgerow_sync::id::ContactId {
     two.ann_store.load_contacts().unwrap()[0].id
+}
+
+#[test]
+fn sim_who_was_met_through_carriers_alone_has_not_been_in_reach() {
+    let mut sim = Sim::new(seed());
+    let ((ann, _), (ben, _), (carol, _)) = (sim.node("ann"), sim.node("ben"), sim.node("carol"));
+    let wires = [ann, carol].map(|node| sim.connect(node, ben, Faults::NONE));
+    sim.run_for(SECOND);
+    sim.introduce(carol, ann);
+    sim.run_for(HOUR);
+    wires.into_iter().for_each(|wire| sim.cut(wire));
+    let id = sim.send(ann, "carol", "We have not met");
+    let waiting = explain(&mut sim, ann, id);
+    let reader = waiting.reader.as_ref().unwrap();
+    assert_eq!((reader.name.as_deref(), reader.in_reach, reader.last_seen, reader.last_transport), (Some("carol"), false, None, None));
+    assert!(waiting.helps[0].text.starts_with("carol has not been in reach of this device yet"), "{}", waiting.helps[0].text);
 }

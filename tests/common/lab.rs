@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io::{BufRead, BufReader, ErrorKind, Write},
     os::unix::net::UnixStream,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -25,8 +25,13 @@ use crate::{
 
 /// Starts this home's daemon on a node and waits until it is ready.
 pub(crate) fn daemon_on(network: &Network, node: usize, home: &Home, arguments: &[&str]) -> Daemon {
+    daemon_in(network, node, home, arguments, &[])
+}
+
+/// As [`daemon_on`], with variables of its own.
+pub(crate) fn daemon_in(network: &Network, node: usize, home: &Home, arguments: &[&str], variables: &[(&str, String)]) -> Daemon {
     let mut command = network.command(node, PROGRAM);
-    command.env_remove("HEDGEROW_LOG");
+    command.env_remove("HEDGEROW_LOG").envs(variables.iter().map(|(name, value)| (*name, value)));
     home.daemon_by(command, arguments)
 }
 
@@ -56,6 +61,37 @@ pub(crate) fn incoming(messages: &Value) -> Vec<String> {
     incoming.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
 }
 
+/// SplitMix64: seeded choices for a test.
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    /// Takes the seed from `variable`, or from the clock; prints it, so that a run's choices can be repeated.
+    pub(crate) fn from_env(variable: &str) -> Self {
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let seed = std::env::var(variable).map_or_else(|_| clock(), |seed| seed.parse().unwrap());
+        println!("{variable}={seed}");
+        Self(seed)
+    }
+
+    /// The next number.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// Random bytes.
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.next() as u8)
+    }
+}
+
 /// The daemon went away.
 #[derive(Debug)]
 pub(crate) struct Gone;
@@ -65,6 +101,8 @@ pub(crate) struct Client {
     reader: BufReader<UnixStream>,
     events: VecDeque<Value>,
     last_id: u64,
+    /// How long an answer or an event may take.
+    pub(crate) patience: Duration,
 }
 
 impl Client {
@@ -82,7 +120,7 @@ impl Client {
     /// [`Gone`] if nobody listens.
     pub(crate) fn connect(home: &Home) -> Result<Self, Gone> {
         let stream = UnixStream::connect(home.path().join("socket")).map_err(|_| Gone)?;
-        Ok(Self { reader: BufReader::new(stream), events: VecDeque::new(), last_id: 0 })
+        Ok(Self { reader: BufReader::new(stream), events: VecDeque::new(), last_id: 0, patience: PATIENCE })
     }
 
     /// Sends a request and does not wait for its answer, which must be taken by [`answer`](Self::answer).
@@ -103,7 +141,7 @@ impl Client {
     ///
     /// [`Gone`].
     pub(crate) fn answer(&mut self) -> Result<Value, Gone> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             let mut line = self.read(end)?.expect("no answer in time");
             if line["method"] != "event" {
@@ -139,7 +177,7 @@ impl Client {
         if let Some(event) = self.events.pop_front() {
             return Ok(event);
         }
-        let mut line = self.read(Instant::now() + PATIENCE)?.expect("no event in time");
+        let mut line = self.read(Instant::now() + self.patience)?.expect("no event in time");
         assert_eq!(line["method"], "event", "{line}");
         Ok(line["params"].take())
     }
@@ -160,6 +198,46 @@ impl Client {
         if status["neighbours"].as_array().unwrap().is_empty() {
             self.event_of("link_up");
         }
+    }
+
+    /// Waits until a message is in one of these states, and gives its explanation then.
+    pub(crate) fn wait_for_state(&mut self, id: &str, states: &[&str]) -> Value {
+        loop {
+            let explained = self.call("explain", json!({ "id": id })).unwrap();
+            if states.contains(&explained["state"].as_str().unwrap()) {
+                return explained;
+            }
+            while self.event_of("message")["id"] != id {}
+        }
+    }
+
+    /// Waits until a contact is established, whoever it is.
+    pub(crate) fn wait_until_established(&mut self) {
+        loop {
+            let contacts = self.call("contacts", json!({})).unwrap();
+            if contacts.as_array().unwrap().iter().any(|contact| contact["state"] == "established") {
+                return;
+            }
+            self.event_of("contact");
+        }
+    }
+
+    /// Asks again and again until the answer is as wanted: what strangers' bundles do is no event.
+    pub(crate) fn wait_for(&mut self, method: &str, params: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + self.patience;
+        loop {
+            let answer = self.call(method, params.clone()).unwrap();
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < end, "not as wanted after {:?}: {answer}", self.patience);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// As [`wait_for`](Self::wait_for), for `status`.
+    pub(crate) fn wait_for_status(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait_for("status", &json!({}), wanted)
     }
 
     /// Waits until everything written to `contact` is delivered, and gives the states that each message was seen in, in order.

@@ -22,6 +22,8 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_hedgerow");
 
 /// A home for one profile, with its passphrase beside it.
 pub struct Home {
+    /// What the home lies on, if it is a disk of its own; gone before the folder.
+    disk: Option<Disk>,
     folder: tempfile::TempDir,
     home: PathBuf,
 }
@@ -38,7 +40,7 @@ impl Home {
         fs::write(folder.path().join("passphrase"), "correct horse\n").unwrap();
         fs::write(folder.path().join("wrong"), "incorrect horse\n").unwrap();
         let home = folder.path().join(name);
-        Self { folder, home }
+        Self { disk: None, folder, home }
     }
 
     /// A home with a fresh profile.
@@ -46,6 +48,19 @@ impl Home {
         let home = Self::empty();
         home.ok(&["init", "--name", name]);
         home
+    }
+
+    /// A home with a fresh profile on a disk of so many bytes of its own. Needs root.
+    pub fn on_small_disk(name: &str, bytes: u64) -> Self {
+        let mut home = Self::named("disk/home");
+        home.disk = Some(Disk::mount(home.beside("disk"), bytes));
+        home.ok(&["init", "--name", name]);
+        home
+    }
+
+    /// The disk of its own that the home lies on.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("a disk of its own")
     }
 
     /// The home's path.
@@ -129,6 +144,39 @@ impl Home {
     /// Connects to the daemon's socket.
     pub fn socket(&self) -> Connection {
         Connection::open(&self.home.join("socket"))
+    }
+}
+
+/// A file system in memory. It is gone when this is dropped.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(place: PathBuf, bytes: u64) -> Self {
+        fs::create_dir(&place).unwrap();
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=0700"), "hedgerow-lab"]).arg(&place);
+        let output = finish(command);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self(place)
+    }
+
+    /// Leaves no room on it: fills what is free with one file.
+    pub fn fill(&self) {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(self.0.join("filler")).unwrap();
+        for size in [64 << 10, 4 << 10, 1] {
+            while file.write_all(&vec![1; size]).is_ok() {}
+        }
+    }
+
+    /// Makes room again.
+    pub fn free(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 

@@ -12,6 +12,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -23,39 +24,52 @@ use std::{
 /// The interface of every node.
 pub(crate) const INTERFACE: &str = "eth0";
 
-/// The bridge that joins the nodes.
+/// The bridge of the first wire.
 pub(crate) const BRIDGE: &str = "br0";
 
 static COUNTER: AtomicUsize = AtomicUsize::new(0);
 
-/// Nodes on one wire.
+/// Nodes on one wire or several.
 pub(crate) struct Network {
     switch: String,
     nodes: Vec<String>,
 }
 
 impl Network {
-    /// Makes so many nodes; node `n` gets 10.99.0.(n+1)/24 if `with_v4`, and in any case its link-local IPv6 address.
+    /// Makes so many nodes on one wire; node `n` gets 10.99.0.(n+1)/24 if `with_v4`, and in any case its link-local IPv6 address.
     pub(crate) fn new(nodes: usize, with_v4: bool) -> Self {
+        let all: Vec<usize> = (0..nodes).collect();
+        Self::of_wires(&[&all], with_v4)
+    }
+
+    /// Makes nodes on wires that nothing joins: wire `w` is a bridge with the nodes that it lists, whose addresses are 10.(99-w).0.(n+1)/24.
+    /// A node's interfaces are eth0, eth1, … in the order of its wires. No node forwards.
+    pub(crate) fn of_wires(wires: &[&[usize]], with_v4: bool) -> Self {
         let stem = format!("hr{}x{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let switch = format!("{stem}sw");
         ip(&format!("netns add {switch}"));
         // From here on, dropping it cleans up whatever the steps below have made.
         let mut network = Self { switch, nodes: Vec::new() };
         let switch = network.switch.clone();
-        ip(&format!("-n {switch} link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0"));
-        ip(&format!("-n {switch} link set {BRIDGE} up"));
-        for number in 0..nodes {
-            let node = format!("{stem}n{number}");
-            ip(&format!("netns add {node}"));
-            network.nodes.push(node.clone());
-            ip(&format!("link add {INTERFACE} netns {node} type veth peer name port{number} netns {switch}"));
-            ip(&format!("-n {switch} link set port{number} master {BRIDGE} up"));
-            ip(&format!("-n {node} link set lo up"));
-            if with_v4 {
-                ip(&format!("-n {node} address add 10.99.0.{}/24 dev {INTERFACE}", number + 1));
+        for (wire, members) in wires.iter().enumerate() {
+            ip(&format!("-n {switch} link add br{wire} type bridge stp_state 0 mcast_snooping 0"));
+            ip(&format!("-n {switch} link set br{wire} up"));
+            for &number in *members {
+                while network.nodes.len() <= number {
+                    let node = format!("{stem}n{}", network.nodes.len());
+                    ip(&format!("netns add {node}"));
+                    network.nodes.push(node.clone());
+                    ip(&format!("-n {node} link set lo up"));
+                }
+                let node = &network.nodes[number];
+                let interface = format!("eth{}", wires[..wire].iter().filter(|earlier| earlier.contains(&number)).count());
+                ip(&format!("link add {interface} netns {node} type veth peer name port{wire}x{number} netns {switch}"));
+                ip(&format!("-n {switch} link set port{wire}x{number} master br{wire} up"));
+                if with_v4 {
+                    ip(&format!("-n {node} address add 10.{}.0.{}/24 dev {interface}", 99 - wire, number + 1));
+                }
+                ip(&format!("-n {node} link set {interface} up"));
             }
-            ip(&format!("-n {node} link set {INTERFACE} up"));
         }
         network
     }
@@ -83,9 +97,19 @@ impl Network {
         command
     }
 
-    /// Takes a node's interface down or up.
+    /// Takes a node's first interface down or up.
     pub(crate) fn set_interface(&self, node: usize, state: &str) {
-        ip(&format!("-n {} link set {INTERFACE} {state}", self.nodes[node]));
+        self.set(node, INTERFACE, state);
+    }
+
+    /// Takes one of a node's interfaces down or up.
+    pub(crate) fn set(&self, node: usize, interface: &str, state: &str) {
+        ip(&format!("-n {} link set {interface} {state}", self.nodes[node]));
+    }
+
+    /// The file that stands for a node's network namespace.
+    pub(crate) fn namespace(&self, node: usize) -> PathBuf {
+        Path::new("/run/netns").join(&self.nodes[node])
     }
 
     /// Runs `ip` with these arguments on a node.
@@ -93,14 +117,21 @@ impl Network {
         ip(&format!("-n {} {arguments}", self.nodes[node]));
     }
 
-    /// Lets the wire carry no multicast any more, as guest networks do. IPv4 still finds its neighbours, by broadcast.
-    pub(crate) fn block_multicast(&self) {
-        for number in 0..self.nodes.len() {
-            ip(&format!("-n {} link set port{number} type bridge_slave mcast_flood off", self.switch));
+    /// Keeps these nodes from hearing each other; all others still hear them.
+    pub(crate) fn part(&self, nodes: &[usize]) {
+        for number in nodes {
+            ip(&format!("-n {} link set port0x{number} type bridge_slave isolated on", self.switch));
         }
     }
 
-    /// Bytes and packets that a node has sent and received in all.
+    /// Lets the first wire carry no multicast any more, as guest networks do. IPv4 still finds its neighbours, by broadcast.
+    pub(crate) fn block_multicast(&self) {
+        for number in 0..self.nodes.len() {
+            ip(&format!("-n {} link set port0x{number} type bridge_slave mcast_flood off", self.switch));
+        }
+    }
+
+    /// Bytes and packets that a node has sent and received in all on its first interface.
     pub(crate) fn traffic(&self, node: usize) -> (u64, u64) {
         let output = self.command(node, "cat").arg("/proc/net/dev").output().expect("ip runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -149,10 +149,10 @@ pub enum TransportEvent {
     Lost(BeaconId),
     /// A link came up, dialled or accepted.
     LinkUp(Box<dyn Link>),
-    /// The device is on another network than before, or on one more.
-    NetworkChanged,
     /// Whether there are neighbours in sight that have no link and may be dialled; told when it changes, at first there are none.
     Others(bool),
+    /// The device is on another network than before, or on one more.
+    NetworkChanged,
     /// A lasting condition for the owner to see, such as a port in use; `None` when it is over.
     Trouble(Option<String>),
 }

@@ -16,10 +16,10 @@ pub struct RequestId(pub u64);
 pub enum Input {
     /// A transport uses this beacon from now on.
     Beacon(TransportKind, BeaconId),
-    /// The device is on another network than before, as this transport sees it, or on one more.
-    NetworkChanged(TransportKind),
     /// Whether a transport has neighbours in sight that it could dial and has no link to.
     Others(TransportKind, bool),
+    /// The device is on another network than before, as this transport sees it, or on one more.
+    NetworkChanged(TransportKind),
     /// The handshake of a link is done; answered by [`Output::Recognise`] or [`Output::Close`].
     Handshaken {
         /// The link.

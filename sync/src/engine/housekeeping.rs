@@ -17,7 +17,7 @@ impl Engine {
         }
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(now, hour)?;
-            self.expire_exchanges(hour);
+            self.expire_exchanges(hour)?;
             let strangers_have_room = self.strangers_have_room();
             self.holdings.prune_gone(self.store.as_mut(), hour, strangers_have_room)?;
         }

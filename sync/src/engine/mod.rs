@@ -13,9 +13,9 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
-//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored
-//! backup), `conversation` (messages and receipts), `command` (what people ask),
-//! `explain` (where a message is and why), `housekeeping`.
+//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `riding` (texts on a
+//! request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `explain` (where a
+//! message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -38,6 +38,7 @@ mod profile;
 mod recognise;
 mod records;
 mod repair;
+mod riding;
 mod routing;
 mod transfer;
 
@@ -299,8 +300,8 @@ impl Engine {
             Input::Beacon(kind, beacon) => {
                 self.beacons.insert(kind, beacon);
             }
-            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Others(kind, others) => self.crowd.note_others(kind, others),
+            Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
             Input::PeerList { link, list } => self.handle_peer_list(link, &list),
             Input::Open { link, recognised } => self.handle_open(now, link, recognised)?,

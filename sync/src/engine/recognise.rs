@@ -89,7 +89,7 @@ impl Engine {
             .values()
             .filter(|contact| contact.row.state != ContactState::Blocked)
             .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
-            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
+            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: Some(_), .. }));
         let wanted = pending.len().min(MAX_PENDING_LISTED) + self.listed_repairs().len();
         let places = RECOGNITION_ENTRIES - wanted.min(RECOGNITION_ENTRIES);
         let room = places.saturating_sub(contacts.len());
@@ -241,7 +241,7 @@ impl Engine {
         if let Some(contact) = self.touch(contact) {
             (contact.row.last_seen, contact.row.last_transport) = (Some(now.wall), transport);
         }
-        self.note_met(contact);
+        self.note_met(now, contact)?;
         self.busy_contacts.insert(contact);
         Ok(())
     }

@@ -564,17 +564,19 @@ impl Engine {
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
-        let Some(message) = message else { return Ok(()) };
-        self.change_message(contact, true, message, |row| {
-            row.state = row.state.max(MessageState::Carried);
-            match to {
-                // What it is handed again, sealed anew or not, it holds once.
-                Some(to) if row.log.was_handed_to(to) => {}
-                Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
-                None => row.handed_strangers = row.handed_strangers.saturating_add(1),
-            }
-            row.log.push(now.wall, LogEvent::Handed { to, transport });
-        })
+        for message in message.map_or_else(|| self.riders_of(contact, id), |message| vec![message]) {
+            self.change_message(contact, true, message, |row| {
+                row.state = row.state.max(MessageState::Carried);
+                match to {
+                    // What it is handed again, sealed anew or not, it holds once.
+                    Some(to) if row.log.was_handed_to(to) => {}
+                    Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
+                    None => row.handed_strangers = row.handed_strangers.saturating_add(1),
+                }
+                row.log.push(now.wall, LogEvent::Handed { to, transport });
+            })?;
+        }
+        Ok(())
     }
 
     pub(super) fn handle_refused(&mut self, now: Now, link: LinkId, refusals: &[(ShortId, Refusal)]) -> Result<(), Fault> {

@@ -275,7 +275,7 @@ impl Sim {
     #[expect(clippy::panic, reason = "a harness: an answer of another kind ends the test")]
     pub fn introduce(&mut self, issuer: NodeId, invitee: NodeId) {
         let Answer::Invitation(invitation) = self.tell(issuer, Command::Invite { hours: 336 }) else { panic!("no invitation") };
-        self.tell(invitee, Command::AddContact { link: invitation.link, alias: None });
+        self.tell(invitee, Command::AddContact { link: invitation.link, alias: None, message: None });
     }
 
     /// The state of a contact as a node sees it; `None` if it has no such contact.

@@ -313,7 +313,7 @@ pub trait Store: Send {
     /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
 
-    /// Gives the messages of one contact to another, which has none: a new exchange with the same person. Outgoing ones that are *queued* or
+    /// Gives the messages of one contact to another, which has none of the same ids: a new exchange with the same person. Outgoing ones that are *queued* or
     /// *carried* become *queued* without a number.
     fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError>;
 

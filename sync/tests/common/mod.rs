@@ -9,7 +9,7 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 use hedgerow_sync::{
     sim::{Faults, NodeId, Sim, WireId},
     store::{Setting, Store, memory::MemoryStore},
-    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Status},
+    view::{Added, Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Status},
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -70,6 +70,17 @@ impl Two {
         let ((ann, ann_store), (ben, ben_store)) = (sim.node("ann"), sim.node("ben"));
         let wire = sim.connect(ann, ben, faults);
         Self { sim, ann, ben, ann_store, ben_store, wire }
+    }
+
+    /// The epoch of Ann's store, which she tells to contacts alone; their session is renewed for it.
+    pub(crate) fn epoch_of_ann(&mut self) -> Vec<u8> {
+        let heard = listen(&mut self.sim);
+        self.sim.cut(self.wire);
+        self.sim.mend(self.wire);
+        self.sim.run_for(SECOND);
+        let heard = heard.borrow();
+        let cursor = heard.iter().find(|(node, record)| *node == self.ann && record[0] == 0x0a);
+        cursor.expect("she says it").1[1..9].to_vec()
     }
 
     /// Each side's name at the other.
@@ -156,7 +167,15 @@ pub(crate) fn invite(sim: &mut Sim, node: NodeId, hours: u32) -> String {
 
 /// Takes a link up.
 pub(crate) fn add(sim: &mut Sim, node: NodeId, link: &str) -> Result<(), CommandError> {
-    sim.ask(node, Command::AddContact { link: link.into(), alias: None }).expect("the node restarted").map(|_| ())
+    sim.ask(node, Command::AddContact { link: link.into(), alias: None, message: None }).expect("the node restarted").map(|_| ())
+}
+
+/// Takes a link up with a first message.
+pub(crate) fn add_with(sim: &mut Sim, node: NodeId, link: &str, message: &str) -> Added {
+    match sim.tell(node, Command::AddContact { link: link.into(), alias: None, message: Some(message.into()) }) {
+        Answer::Added(added) => added,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The kinds of notices that a node has told, with their contacts' numbers.

@@ -146,6 +146,16 @@ impl Dialler {
         }
     }
 
+    /// Whether nobody is dialled but to find contacts.
+    pub(super) const fn is_content(&self) -> bool {
+        self.wanted.neighbours == 0
+    }
+
+    /// How many neighbours are remembered.
+    pub(super) fn in_sight(&self) -> usize {
+        self.beacons().count()
+    }
+
     /// Whether there is a neighbour to dial if more are wanted.
     pub(super) fn has_others(&self) -> bool {
         self.entries.iter().any(|(target, entry)| {

@@ -177,7 +177,7 @@ mod tests {
             more.joined_over(&interfaces())
         };
         assert!(!with(address("fd00::1234", 64, 3)) && !with(address("192.168.7.77", 24, 3)));
-        assert!(with(address("192.168.8.2", 24, 3)) && with(address("192.168.7.2", 16, 3)) && with(address("fe80::2", 64, 4)));
+        assert!(with(address("192.168.8.2", 24, 3)) && with(address("192.168.7.2", 16, 3)) && with(address("fe80::2", 64, 5)));
         assert!(!Interfaces::default().joined_over(&interfaces()) && interfaces().joined_over(&Interfaces::default()));
     }
 

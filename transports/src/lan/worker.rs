@@ -41,6 +41,12 @@ const CHECKS_LEFT_OUT: u32 = 4;
 const BROWSE_ANEW_AFTER: Duration = Duration::from_millis(2_200);
 /// After the change of beacon, neighbours that don't answer for so long are gone (guess).
 const SWEEP_AFTER: Duration = Duration::from_secs(15);
+/// How many neighbours in sight are a crowd (guess): a node that is linked well enough in one looks for no more.
+const CROWD: usize = 8;
+/// How long neighbours are looked for after a change of the beacon or the network before they may be a crowd: mDNS asks after 0, 1, 3, 7 s.
+const LOOK_FOR: Duration = Duration::from_secs(15);
+/// Pause between two looks of a node that finds nobody to dial among those it remembers (guess).
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Pause after a failure of the system: no port, no sockets left.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -94,6 +100,8 @@ pub(super) struct Worker {
     phase: Phase,
     sweep_at: Option<Instant>,
     browse_at: Option<Instant>,
+    /// When neighbours were last begun to be looked for.
+    looking_since: Instant,
     left_out: u32,
     in_trouble: bool,
     /// The owner knows of others to dial.
@@ -142,6 +150,7 @@ impl Worker {
             phase: Phase::Silent(now),
             sweep_at: None,
             browse_at: None,
+            looking_since: now,
             left_out: 0,
             in_trouble: false,
             others: false,
@@ -171,6 +180,7 @@ impl Worker {
                 sighting = next_sighting(&mut self.discovery) => self.take_sighting(sighting).await?,
                 _ = checks.tick() => {
                     self.check_flood(Instant::now()).await?;
+                    self.rest_or_look(Instant::now());
                     self.check_interfaces_sometimes().await?;
                 }
                 () = sleep_until(next) => {}
@@ -192,9 +202,7 @@ impl Worker {
         }
         if self.browse_at.is_some_and(|at| at <= now) {
             self.browse_at = None;
-            if let Some(discovery) = &mut self.discovery {
-                discovery.browse_anew();
-            }
+            self.look(now);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep_at = None;
@@ -242,7 +250,7 @@ impl Worker {
         self.emit(TransportEvent::Beacon(beacon)).await?;
         if self.config.mdns {
             match Discovery::start(beacon, port, &on) {
-                Ok(discovery) => self.discovery = Some(discovery),
+                Ok(discovery) => (self.discovery, self.looking_since) = (Some(discovery), now),
                 Err(_) => return self.discovery_failed(now).await,
             }
         }
@@ -289,6 +297,26 @@ impl Worker {
             Sighting::Trouble => self.discovery_failed(now).await?,
         }
         Ok(())
+    }
+
+    fn look(&mut self, now: Instant) {
+        self.looking_since = now;
+        if let Some(discovery) = &mut self.discovery {
+            discovery.browse_anew();
+        }
+    }
+
+    /// Looks for nobody more while linked well enough in a crowd; there, the newcomer finds us.
+    fn rest_or_look(&mut self, now: Instant) {
+        let Some(discovery) = &mut self.discovery else { return };
+        let looked = now.saturating_duration_since(self.looking_since);
+        if !discovery.is_resting() {
+            if self.dialler.is_content() && self.dialler.in_sight() > CROWD && looked >= LOOK_FOR {
+                discovery.rest();
+            }
+        } else if !self.dialler.is_content() && !self.others && looked >= LOOK_AGAIN {
+            self.look(now);
+        }
     }
 
     /// Ends mDNS for a while, and takes another beacon, where its cache has grown without end.
