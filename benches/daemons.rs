@@ -1,12 +1,15 @@
 //! Two daemons, each on a node of a network of their own: first link, latency, 10,000 messages that waited, and what an idle pair costs.
-//! Three daemons in a line: what waits with a carrier when it meets the reader.
+//! Three in a line: what waits with a carrier when it meets the reader. Thirty on one bridge: what a message takes between two who have no
+//! link, and what idle ones cost.
 //!
-//! `cargo bench --bench daemons [-- PART…]`, PART being `link`, `latency`, `queue`, `carry` or `idle` (four minutes); all without. Needs
-//! root and iproute2. Prints; asserts nothing but that everything arrived. docs/performance.md says how to read it.
+//! `cargo bench --bench daemons [-- PART…]`, PART being `link`, `latency`, `queue`, `carry`, `idle` (four minutes) or `crowd` (eight); all without.
+//! Needs root and iproute2. Prints; asserts nothing but that everything arrived. docs/performance.md says how to read it.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark: it reads the clock, and what fails ends it")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/common/hall.rs"]
+mod hall;
 #[path = "../tests/common/hostile.rs"]
 mod hostile;
 #[path = "../tests/common/lab.rs"]
@@ -22,6 +25,7 @@ use std::{
 };
 
 use common::{Daemon, Home};
+use hall::{Hall, is_connected, median};
 use lab::{Client, daemon_on, introduce, wait_for_v6};
 use line::{ANN, BERT, CAROL, Line, NAMES};
 use netns::{Network, processor_time};
@@ -49,7 +53,8 @@ const MEASURE: Duration = Duration::from_secs(96);
 
 fn main() {
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let all: [(&str, fn()); 5] = [("link", first_link), ("latency", latency), ("queue", queue), ("carry", carry), ("idle", idle)];
+    let all: [(&str, fn()); 6] =
+        [("link", first_link), ("latency", latency), ("queue", queue), ("carry", carry), ("idle", idle), ("crowd", crowd)];
     for (name, part) in all {
         if parts.is_empty() || parts.iter().any(|wanted| wanted == name) {
             part();
@@ -281,6 +286,42 @@ fn idle() {
     let (bytes, packets) = ((later.0 - traffic.0) as f64 / minutes, (later.1 - traffic.1) as f64 / minutes);
     println!("idle, a minute: {bytes:.0} bytes in {packets:.1} packets on the wire, processor {processor:.1?}");
     println!("idle, resident: {} kB and {} kB", resident(&at_alice), resident(&at_bob));
+}
+
+/// A message between two contacts who can't hear each other, over whoever carries; then what thirty idle nodes cost.
+fn crowd() {
+    const NODES: usize = 30;
+    const MESSAGES: usize = 200;
+    let mut hall = Hall::new(NODES);
+    introduce(&hall.homes[0], &hall.homes[1]);
+    hall.network.part(&[0, 1]);
+    // Their link ends 10 s after the PING that follows 25 s of silence.
+    while hall.graph()[0].contains(&1) {
+        thread::sleep(Duration::from_millis(500));
+    }
+    let (mut writer, mut reader) = (Client::subscribe(&hall.homes[0]), Client::subscribe(&hall.homes[1]));
+    let mut to_reader = Vec::new();
+    for number in 0..MESSAGES {
+        let text = format!("{number:0MESSAGE_LEN$}");
+        let start = Instant::now();
+        writer.begin("send", json!({ "contact": "node1", "text": text })).unwrap();
+        while reader.event_of("message")["text"] != text {}
+        to_reader.push(start.elapsed());
+        writer.answer().unwrap();
+    }
+    print_spread("one message to somebody without a link, API to the reader's event", to_reader);
+    thread::sleep(SETTLE);
+    let before = hall.costs();
+    thread::sleep(MEASURE);
+    let after = hall.costs();
+    let graph = hall.graph();
+    assert!(is_connected(&graph), "{graph:?}");
+    let minutes = MEASURE.as_secs_f64() / 60.0;
+    let bytes = || before.iter().zip(&after).map(|(before, after)| (after.0 - before.0) as f64 / minutes);
+    let processor = median(before.iter().zip(&after).map(|(before, after)| (after.1 - before.1).div_f64(minutes)));
+    let a_link = median(bytes().zip(&graph).map(|(bytes, links)| bytes / links.len() as f64));
+    println!("idle in a crowd, a minute and node, medians: {:.0} bytes, {a_link:.0} a link, processor {processor:.1?}", median(bytes()));
+    println!("links of a node: median {}, most {}", median(graph.iter().map(Vec::len)), graph.iter().map(Vec::len).max().unwrap());
 }
 
 /// `VmRSS`, kB.

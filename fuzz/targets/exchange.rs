@@ -143,7 +143,8 @@ pub fn exchange_request(data: &[u8]) -> bool {
     assert!(request.number() == number % TRIES && request.card() == scene.invitee.card() && request.name().as_str() == "Boris");
     assert!(request.ack().matches(sealed.ack.expose()));
     let name = Name::new("Alma").expect("a name");
-    let accepted = scene.issued.accept(&scene.issuer, &name, &request, 0, envelope, &mut scene.rng).expect("a request is answered");
+    let accepted =
+        scene.issued.accept(&scene.issuer, &name, &[0; 16], &request, 0, envelope, &mut scene.rng).expect("a request is answered");
     assert!(accepted.reply.answers(&request));
     let reply = scene.pending.open_reply(&scene.invitee, &accepted.bundle.bundle).expect("the answer opens");
     let Reply::Established { keys, .. } = reply else { panic!("the answer makes a contact") };

@@ -172,6 +172,9 @@ pub(crate) struct DaemonArgs {
     /// Neither shows itself to neighbours nor looks for them. Without --listen no port is opened then.
     #[arg(long)]
     pub(crate) no_mdns: bool,
+    /// Takes this interface for one that costs money, as it does wwan*, ppp* and rmnet*; can be given several times.
+    #[arg(long, value_name = "IFACE")]
+    pub(crate) metered: Vec<String>,
     /// For tests only: divides the delays that hide who writes and who reads. `status` says so.
     #[arg(long, hide = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) shorten_delays: u32,
@@ -233,6 +236,9 @@ pub(crate) enum ContactAction {
         /// What to call the contact here.
         #[arg(long = "as", value_name = "NAME")]
         alias: Option<String>,
+        /// The first message to them, `-` from standard input; a short one (to about 1,200 bytes) travels with the request.
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+        message: Option<String>,
         /// Waits so long for it to be established.
         #[arg(long, value_name = "SECONDS")]
         wait: Option<u32>,

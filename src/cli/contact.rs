@@ -1,12 +1,12 @@
 //! Commands on contacts.
 
-use hedgerow_sync::view::Command;
+use hedgerow_sync::{time::UnixMillis, view::Command};
 use serde_json::Value;
 
 use super::{
     args::ContactAction,
     error::{CliError, Kind},
-    output::{Source, elements, field, flag, number, show, text_argument},
+    output::{Source, elements, field, flag, moment, number, show, text_argument},
 };
 use crate::{client, config::Config};
 
@@ -17,7 +17,7 @@ pub(super) fn act(config: &Config, action: ContactAction) -> Result<(), CliError
         show(config, &document, words)
     };
     match action {
-        ContactAction::Add { link, alias, wait } => add(config, link, alias, wait),
+        ContactAction::Add { link, alias, message, wait } => add(config, link, alias, message, wait),
         ContactAction::List => {
             let document = Source::open(config)?.request(Command::Contacts {})?;
             show(config, &document, |document| elements(document).iter().map(words).collect::<Vec<_>>().join("\n"))
@@ -36,14 +36,18 @@ pub(super) fn act(config: &Config, action: ContactAction) -> Result<(), CliError
     }
 }
 
-fn add(config: &Config, link: String, alias: Option<String>, wait: Option<u32>) -> Result<(), CliError> {
+fn add(config: &Config, link: String, alias: Option<String>, message: Option<String>, wait: Option<u32>) -> Result<(), CliError> {
+    if link == "-" && message.as_deref() == Some("-") {
+        return Err(CliError::usage("standard input can't be both the link and the message", "Give one of them as an argument."));
+    }
     let link = text_argument(link)?;
+    let message = message.map(text_argument).transpose()?;
     let mut client = client::daemon(config)?;
     if wait.is_some() {
         // Before the contact is made, so that nothing about it is missed.
         client.subscribe()?;
     }
-    let added = client.request(&Command::AddContact { link, alias })?;
+    let added = client.request(&Command::AddContact { link, alias, message })?;
     let Some(seconds) = wait else {
         return show(config, &added, |document| format!("contact {} is pending until its owner answers", number(document, "contact")));
     };
@@ -92,6 +96,14 @@ pub(super) fn words(contact: &Value) -> String {
     if unread > 0 {
         line.push_str(&format!(", {unread} unread"));
     }
+    if contact.get("link_expires").is_some() {
+        let tries = match number(contact, "tries") {
+            0 => String::new(),
+            1 => ", asked once".to_owned(),
+            tries => format!(", asked {tries} times"),
+        };
+        line.push_str(&format!("{tries}, link valid until {} UTC", moment(UnixMillis(number(contact, "link_expires")))));
+    }
     if contact.get("why").is_some() {
         line.push_str(&format!(": {}", field(contact, "why")));
     }
@@ -106,7 +118,7 @@ fn details(contact: &Value) -> String {
         }
     }
     if contact.get("last_seen").is_some() {
-        lines.push(format!("last seen: {} UTC", super::output::moment(hedgerow_sync::time::UnixMillis(number(contact, "last_seen")))));
+        lines.push(format!("last seen: {} UTC", moment(UnixMillis(number(contact, "last_seen")))));
     }
     lines.join("\n")
 }

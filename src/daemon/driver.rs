@@ -71,6 +71,8 @@ pub(super) enum Message {
     LinkDown(LinkId),
     /// A transport uses another beacon.
     Beacon(TransportKind, BeaconId),
+    /// A transport has neighbours in sight without a link, or has none.
+    Others(TransportKind, bool),
     /// A transport's device is on another network, or on one more.
     NetworkChanged(TransportKind),
     /// A transport has a lasting condition, or it is over.
@@ -347,6 +349,7 @@ impl Driver {
                 Some(Input::LinkDown(id))
             }
             Message::Beacon(kind, beacon) => open.then_some(Input::Beacon(kind, beacon)),
+            Message::Others(kind, others) => open.then_some(Input::Others(kind, others)),
             Message::NetworkChanged(kind) => open.then_some(Input::NetworkChanged(kind)),
             Message::Trouble(kind, trouble) => {
                 match trouble {
@@ -396,6 +399,9 @@ impl Driver {
                 Output::Close(link) => self.order(link, Order::Close),
                 Output::Linked { kind, beacon } => self.tell_transport(kind, TransportCommand::Linked(beacon)),
                 Output::Free { kind, beacon } => self.tell_transport(kind, TransportCommand::Free(beacon)),
+                Output::Wanted { kind, wanted } => self.tell_transport(kind, TransportCommand::Wanted(wanted)),
+                Output::LookAnew(kind) => self.tell_transport(kind, TransportCommand::LookAnew),
+                Output::Crowded { kind, beacon } => self.tell_transport(kind, TransportCommand::Crowded(beacon)),
                 Output::Reply(request, result) => self.reply(request, result),
                 Output::Event(event) => self.publish(&event),
             }
@@ -614,6 +620,6 @@ const fn input_link(input: &Input) -> Option<LinkId> {
         | Input::Open { link, .. }
         | Input::Record { link, .. }
         | Input::LinkDown(link) => Some(*link),
-        Input::Beacon(..) | Input::NetworkChanged(_) | Input::Command(..) | Input::Timeout => None,
+        Input::Beacon(..) | Input::Others(..) | Input::NetworkChanged(_) | Input::Command(..) | Input::Timeout => None,
     }
 }

@@ -120,6 +120,7 @@ async fn serve(
         *listening.lock().unwrap_or_else(PoisonError::into_inner) = addresses(&lan);
         let message = match event {
             TransportEvent::Beacon(beacon) => Message::Beacon(TransportKind::Lan, beacon),
+            TransportEvent::Others(others) => Message::Others(TransportKind::Lan, others),
             TransportEvent::Trouble(trouble) => Message::Trouble(TransportKind::Lan, trouble),
             TransportEvent::NetworkChanged => Message::NetworkChanged(TransportKind::Lan),
             TransportEvent::Found(_) | TransportEvent::Lost(_) => continue,

@@ -78,7 +78,7 @@ impl Side {
                     self.replies.insert(request, answer.unwrap());
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::Linked { .. } | Output::Free { .. } => {}
+                Output::Linked { .. } | Output::Free { .. } | Output::Wanted { .. } | Output::Crowded { .. } | Output::LookAnew(_) => {}
             }
         }
         self.flush();
@@ -172,7 +172,7 @@ fn run(messages: usize, delay: Duration) {
     let (mut ben, _ben_dir) = side("ben", Role::Responder, to_ann, from_ann, delay, 2);
     ann.batch(vec![Input::Beacon(TransportKind::Memory, BeaconId([1; 8])), Input::Command(RequestId(1), Command::Invite { hours: 24 })]);
     let Some(Answer::Invitation(invitation)) = ann.replies.remove(&RequestId(1)) else { panic!("no invitation") };
-    let add = Command::AddContact { link: invitation.link, alias: None };
+    let add = Command::AddContact { link: invitation.link, alias: None, message: None };
     ben.batch(vec![Input::Beacon(TransportKind::Memory, BeaconId([2; 8])), Input::Command(RequestId(2), add)]);
     ann.flush();
 

@@ -35,6 +35,9 @@ pub enum Command {
         /// What to call the contact here; their own name if absent.
         #[serde(default)]
         alias: Option<String>,
+        /// What to say to them: the first message, which travels with the request if it is short enough.
+        #[serde(default)]
+        message: Option<String>,
     },
     /// Lists contacts, by name. Answer: a list of [`Contact`].
     Contacts {},
@@ -419,6 +422,9 @@ pub struct Added {
     pub contact: ContactId,
     /// `pending` until the answer comes.
     pub state: ContactState,
+    /// The id of the message given with the link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
 }
 
 /// A contact that is gone.
@@ -472,6 +478,12 @@ pub struct Contact {
     /// Over what that was: `lan`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_transport: Option<&'static str>,
+    /// The end of the last hour in which its link is valid; absent once it is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_expires: Option<UnixMillis>,
+    /// How often the request for it has been sealed; absent unless we wait for the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u8>,
     /// Why it failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

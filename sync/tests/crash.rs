@@ -53,7 +53,9 @@ fn run(seed: u64, set: impl FnOnce(&Two)) -> Run {
     let mut run = Run { two, promised: BTreeMap::new(), number: BTreeMap::new(), heard };
     let Answer::Invitation(invitation) = run.ask(ann, &Command::Invite { hours: 48 }) else { panic!("no invitation") };
     run.number.insert(ann, invitation.contact.0.to_string());
-    let Answer::Added(added) = run.ask(ben, &Command::AddContact { link: invitation.link, alias: None }) else { panic!("not added") };
+    let Answer::Added(added) = run.ask(ben, &Command::AddContact { link: invitation.link, alias: None, message: None }) else {
+        panic!("not added")
+    };
     run.number.insert(ben, added.contact.0.to_string());
     run.write(ben, "b0");
     run.two.sim.run_for(5 * SECOND);

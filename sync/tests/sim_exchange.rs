@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{DAY, HOUR, MINUTE, SECOND, Two, add, contact_states, contacts, invite, notices, seed};
+use common::{DAY, HOUR, MINUTE, SECOND, Two, add, add_with, contact_states, contacts, invite, notices, seed, states, texts};
 use hedgerow_sync::{
     sim::{Faults, Sim},
-    view::{CommandError, ContactState},
+    view::{CommandError, ContactState, MessageState},
 };
 
 #[test]
@@ -228,4 +228,95 @@ fn sim_an_unanswered_request_is_sealed_again_and_ends_with_its_link() {
     two.sim.run_for(MINUTE);
     assert_eq!(contact_states(&mut two.sim, two.ben), [ContactState::Established]);
     assert_eq!(contact_states(&mut two.sim, two.ann), [ContactState::Established]);
+}
+
+#[test]
+fn sim_a_first_word_rides_on_the_request() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    let link = invite(&mut two.sim, two.ann, 336);
+    let ann = two.ann;
+    two.sim.on_transmit(move |node, _, record| !(node == ann && record[0] == 5)); // no reply arrives
+    let added = add_with(&mut two.sim, two.ben, &link, "ben 0");
+    two.sim.run_for(MINUTE);
+    assert_eq!(texts(&mut two.sim, two.ann, "ben"), ["ben 0"], "there before Ben knows of it");
+    assert_eq!(contact_states(&mut two.sim, two.ben), [ContactState::Pending]);
+    let again = add_with(&mut two.sim, two.ben, &link, "ben 0");
+    assert_eq!((again.contact, again.message), (added.contact, added.message), "a repetition does nothing more");
+    assert!(added.message.is_some());
+    assert!(states(&mut two.sim, two.ben, "1")[0] < MessageState::Delivered, "nothing has confirmed it");
+    two.sim.transmit_all();
+    two.sim.cut(two.wire);
+    two.sim.mend(two.wire);
+    two.sim.run_for(MINUTE);
+    two.expect_all(two.ben, 1);
+    assert_eq!(two.sim.messages(two.ann, "ben")[0].id, added.message.unwrap());
+}
+
+/// How often a node has asked for its only contact.
+fn tries(two: &mut Two) -> u8 {
+    contacts(&mut two.sim, two.ben)[0].tries.unwrap_or_default()
+}
+
+#[test]
+fn sim_later_texts_ride_on_further_tries_until_five_are_spent() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    two.sim.cut(two.wire);
+    two.sim.introduce(two.ann, two.ben);
+    two.sim.run_for(MINUTE);
+    two.sim.send(two.ben, "1", "ben 0");
+    two.sim.run_for(MINUTE);
+    assert_eq!(tries(&mut two), 1, "too soon after the first");
+    two.sim.run_for(HOUR);
+    assert_eq!(tries(&mut two), 2, "it did not have to wait for the next retry");
+    two.sim.send(two.ben, "1", &"x".repeat(2000));
+    assert_eq!(tries(&mut two), 2, "too long to ride");
+    for number in 1..8 {
+        two.sim.run_for(20 * MINUTE);
+        two.sim.send(two.ben, "1", &format!("ben {number}"));
+    }
+    assert_eq!(tries(&mut two), 5, "the rest is for the time that the link lasts");
+    let ann = two.ann;
+    two.sim.on_transmit(move |node, _, record| !(node == ann && record[0] == 5));
+    two.sim.mend(two.wire);
+    two.sim.run_for(MINUTE);
+    let ridden = texts(&mut two.sim, two.ann, "ben");
+    assert_eq!(ridden, ["ben 0", "ben 1", "ben 2", "ben 3"], "all that was on the last try, in order");
+    two.sim.transmit_all();
+    two.sim.cut(two.wire);
+    two.sim.mend(two.wire);
+    two.sim.run_for(MINUTE);
+    assert_eq!(texts(&mut two.sim, two.ann, "ben").len(), 9, "each once");
+    assert!(states(&mut two.sim, two.ben, "ann").iter().all(|state| *state == MessageState::Delivered));
+}
+
+#[test]
+fn sim_what_was_written_to_a_lost_link_says_why() {
+    let mut sim = Sim::new(seed());
+    let ((ann, _), (ben, _), (eve, _)) = (sim.node("ann"), sim.node("ben"), sim.node("eve"));
+    let link = invite(&mut sim, ann, 24);
+    add(&mut sim, ben, &link).unwrap();
+    add_with(&mut sim, eve, &link, "I am ben");
+    sim.connect(ann, ben, Faults::NONE);
+    sim.run_for(5 * SECOND);
+    sim.connect(ann, eve, Faults::NONE);
+    sim.run_for(MINUTE);
+    assert_eq!(texts(&mut sim, ann, "ben"), Vec::<String>::new());
+    let message = sim.messages(eve, "1").remove(0);
+    assert_eq!(message.state, MessageState::Failed);
+    assert!(message.why.unwrap().contains("used by somebody else"));
+}
+
+#[test]
+fn sim_a_request_is_tried_as_long_as_its_link_lasts() {
+    for (hours, most) in [(336, 11), (720, 16)] {
+        let mut two = Two::strangers(seed(), Faults::NONE);
+        two.sim.cut(two.wire);
+        let link = invite(&mut two.sim, two.ann, hours);
+        add(&mut two.sim, two.ben, &link).unwrap();
+        two.sim.run_for(HOUR * (hours - 1));
+        assert_eq!(tries(&mut two), most);
+        two.sim.mend(two.wire);
+        two.sim.run_for(MINUTE);
+        assert_eq!(contact_states(&mut two.sim, two.ben), [ContactState::Established], "{hours} h");
+    }
 }

@@ -275,7 +275,7 @@ fn sim_what_is_written_before_the_link_is_used_waits_for_that() {
     let mut sim = Sim::new(seed());
     let ((ann, _), (ben, _)) = (sim.node("ann"), sim.node("ben"));
     let link = invite(&mut sim, ann, 24);
-    sim.tell(ben, Command::AddContact { link, alias: Some("ann".into()) });
+    sim.tell(ben, Command::AddContact { link, alias: Some("ann".into()), message: None });
     let id = sim.send(ben, "ann", "hello?");
     let pending = explain(&mut sim, ben, id);
     assert_eq!((log(&pending), code(&pending)), (vec!["written"], Some(WaitCode::NotAContact)));

@@ -76,6 +76,7 @@ fn sim_a_removed_contact_is_not_recognised_and_gets_what_a_stranger_gets() {
     two.write(two.ann, 3);
     two.write(two.ben, 3);
     two.sim.run_for(MINUTE);
+    let epoch = two.epoch_of_ann();
     let heard = common::listen(&mut two.sim);
     two.sim.send(two.ann, "ben", "sealed and never handed over");
     two.sim.tell(two.ann, Command::RemoveContact { contact: "ben".into() });
@@ -88,7 +89,9 @@ fn sim_a_removed_contact_is_not_recognised_and_gets_what_a_stranger_gets() {
     assert!(!in_reach(&mut two.sim, two.ben, "ann"));
     let ann = two.ann;
     let told: Vec<u8> = heard.borrow().iter().filter(|(node, _)| *node == ann).map(|(_, record)| record[0]).collect();
-    assert!(!told.iter().any(|kind| [0x0a, 0x0b, 0x0c].contains(kind)), "neither CURSOR nor MARK nor UPGRADE: {told:x?}");
+    assert!(!told.iter().any(|kind| [0x0b, 0x0c].contains(kind)), "neither MARK nor UPGRADE: {told:x?}");
+    let names_epoch = |record: &[u8]| record[0] == 0x0a && record[1..9] == epoch;
+    assert!(!heard.borrow().iter().any(|(_, record)| names_epoch(record)), "a CURSOR that says nothing");
     two.sim.cut(two.wire);
     two.sim.run_for(31 * DAY);
     assert_eq!(status(&mut two.sim, two.ann).bundles, 0, "what was sealed for it is gone, what came from it has run out");
@@ -99,6 +102,7 @@ fn sim_a_removed_contact_learns_nothing_from_ids_it_still_knows() {
     let mut two = Two::contacts(seed());
     two.write(two.ben, 3);
     two.sim.run_for(6 * HOUR); // the acks have been told, so both remember
+    let epoch = two.epoch_of_ann();
     two.sim.tell(two.ann, Command::RemoveContact { contact: "ben".into() });
     two.sim.run_for(5 * SECOND);
     let heard = common::listen(&mut two.sim);
@@ -106,7 +110,8 @@ fn sim_a_removed_contact_learns_nothing_from_ids_it_still_knows() {
     two.sim.mend(two.wire);
     two.sim.run_for(5 * SECOND);
     let ann = two.ann;
-    assert!(heard.borrow().iter().all(|(node, record)| *node != ann || ![0x08, 0x0a, 0x0b, 0x0c].contains(&record[0])));
+    assert!(heard.borrow().iter().all(|(node, record)| *node != ann || ![0x08, 0x0b, 0x0c].contains(&record[0])));
+    assert!(!heard.borrow().iter().any(|(_, record)| record[0] == 0x0a && record[1..9] == epoch), "a CURSOR that says nothing");
 }
 
 #[test]

@@ -264,9 +264,9 @@ fn sim_an_unanswered_offer_is_not_sealed_more_than_daily() {
     let backup = scene.stores.0.clone();
     scene.sim.cut(scene.wire);
     scene.restore(scene.ann, &backup);
-    scene.sim.run_for(SECOND);
+    scene.sim.run_for(5 * HOUR); // what is left of the exchange is acknowledged
     let start = scene.bundles(scene.ann);
-    scene.sim.run_for(4 * DAY);
+    scene.sim.run_for(4 * DAY - 5 * HOUR);
     assert_eq!(scene.bundles(scene.ann), start, "the first one still lives");
     scene.sim.run_for(2 * DAY + 2 * HOUR);
     assert_eq!(scene.bundles(scene.ann), start + 1, "before it ends, another");

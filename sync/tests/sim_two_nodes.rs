@@ -179,7 +179,8 @@ fn sim_marks_move_in_sessions_without_a_comparison() {
     two.sim.run_for(2 * MINUTE);
     let heard = listen(&mut two.sim);
     two.write(two.ann, 5);
-    two.sim.run_for(2 * MINUTE);
+    // Own bundles are held back for up to five minutes; no MARK goes past them.
+    two.sim.run_for(7 * MINUTE);
     let marks = heard.borrow().iter().filter(|(node, record)| *node == two.ann && record[0] == 0x0b).count();
     assert!(marks >= 1, "what was pushed and stored is marked");
 }

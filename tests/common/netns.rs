@@ -117,6 +117,13 @@ impl Network {
         ip(&format!("-n {} {arguments}", self.nodes[node]));
     }
 
+    /// Keeps these nodes from hearing each other; all others still hear them.
+    pub(crate) fn part(&self, nodes: &[usize]) {
+        for number in nodes {
+            ip(&format!("-n {} link set port0x{number} type bridge_slave isolated on", self.switch));
+        }
+    }
+
     /// Lets the first wire carry no multicast any more, as guest networks do. IPv4 still finds its neighbours, by broadcast.
     pub(crate) fn block_multicast(&self) {
         for number in 0..self.nodes.len() {

@@ -77,6 +77,7 @@ async fn main() -> anyhow::Result<()> {
                 TransportEvent::LinkUp(link) => {
                     tokio::spawn(keep(link, beacon, told.clone()));
                 }
+                TransportEvent::Others(_) => {}
                 TransportEvent::Trouble(what) => say(format!("trouble {}", what.unwrap_or_else(|| "over".to_owned()))),
             },
             Some(telling) = tellings.recv() => match telling {

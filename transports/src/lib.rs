@@ -13,5 +13,5 @@ pub mod memory;
 
 pub use frame::{FrameDecoder, FrameError, MAX_FRAME_LEN, encode_frame};
 pub use link::{
-    BeaconId, Direction, Flow, Link, LinkError, LinkId, LinkProperties, Transport, TransportCommand, TransportEvent, TransportKind,
+    BeaconId, Direction, Flow, Link, LinkError, LinkId, LinkProperties, Transport, TransportCommand, TransportEvent, TransportKind, Wanted,
 };

@@ -149,10 +149,21 @@ pub enum TransportEvent {
     Lost(BeaconId),
     /// A link came up, dialled or accepted.
     LinkUp(Box<dyn Link>),
+    /// Whether there are neighbours in sight that have no link and may be dialled; told when it changes, at first there are none.
+    Others(bool),
     /// The device is on another network than before, or on one more.
     NetworkChanged,
     /// A lasting condition for the owner to see, such as a port in use; `None` when it is over.
     Trouble(Option<String>),
+}
+
+/// Whom a transport is to dial. Addresses of the owner's own are dialled in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// So many more links, to any neighbours.
+    pub neighbours: usize,
+    /// Beyond these, neighbours that were never dialled, one now and then, for they may be contacts.
+    pub contacts: bool,
 }
 
 /// What a transport is told.
@@ -162,8 +173,12 @@ pub enum TransportCommand {
     Linked(BeaconId),
     /// The last link to this beacon has ended: it may be dialled again.
     Free(BeaconId),
-    /// At most this many links are wanted: dial nobody while there are so many.
-    LinkCount(usize),
+    /// Whom to dial from now on.
+    Wanted(Wanted),
+    /// There is no place for a link to the neighbour with this beacon, with us or with it: dial others first.
+    Crowded(BeaconId),
+    /// Somebody more may be recognised: neighbours that were passed over are new again.
+    LookAnew,
 }
 
 /// A technology that finds neighbours and opens links to them. Runs in the background from when it is made until it is dropped.

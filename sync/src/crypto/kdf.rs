@@ -83,6 +83,8 @@ pub mod label {
         REPLY_PROOF = "reply proof";
         /// Upgrade of a session (7.6).
         UPGRADE = "upgrade";
+        /// The id of a pair (7.4).
+        PAIR_ID = "pair id";
         /// Repair secret of a pair (7.7).
         REPAIR = "repair";
         /// Recognition for a repair (7.7).

@@ -182,9 +182,10 @@ impl Link {
         now > self.expires
     }
 
-    /// How the bundles of this link's exchange look to carriers when sealed at mesh time `created` (docs/protocol.md, section 7.4).
+    /// How the bundles of this link's exchange look to carriers when sealed at mesh time `created` (docs/protocol.md, section 7.4). They
+    /// live no longer than messages do: strangers refuse what does.
     pub fn envelope(&self, created: Hour) -> Envelope {
-        let lifetime = Lifetime::at_least(self.expires.0.saturating_sub(created.0));
+        let lifetime = Lifetime::at_least(self.expires.0.saturating_sub(created.0).min(Lifetime::Fortnight.hours()));
         Envelope { class: Class::Normal, lifetime, created }
     }
 

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use hedgerow_transports::{Direction, LinkId, TransportKind};
 use rand_core::Rng;
 
-use super::{Changed, Engine, exchange::shown_name, link::Phase};
+use super::{
+    Changed, Engine, Exchange,
+    exchange::{millis, shown_name},
+    link::Phase,
+};
 use crate::{
     crypto::identity::{Card, Name},
     id::{ContactId, MessageId},
@@ -35,7 +39,9 @@ impl Engine {
         Ok(Ok(match command {
             Command::Status {} => Answer::Status(self.status(now)?),
             Command::Invite { hours } => Answer::Invitation(accept!(self.invite(now, hours)?)),
-            Command::AddContact { link, alias } => Answer::Added(accept!(self.add_contact(now, &link, alias.as_deref())?)),
+            Command::AddContact { link, alias, message } => {
+                Answer::Added(accept!(self.add_contact(now, &link, alias.as_deref(), message)?))
+            }
             Command::Contacts {} => Answer::Contacts(self.list_contacts()?),
             Command::Contact { contact } => {
                 let id = accept!(self.find_contact(&contact));
@@ -153,7 +159,7 @@ impl Engine {
         self.forget_tags_of(id);
         self.expect_tags_of(id);
         // What came meanwhile by carriers.
-        self.open_all_expected(now);
+        self.open_all_expected(now)?;
         self.end_links_of(id);
         self.save_and_show(id)
     }
@@ -176,10 +182,9 @@ impl Engine {
         Ok(Removed { contact: id })
     }
 
-    fn send(&mut self, now: Now, contact: ContactId, text: String, id: Option<MessageId>, urgent: bool) -> Outcome<Sent> {
-        if text.is_empty() || text.len() > MAX_TEXT_LEN {
-            return Ok(Err(CommandError::TextLength { length: text.len(), limit: MAX_TEXT_LEN }));
-        }
+    /// Writes a message, or finds the one of this id.
+    pub(super) fn send(&mut self, now: Now, contact: ContactId, text: String, id: Option<MessageId>, urgent: bool) -> Outcome<Sent> {
+        accept!(check_text(&text));
         match self.contacts.get(&contact).map(|contact| contact.row.state) {
             Some(ContactState::Established | ContactState::Pending | ContactState::Invited) => {}
             Some(ContactState::Blocked) => return Ok(Err(CommandError::ContactState("blocked"))),
@@ -257,10 +262,7 @@ impl Engine {
         }
         if any_read {
             self.note_read(contact);
-            if self.is_flooding(contact) {
-                self.open_all_expected(now);
-            }
-            self.forget_mail(contact);
+            self.forget_mail(now, contact)?;
         }
         Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
     }
@@ -277,6 +279,7 @@ impl Engine {
     pub(super) fn view_contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
         let Some(state) = self.contacts.get(&id) else { return Ok(None) };
         let row = &state.row;
+        let pending = state.exchange.as_ref().filter(|exchange| exchange.is_pending());
         Ok(Some(Contact {
             contact: id,
             name: shown_name(row).map(str::to_owned),
@@ -287,6 +290,11 @@ impl Engine {
             unread: self.store.count_unread(id)?,
             in_reach: self.is_in_reach(id),
             last_seen: row.last_seen,
+            link_expires: pending.map(|exchange| millis(exchange.link().expires())),
+            tries: pending.and_then(|exchange| match exchange {
+                Exchange::Requested { tries, .. } => Some(tries.len() as u8),
+                Exchange::Issued { .. } => None,
+            }),
             last_transport: row.last_transport.map(TransportKind::name),
             why: row.why.clone(),
         }))
@@ -301,6 +309,7 @@ impl Engine {
         };
         let established = contact.is_some_and(|contact| contact.row.state == ContactState::Established);
         let why = match row.state {
+            MessageState::Failed => contact.and_then(|contact| contact.row.why.as_deref()),
             MessageState::Queued if row.outgoing && !established => Some("waits until both are contacts"),
             MessageState::Queued if row.outgoing && self.is_frozen(row.contact) => {
                 Some("waits until this contact has answered: the profile was restored")
@@ -339,6 +348,14 @@ impl Engine {
             claimed_name: state.claimed_name.as_ref().map(|name| name.as_str().to_owned()),
         })
     }
+}
+
+/// Refuses what no message can say.
+pub(super) fn check_text(text: &str) -> Result<(), CommandError> {
+    if (1..=MAX_TEXT_LEN).contains(&text.len()) {
+        return Ok(());
+    }
+    Err(CommandError::TextLength { length: text.len(), limit: MAX_TEXT_LEN })
 }
 
 /// How many neighbours each transport reaches, in the order of their names.

@@ -2,15 +2,34 @@
 
 use std::time::Duration;
 
+use hedgerow_transports::TransportKind;
+
 /// The hour of this release, 2026-11-01: a system clock before it is wrong.
 pub(crate) const RELEASE_HOUR: u32 = 498_192;
 /// How long after the release a system clock is believed: ten years, in hours.
 pub(crate) const PLAUSIBLE_HOURS: u32 = 87_660;
 /// Links that have not finished recognition, at most; a further one takes the place of the oldest (guess: twice the LAN's links).
 pub(crate) const MAX_OPENING_LINKS: usize = 24;
-/// Strangers who dialled us and have an open link, at most (guess: a third of the LAN's inbound links; the rest is for contacts and for
-/// recognition).
-pub(crate) const MAX_INBOUND_STRANGERS: usize = 8;
+/// Open links of one transport, at most; those being recognised are counted apart, by [`MAX_OPENING_LINKS`] (design brief, 4.1: LAN 12; the
+/// radio's will be 4 to 6, an onion service's as many as are needed).
+pub(crate) const fn max_links(kind: TransportKind) -> usize {
+    match kind {
+        TransportKind::Lan | TransportKind::Memory => 12,
+    }
+}
+/// The share of these that strangers who dialled us may hold, as a divisor: a third (design brief, 4.1).
+pub(crate) const INBOUND_SHARE: usize = 3;
+/// The share that strangers whom we dialled may hold: a quarter (guess). Fewer than the third, so that a newcomer finds a place: where
+/// everybody dials as many as he takes, all places are taken in the end (measured: `crowd`, tests).
+pub(crate) const OUTBOUND_SHARE: usize = 4;
+/// The share that those may hold who have nothing but a pending link of ours, or are to be repaired: a third (guess).
+pub(crate) const INVITED_SHARE: usize = 3;
+/// Two of so many parts are filled by dialling anybody; the rest is for contacts and for who dials us (guess).
+pub(crate) const DIALLED_SHARE: usize = 3;
+/// How long a contact's link stays at least before another contact may have its place (guess).
+pub(crate) const CONTACT_STAYS: Duration = Duration::from_secs(60);
+/// The longest time between two changes of the view, in means: an exponential delay beyond it would be rare, and long.
+pub(crate) const MAX_REFRESH_MEANS: u32 = 5;
 /// Contacts, at most (guess: far above what a person has; bounds memory).
 pub(crate) const MAX_CONTACTS: usize = 2_000;
 /// Links waiting for an answer at once, made and taken up together (docs/design: each is a way to probe for presence).
@@ -95,6 +114,8 @@ pub struct EngineConfig {
     pub tick: Duration,
     /// Between two MARKs on a link. Default 30 s (guess).
     pub mark_after: Duration,
+    /// Mean time after which a stranger's link gives way to another. Default 10 min (guess: within one beacon's time).
+    pub refresh_after: Duration,
 }
 
 impl Default for EngineConfig {
@@ -119,6 +140,7 @@ impl Default for EngineConfig {
             gone_ids: 400_000,
             tick: Duration::from_secs(3600),
             mark_after: Duration::from_secs(30),
+            refresh_after: Duration::from_secs(10 * 60),
         }
     }
 }

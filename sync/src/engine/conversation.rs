@@ -148,7 +148,7 @@ impl Engine {
         if let Some(pair) = self.pair(contact) {
             pair.dirty = true;
         }
-        self.note_met(contact);
+        self.note_met(now, contact)?;
         self.schedule_ack(now, bundle, &opened.ack)?;
         self.close_confirmed(now, contact)?;
         match Item::decode_all(&opened.plaintext) {
@@ -164,7 +164,7 @@ impl Engine {
         for item in items {
             only_receipts &= matches!(item, Item::Receipt(_));
             match item {
-                Item::Text(text) => self.take_text(now, contact, number, text)?,
+                Item::Text(text) => self.take_text(now, contact, Some(number), text)?,
                 Item::Receipt(ranges) => {
                     for range in ranges {
                         let Some(pair) = self.pair(contact) else { break };
@@ -202,7 +202,8 @@ impl Engine {
         Ok(())
     }
 
-    fn take_text(&mut self, now: Now, contact: ContactId, number: u32, text: Text) -> Result<(), StoreError> {
+    /// Stores what a contact wrote, unless it is there; `number` is absent if it came with a contact request.
+    pub(super) fn take_text(&mut self, now: Now, contact: ContactId, number: Option<u32>, text: Text) -> Result<(), StoreError> {
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         // A contact may not push a conversation's order out of reach.
         let order = if text.order > pair.order.saturating_add(MAX_ORDER_STEP) { pair.order.saturating_add(1) } else { text.order };
@@ -217,7 +218,7 @@ impl Engine {
             stored: now.wall,
             state: MessageState::Delivered,
             urgent: false,
-            number: Some(number),
+            number,
             expires: None,
             handed_contacts: 0,
             handed_strangers: 0,
@@ -350,17 +351,22 @@ impl Engine {
     /// Seals what a contact is to be sent: hybrid steps, texts, receipts. Called at the end of every batch that touched it.
     pub(super) fn seal_due(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.offer_repair(now, contact)?;
-        let in_reach = self.is_in_reach(contact);
-        let hour = self.hour(now);
-        let established = self.contacts.get(&contact).is_some_and(|contact| contact.row.state == ContactState::Established);
-        // A bundle without a created hour is rare and so linkable: only straight to its reader (design brief, 4.2).
-        if !established || self.is_frozen(contact) || (hour == Hour::UNKNOWN && !in_reach) {
+        self.ride_on_request(now, contact)?;
+        if !self.may_seal(now, contact) {
             return Ok(());
         }
         self.seal_pq(now, contact)?;
         self.seal_texts(now, contact)?;
         self.seal_ask(now, contact)?;
+        let in_reach = self.is_in_reach(contact);
         self.seal_receipt(now, contact, in_reach)
+    }
+
+    /// Whether anything may be sealed for a contact. A bundle without a created hour is rare and so linkable: only straight to its reader
+    /// (design brief, 4.2).
+    pub(super) fn may_seal(&self, now: Now, contact: ContactId) -> bool {
+        let established = self.contacts.get(&contact).is_some_and(|contact| contact.row.state == ContactState::Established);
+        established && !self.is_frozen(contact) && (self.hour(now) != Hour::UNKNOWN || self.is_in_reach(contact))
     }
 
     fn seal_pq(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
@@ -403,7 +409,7 @@ impl Engine {
     }
 
     /// Seals one message and notes it in its row, which the caller saves. `false` if the window is full.
-    fn seal_text(&mut self, now: Now, row: &mut MessageRow) -> Result<bool, StoreError> {
+    pub(super) fn seal_text(&mut self, now: Now, row: &mut MessageRow) -> Result<bool, StoreError> {
         let text = Text { id: row.id, sent: row.sent, order: row.order, text: row.text.clone() };
         let purpose = Purpose { message: Some(row.id), wants_receipt: true, urgent: row.urgent };
         let Some((number, size)) = self.seal(now, row.contact, vec![Item::Text(text)], &purpose)? else { return Ok(false) };

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
-use hedgerow_transports::{BeaconId, LinkId, LinkProperties, TransportKind};
+use hedgerow_transports::{BeaconId, LinkId, LinkProperties, TransportKind, Wanted};
 
 use crate::{
     session::{RECOGNITION_LIST_LEN, SessionInfo, Verdict},
@@ -16,6 +16,8 @@ pub struct RequestId(pub u64);
 pub enum Input {
     /// A transport uses this beacon from now on.
     Beacon(TransportKind, BeaconId),
+    /// Whether a transport has neighbours in sight that it could dial and has no link to.
+    Others(TransportKind, bool),
     /// The device is on another network than before, as this transport sees it, or on one more.
     NetworkChanged(TransportKind),
     /// The handshake of a link is done; answered by [`Output::Recognise`] or [`Output::Close`].
@@ -96,6 +98,22 @@ pub enum Output {
         /// The device's beacon on it.
         beacon: BeaconId,
     },
+    /// How many more links a transport is to dial.
+    Wanted {
+        /// The transport.
+        kind: TransportKind,
+        /// Until the next such output.
+        wanted: Wanted,
+    },
+    /// Between the device with this beacon and us there is no place for a link: others are to be tried first.
+    Crowded {
+        /// The transport.
+        kind: TransportKind,
+        /// The device's beacon on it.
+        beacon: BeaconId,
+    },
+    /// Somebody more may be recognised from now on: neighbours that were passed over are worth a look again.
+    LookAnew(TransportKind),
     /// Answer a request.
     Reply(RequestId, Result<Answer, CommandError>),
     /// Tell every subscriber.

@@ -1,17 +1,21 @@
 //! Becoming contacts by a one-time link (docs/protocol.md, section 7): the policy around `crypto::exchange`.
 
+use std::collections::BTreeSet;
+
 use hedgerow_transports::LinkId;
+use zeroize::Zeroizing;
 
 use super::{
     Engine, Exchange,
-    command::parse_number,
+    command::{check_text, parse_number},
     config::{MAX_CONTACTS, MAX_EXCHANGES, MAX_PENDING_EXCHANGES, PLAUSIBLE_HOURS, RELEASE_HOUR},
     link::{Peer, Rank},
-    pair::{Contact, Pair},
+    pair::{Answered, Contact, Pair, Try},
     repair::Repair,
 };
 use crate::{
     crypto::{
+        bundle_seal::AckSecret,
         exchange::{IssuedLink, PendingRequest, Reply},
         identity::{Card, Name},
         kdf::hash,
@@ -19,14 +23,14 @@ use crate::{
         pair_keys::PairKeys,
         ratchet::Ratchet,
     },
-    id::{BundleId, ContactId},
-    store::{ContactRow, StoreError},
+    id::{BundleId, ContactId, MessageId},
+    store::{ContactRow, MessageRow, StoreError},
     time::{Hour, Now},
-    view::{Added, CommandError, ContactState, Invitation},
+    view::{Added, CommandError, ContactState, Invitation, MessageState},
     wire::{bundle::Bundle, record::ByeReason},
 };
 
-/// Hours until an unanswered request is sealed again (guess: a tenth of a fortnight's link would fit all sixteen tries in three weeks).
+/// Hours until an unanswered request is sealed again, at least (guess: eleven tries in the fortnight of a common link).
 const RETRY_HOURS: u32 = 33;
 
 /// Answers *used* on one link, at most (policy): the rest of its sixteen is for whom it has settled on.
@@ -47,12 +51,19 @@ impl Engine {
         };
         let link = IssuedLink::new(expires, self.rng.as_mut());
         let text = link.link().to_text().to_string();
-        let exchange = Exchange::Issued { link, answered: None, refused: 0, met: false, bundle: BundleId([0; 32]) };
+        let exchange = Exchange::Issued { link, reply: None, answers: Vec::new(), met: None };
         let contact = self.add_contact_row(now, None, ContactState::Invited, exchange)?;
         Ok(Ok(Invitation { contact, link: text, expires: millis(expires) }))
     }
 
-    pub(super) fn add_contact(&mut self, now: Now, text: &str, alias: Option<&str>) -> Result<Result<Added, CommandError>, StoreError> {
+    /// Takes a link up. `message` is the first text to its holder; it rides on the request if it fits. A repetition does nothing more.
+    pub(super) fn add_contact(
+        &mut self,
+        now: Now,
+        text: &str,
+        alias: Option<&str>,
+        message: Option<String>,
+    ) -> Result<Result<Added, CommandError>, StoreError> {
         let alias = match alias.map(Name::new).transpose() {
             Ok(alias) => alias.map(|alias| self.free_name(alias.as_str(), None)),
             Err(error) => return Ok(Err(CommandError::Name(error.to_string()))),
@@ -61,31 +72,53 @@ impl Engine {
             Ok(link) => link,
             Err(error) => return Ok(Err(CommandError::Link(error.to_string()))),
         };
+        if let Err(error) = message.as_deref().map_or(Ok(()), check_text) {
+            return Ok(Err(error));
+        }
         let hour = self.hour(now);
         if hour != Hour::UNKNOWN && link.is_expired(hour) {
             return Ok(Err(CommandError::Link("it has expired; ask for a new one".into())));
         }
         let id = link.id();
-        for (contact, state) in &self.contacts {
-            match &state.exchange {
-                Some(Exchange::Issued { link: own, .. }) if own.link().id() == id => {
-                    return Ok(Err(CommandError::Link("it is your own; give it to somebody else".into())));
-                }
-                Some(Exchange::Requested { request, .. }) if request.link().id() == id => {
-                    return Ok(Ok(Added { contact: *contact, state: state.row.state }));
-                }
-                _ => {}
+        let known = self.contacts.iter().find(|(_, state)| state.exchange.as_ref().is_some_and(|exchange| exchange.link().id() == id));
+        let contact = match known.map(|(contact, state)| (*contact, state.exchange.as_ref())) {
+            Some((_, Some(Exchange::Issued { .. }))) => {
+                return Ok(Err(CommandError::Link("it is your own; give it to somebody else".into())));
             }
+            Some((contact, _)) => contact,
+            None => {
+                if let Err(error) = self.may_exchange() {
+                    return Ok(Err(error));
+                }
+                let request = PendingRequest::new(link, self.profile.name.clone(), self.rng.as_mut());
+                let exchange = Exchange::Requested { request, tries: Vec::new(), last: hour, sealed: None };
+                self.add_contact_row(now, alias, ContactState::Pending, exchange)?
+            }
+        };
+        let message = match message {
+            Some(text) => match self.send_once(now, contact, text)? {
+                Ok(id) => Some(id),
+                Err(error) => return Ok(Err(error)),
+            },
+            None => None,
+        };
+        if matches!(self.contacts.get(&contact).and_then(|state| state.exchange.as_ref()), Some(Exchange::Requested { tries, .. }) if tries.is_empty())
+        {
+            self.seal_request(now, contact)?;
+            self.renew_strangers();
         }
-        if let Err(error) = self.may_exchange() {
-            return Ok(Err(error));
+        let state = self.contacts.get(&contact).map_or(ContactState::Pending, |state| state.row.state);
+        Ok(Ok(Added { contact, state, message }))
+    }
+
+    /// Writes a text to a contact, unless it was written to it before.
+    fn send_once(&mut self, now: Now, contact: ContactId, text: String) -> Result<Result<MessageId, CommandError>, StoreError> {
+        self.flush_messages()?;
+        let before = self.store.load_messages(contact, None, None)?.into_iter().find(|row| row.outgoing && row.text == text);
+        match before {
+            Some(row) => Ok(Ok(row.id)),
+            None => Ok(self.send(now, contact, text, None, false)?.map(|sent| sent.id)),
         }
-        let request = PendingRequest::new(link, self.profile.name.clone(), self.rng.as_mut());
-        let exchange = Exchange::Requested { request, tries: 0, last: hour, bundle: BundleId([0; 32]) };
-        let contact = self.add_contact_row(now, alias, ContactState::Pending, exchange)?;
-        self.seal_request(now, contact)?;
-        self.renew_strangers();
-        Ok(Ok(Added { contact, state: ContactState::Pending }))
     }
 
     /// Ends the links whose session began before a link was taken up: only a new session can show that its holder is at the other end.
@@ -94,6 +127,7 @@ impl Engine {
         for link in strangers {
             self.end_link(link, ByeReason::Closing);
         }
+        self.look_anew();
     }
 
     fn may_exchange(&self) -> Result<(), CommandError> {
@@ -135,22 +169,24 @@ impl Engine {
         Ok(id)
     }
 
-    /// Seals the next try of a request.
+    /// Seals the next try of a request, with the texts that fit.
     pub(super) fn seal_request(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         let hour = self.hour(now);
-        let Some(Exchange::Requested { request, tries, last, bundle }) =
+        let (riders, items) = self.choose_riders(contact)?;
+        let Some(Exchange::Requested { request, tries, last, sealed: at }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
         else {
             return Ok(());
         };
         let envelope = request.link().envelope(hour);
-        let Ok(sealed) = request.request(&self.profile.device, *tries, &[], envelope, self.rng.as_mut()) else {
+        let Ok(sealed) = request.request(&self.profile.device, tries.len() as u8, &items, envelope, self.rng.as_mut()) else {
             return Ok(());
         };
-        *tries += 1;
-        *last = hour;
-        *bundle = sealed.bundle.id();
+        let ack = Zeroizing::new(*sealed.ack.expose());
+        tries.push(Try { bundle: sealed.bundle.id(), ack, riders: riders.clone() });
+        (*last, *at) = (hour, Some(now.mono));
         self.exchanges.insert(contact);
+        self.note_riding(contact, &riders, sealed.bundle.header().expiry())?;
         self.add_own_bundle(now, contact, &sealed.bundle)?;
         self.push_exchange(contact);
         Ok(())
@@ -163,9 +199,10 @@ impl Engine {
             .contacts
             .iter()
             .filter(|(_, contact)| match &contact.exchange {
-                Some(Exchange::Requested { tries, last, .. }) => {
+                Some(Exchange::Requested { request, tries, last, .. }) => {
+                    let Some(wait) = retry_after(tries.len(), *last, request.link().expires()) else { return false };
                     // Before the last try lies only a clock that was wrong.
-                    *tries < TRIES && hour != Hour::UNKNOWN && (hour >= last.plus(RETRY_HOURS) || hour < *last)
+                    hour != Hour::UNKNOWN && (hour >= last.plus(wait) || hour < *last)
                 }
                 _ => false,
             })
@@ -185,30 +222,36 @@ impl Engine {
     pub(super) fn meet_invited(&mut self, link: LinkId, contact: ContactId) {
         self.meet_repairing(link, contact);
         let bundle = match self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) {
-            Some(Exchange::Issued { answered: Some(_), bundle, .. } | Exchange::Requested { bundle, .. }) => *bundle,
-            _ => return,
+            Some(Exchange::Issued { answers, .. }) => answers.iter().rfind(|answer| !answer.used).map(|answer| answer.bundle),
+            Some(Exchange::Requested { tries, .. }) => tries.last().map(|last| last.bundle),
+            None => None,
         };
+        let Some(bundle) = bundle else { return };
         let Some(state) = self.links.get_mut(&link).filter(|state| state.peer == Peer::Invited(contact)) else { return };
         state.push(Rank::FIRST, bundle);
         self.busy_links.insert(link);
         self.upgrades.insert(contact);
     }
 
-    /// The contact has shown that it holds the keys of the pair: its link is settled for good.
-    pub(super) fn note_met(&mut self, contact: ContactId) {
+    /// The contact has shown that it holds the keys of the pair: its link is settled for good, and nobody needs the reply any more.
+    pub(super) fn note_met(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.note_repair_met(contact);
-        if let Some(Exchange::Issued { met: met @ false, .. }) =
+        let last = self.contacts.last_key_value().map(|(id, _)| *id);
+        let Some(Exchange::Issued { met: met @ None, answers, .. }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
-        {
-            *met = true;
-            self.exchanges.insert(contact);
-        }
+        else {
+            return Ok(());
+        };
+        *met = last;
+        let replies: Vec<_> = answers.iter().filter(|answer| !answer.used).map(|answer| (answer.bundle, answer.ack.clone())).collect();
+        self.exchanges.insert(contact);
+        replies.into_iter().try_for_each(|(bundle, ack)| self.schedule_ack(now, bundle, &AckSecret::new(*ack)))
     }
 
     /// Whether a link that we made has had as many answers as there are reply tags.
     pub(super) fn is_answered_out(&self, contact: ContactId) -> bool {
         match self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) {
-            Some(Exchange::Issued { answered: Some((_, count)), refused, .. }) => count.saturating_add(*refused) >= TRIES,
+            Some(Exchange::Issued { answers, .. }) => answers.len() >= usize::from(TRIES),
             _ => false,
         }
     }
@@ -216,62 +259,80 @@ impl Engine {
     /// Opens a bundle that came under a request tag. `false` if it is none.
     pub(super) fn open_request(&mut self, now: Now, contact: ContactId, bundle: &Bundle) -> Result<bool, StoreError> {
         let hour = self.hour(now);
+        let id = bundle.id();
         let Some(state) = self.contacts.get_mut(&contact) else { return Ok(false) };
-        let Some(Exchange::Issued { link, answered, refused, bundle: last, .. }) = state.exchange.as_mut() else { return Ok(false) };
+        let Some(Exchange::Issued { link, reply, answers, .. }) = state.exchange.as_mut() else { return Ok(false) };
         let Ok(request) = link.open_request(&self.profile.device, bundle) else { return Ok(false) };
-        if hour != Hour::UNKNOWN && link.link().is_expired(hour) && answered.is_none() {
+        if let Some(answer) = answers.iter().find(|answer| answer.request == id).map(|answer| answer.bundle) {
+            // Another copy, or the same after a restart.
+            self.schedule_ack(now, id, request.ack())?;
+            self.push_answer(contact, answer);
+            return Ok(true);
+        }
+        if hour != Hour::UNKNOWN && link.link().is_expired(hour) && reply.is_none() {
             return Ok(false);
         }
         let envelope = link.link().envelope(hour);
-        let sealed = match answered {
-            None => {
-                let accepted = link.accept(&self.profile.device, &self.profile.name, &request, 0, envelope, self.rng.as_mut());
-                let Ok(accepted) = accepted else { return Ok(false) };
-                *answered = Some((accepted.reply, 1));
-                *last = accepted.bundle.bundle.id();
-                self.exchanges.insert(contact);
-                let (card, name) = (request.card().clone(), request.name().clone());
-                if !self.establish(contact, accepted.keys, &card, &name)? {
-                    return Ok(true);
-                }
-                accepted.bundle
-            }
-            Some((reply, count)) if reply.answers(&request) => {
-                let answers = count.saturating_add(*refused);
-                if answers >= TRIES {
-                    return Ok(true);
-                }
-                let Ok(sealed) = reply.seal(answers, envelope, self.rng.as_mut()) else { return Ok(true) };
-                *count += 1;
-                *last = sealed.bundle.id();
-                self.exchanges.insert(contact);
-                sealed
-            }
-            Some((_, count)) => {
-                // Numbered together with the replies: a request with the same ephemeral key has the same reply tags and header keys.
-                let answers = count.saturating_add(*refused);
-                if answers >= TRIES || *refused >= MAX_REFUSED {
-                    return Ok(true);
-                }
-                let Ok(sealed) = link.refuse(&request, answers, envelope, self.rng.as_mut()) else { return Ok(true) };
-                *refused += 1;
-                self.exchanges.insert(contact);
-                self.notice(
-                    "link_reused",
-                    "somebody else has tried to use the link of this contact: compare fingerprints with them".into(),
-                    Some(contact),
-                );
-                sealed
-            }
+        let settles = reply.is_none();
+        let held = if settles { self.pair_with(contact, request.card().identity()) } else { None };
+        let held = held.and_then(|other| self.pair(other)).map_or([0; 16], |pair| pair.repair.pair_id());
+        let Some(Exchange::Issued { link, reply, answers, .. }) =
+            self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
+        else {
+            return Ok(false);
         };
+        // Numbered together, as two requests may show the same ephemeral key and so have the same reply tags and header keys.
+        let number = answers.len() as u8;
+        let ours = reply.as_ref().is_none_or(|reply| reply.answers(&request));
+        let refused = answers.iter().filter(|answer| answer.used).count();
+        if number >= TRIES || (!ours && refused >= usize::from(MAX_REFUSED)) {
+            return Ok(true);
+        }
+        let mut settled = None;
+        let sealed = match reply {
+            None => {
+                let accepted = link.accept(&self.profile.device, &self.profile.name, &held, &request, number, envelope, self.rng.as_mut());
+                accepted.map(|accepted| {
+                    *reply = Some(accepted.reply);
+                    settled = Some(accepted.keys);
+                    accepted.bundle
+                })
+            }
+            Some(reply) if ours => reply.seal(number, envelope, self.rng.as_mut()),
+            Some(_) => link.refuse(&request, number, envelope, self.rng.as_mut()),
+        };
+        let Ok(sealed) = sealed else { return Ok(false) };
+        let answer = sealed.bundle.id();
+        answers.push(Answered { request: id, bundle: answer, ack: Zeroizing::new(*sealed.ack.expose()), used: !ours });
+        self.exchanges.insert(contact);
+        self.schedule_ack(now, id, request.ack())?;
+        if let Some(keys) = settled
+            && !self.establish(contact, keys, request.card(), request.name())?
+        {
+            return Ok(true);
+        }
+        if ours {
+            self.take_riders(now, contact, request.items())?;
+        } else {
+            self.notice(
+                "link_reused",
+                "somebody else has tried to use the link of this contact: compare fingerprints with them".into(),
+                Some(contact),
+            );
+        }
         self.add_own_bundle(now, contact, &sealed.bundle)?;
+        self.push_answer(contact, answer);
+        Ok(true)
+    }
+
+    /// Sends an answer on the links to a holder of the link.
+    fn push_answer(&mut self, contact: ContactId, answer: BundleId) {
         for link in self.links_to(contact) {
             if let Some(state) = self.links.get_mut(&link) {
-                state.push(Rank::FIRST, sealed.bundle.id());
+                state.push(Rank::FIRST, answer);
                 self.busy_links.insert(link);
             }
         }
-        Ok(true)
     }
 
     /// Opens a bundle that came under a reply tag. `false` if it is none.
@@ -279,23 +340,48 @@ impl Engine {
         let Some(Exchange::Requested { request, .. }) = self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) else {
             return Ok(false);
         };
-        match request.open_reply(&self.profile.device, bundle) {
+        let (used, ack) = match request.open_reply(&self.profile.device, bundle) {
             Err(_) => return Ok(false),
-            Ok(Reply::Established { keys, card, name, .. }) => {
-                self.end_exchange(contact);
-                self.establish(contact, keys, &card, &name)?;
+            Ok(Reply::Established { card, held, ack, .. }) if self.has_crossed(contact, card.identity(), &held) => {
+                let kept = self.pair_with(contact, card.identity()).unwrap_or(contact);
+                self.end_request(now, contact)?;
+                self.schedule_ack(now, bundle.id(), &ack)?;
+                self.fold_into(contact, kept)?;
+                return Ok(true);
             }
-            Ok(Reply::Used { .. }) => {
-                self.end_exchange(contact);
-                self.fail_contact(contact, "the link had been used by somebody else before");
-                self.notice(
-                    "link_reused",
-                    "this link had been used before: somebody else has seen it; ask for a new one".into(),
-                    Some(contact),
-                );
+            Ok(Reply::Established { keys, card, name, ack, held: _ }) => {
+                let riders = self.end_request(now, contact)?;
+                if self.establish(contact, keys, &card, &name)? {
+                    self.seal_riders(now, contact, riders)?;
+                }
+                (false, ack)
             }
+            Ok(Reply::Used { ack }) => {
+                self.end_request(now, contact)?;
+                self.fail_contact(contact, "the link had been used by somebody else before")?;
+                (true, ack)
+            }
+        };
+        self.schedule_ack(now, bundle.id(), &ack)?;
+        if used {
+            self.notice(
+                "link_reused",
+                "this link had been used before: somebody else has seen it; ask for a new one".into(),
+                Some(contact),
+            );
         }
         Ok(true)
+    }
+
+    /// Ends our request, as it was answered: nobody needs its tries any more. Returns the texts that rode on them.
+    fn end_request(&mut self, now: Now, contact: ContactId) -> Result<BTreeSet<MessageId>, StoreError> {
+        let exchange = self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.take());
+        self.end_exchange(contact);
+        let Some(Exchange::Requested { tries, .. }) = exchange else { return Ok(BTreeSet::new()) };
+        for sealed in &tries {
+            self.schedule_ack(now, sealed.bundle, &AckSecret::new(*sealed.ack))?;
+        }
+        Ok(tries.into_iter().flat_map(|sealed| sealed.riders).collect())
     }
 
     /// Both can write from here on. `false` if the other side's keys are of no use.
@@ -303,15 +389,14 @@ impl Engine {
         let starts = hash(&[self.profile.device.card().identity()]) < hash(&[card.identity()]);
         let repair = Repair::new(&keys);
         let Ok(ratchet) = Ratchet::new(keys, starts, self.rng.as_mut()) else {
-            self.fail_contact(contact, "the other side's keys are not usable");
+            self.fail_contact(contact, "the other side's keys are not usable")?;
             return Ok(false);
         };
-        let before = self.contacts.values().find(|other| {
-            other.row.id != contact && other.pair.is_some() && other.row.card.get(16..48) == Some(card.identity().as_slice())
-        });
+        let before = self.pair_with(contact, card.identity()).and_then(|before| self.contacts.get(&before));
         let replaced = before.map(|before| before.row.clone());
         if let Some(before) = &replaced {
             // The same person once more, perhaps after one side lost or removed the other: the new keys count, the conversation goes on.
+            self.flush_messages()?;
             self.store.move_messages(before.id, contact)?;
             self.remove_contact(before.id)?;
         }
@@ -338,6 +423,40 @@ impl Engine {
         Ok(true)
     }
 
+    /// Another contact that is the same person and has a pair.
+    fn pair_with(&self, contact: ContactId, identity: &[u8; 32]) -> Option<ContactId> {
+        let is_same =
+            |other: &&Contact| other.row.id != contact && other.pair.is_some() && other.row.card.get(16..48) == Some(identity.as_slice());
+        self.contacts.values().find(is_same).map(|other| other.row.id)
+    }
+
+    /// Whether the reply to our request crossed with our reply to a request of the same person, and our link is the one that counts
+    /// (docs/protocol.md, section 7.5). `held` is the pair that the other had with us when it replied.
+    fn has_crossed(&self, contact: ContactId, identity: &[u8; 32], held: &[u8; 16]) -> bool {
+        let Some(other) = self.pair_with(contact, identity).and_then(|other| self.contacts.get(&other)) else { return false };
+        let (Some(Exchange::Issued { met, .. }), Some(pair)) = (&other.exchange, &other.pair) else { return false };
+        let crossed = pair.repair.pair_id() != *held && met.is_none_or(|last| contact <= last);
+        crossed && hash(&[self.profile.device.card().identity()]) < hash(&[identity])
+    }
+
+    /// Gives up a contact-to-be for a contact that is the same person.
+    fn fold_into(&mut self, contact: ContactId, kept: ContactId) -> Result<(), StoreError> {
+        self.flush_messages()?;
+        self.store.move_messages(contact, kept)?;
+        let alias = self.contacts.get(&contact).and_then(|contact| contact.row.alias.clone());
+        self.remove_contact(contact)?;
+        let order = self.store.last_order(kept)?;
+        if let Some(pair) = self.pair(kept) {
+            pair.order = pair.order.max(order);
+            pair.unsealed = true;
+        }
+        if let Some(kept) = self.touch(kept) {
+            kept.row.alias = kept.row.alias.take().or(alias);
+        }
+        self.busy_contacts.insert(kept);
+        Ok(())
+    }
+
     pub(super) fn end_exchange(&mut self, contact: ContactId) {
         if let Some(state) = self.contacts.get_mut(&contact) {
             state.exchange = None;
@@ -347,33 +466,37 @@ impl Engine {
         self.expect_tags_of(contact);
     }
 
-    pub(super) fn fail_contact(&mut self, contact: ContactId, why: &str) {
+    /// Nothing comes of a link: what was written to its holder stays, and says so.
+    pub(super) fn fail_contact(&mut self, contact: ContactId, why: &str) -> Result<(), StoreError> {
         if let Some(state) = self.touch(contact) {
             state.row.state = ContactState::Failed;
             state.row.why = Some(why.to_owned());
         }
+        self.flush_messages()?;
+        let waiting = |row: &MessageRow| row.outgoing && row.state <= MessageState::Carried;
+        for row in self.store.load_messages(contact, None, None)?.into_iter().filter(waiting) {
+            self.change_message(contact, true, row.id, |row| row.state = MessageState::Failed)?;
+        }
+        Ok(())
     }
 
     /// Ends exchanges whose link has run out.
-    pub(super) fn expire_exchanges(&mut self, hour: Hour) {
+    pub(super) fn expire_exchanges(&mut self, hour: Hour) -> Result<(), StoreError> {
         let over: Vec<(ContactId, bool)> = self
             .contacts
             .iter()
             .filter_map(|(id, contact)| {
                 let exchange = contact.exchange.as_ref()?;
-                let link = match exchange {
-                    Exchange::Issued { link, .. } => link.link(),
-                    Exchange::Requested { request, .. } => request.link(),
-                };
-                link.is_expired(hour).then_some((*id, exchange.is_pending()))
+                exchange.link().is_expired(hour).then_some((*id, exchange.is_pending()))
             })
             .collect();
         for (contact, pending) in over {
             self.end_exchange(contact);
             if pending {
-                self.fail_contact(contact, "the link ran out before the other side answered");
+                self.fail_contact(contact, "the link ran out before the other side answered")?;
             }
         }
+        Ok(())
     }
 
     /// A name that no other contact has here: the wanted one, or with a number behind it.
@@ -393,7 +516,49 @@ pub(super) fn shown_name(row: &ContactRow) -> Option<&str> {
     row.alias.as_deref().or(row.own_name.as_deref())
 }
 
+/// Hours from the last of `tries` to the next, so that what is left of them spreads over what is left of the link; `None` after the last.
+fn retry_after(tries: usize, last: Hour, expires: Hour) -> Option<u32> {
+    let left = u32::from(TRIES).checked_sub(tries.try_into().ok()?).filter(|left| *left > 0)?;
+    Some((expires.0.saturating_sub(last.0) / (left + 1)).max(RETRY_HOURS))
+}
+
 /// The end of an hour that is the last valid one, in milliseconds.
-fn millis(last: Hour) -> crate::time::UnixMillis {
+pub(super) fn millis(last: Hour) -> crate::time::UnixMillis {
     crate::time::UnixMillis((u64::from(last.0) + 1) * 3_600_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hours after the first try at which a request for a link of `hours` is sealed, `early` of them at the beginning.
+    fn tries(hours: u32, early: usize) -> Vec<u32> {
+        let (start, expires) = (Hour(500_000), Hour(500_000 + hours));
+        let mut at = vec![start; early];
+        while let Some(wait) = retry_after(at.len(), *at.last().unwrap(), expires) {
+            let next = at.last().unwrap().plus(wait);
+            if next > expires {
+                break;
+            }
+            at.push(next);
+        }
+        at.into_iter().map(|at| at.0 - start.0).collect()
+    }
+
+    #[test]
+    fn tries_last_as_long_as_the_link() {
+        assert_eq!(tries(24, 1), [0]);
+        assert_eq!(tries(336, 1), (0..11).map(|index| index * 33).collect::<Vec<_>>());
+        for early in [1, 2, 5] {
+            for hours in [168, 336, 504, 720] {
+                let tries = tries(hours, early);
+                let gaps = tries.windows(2).skip(early - 1).map(|pair| pair[1] - pair[0]);
+                assert!(tries.len() <= 16 && gaps.clone().min() >= Some(RETRY_HOURS), "{tries:?}");
+                assert!(
+                    hours - tries.last().unwrap() <= gaps.max().unwrap().max(RETRY_HOURS) + 16,
+                    "the last leaves no long silence: {tries:?}"
+                );
+            }
+        }
+    }
 }

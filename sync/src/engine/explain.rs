@@ -64,7 +64,10 @@ impl Engine {
             MessageState::Delivered => format!("delivered: the device of {name} has it"),
             MessageState::Read => format!("read by {name}"),
             MessageState::Expired => format!("expired: its time ran out without a receipt; whether {name} has it is not known"),
-            MessageState::Failed => "failed: it can't be sent".into(),
+            MessageState::Failed => {
+                let why = self.contacts.get(&row.contact).and_then(|contact| contact.row.why.as_deref());
+                format!("failed: {}", why.unwrap_or("it can't be sent"))
+            }
         }
     }
 
@@ -209,7 +212,10 @@ impl Engine {
 
     fn helps(&self, now: Now, row: &MessageRow, waits: Option<WaitCode>) -> Vec<Help> {
         let help = |code, text: &str| Help { code, text: text.to_owned() };
-        if matches!(row.state, MessageState::Expired | MessageState::Failed) {
+        if row.state == MessageState::Failed {
+            return vec![help(HelpCode::RenewLink, "make a new link with the person, and send it again then")];
+        }
+        if row.state == MessageState::Expired {
             return vec![help(HelpCode::SendAgain, "send it again if it still matters")];
         }
         let Some(waits) = waits else { return Vec::new() };

@@ -17,11 +17,12 @@ impl Engine {
         }
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(now, hour)?;
-            self.expire_exchanges(hour);
+            self.expire_exchanges(hour)?;
             let strangers_have_room = self.strangers_have_room();
             self.holdings.prune_gone(self.store.as_mut(), hour, strangers_have_room)?;
         }
         self.shrink_to_settings(now)?;
+        self.open_withheld(now)?;
         self.retry_requests(now)?;
         self.refresh_repairs(now)?;
         self.note_in_reach(now);

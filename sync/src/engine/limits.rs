@@ -5,7 +5,7 @@ use super::{
     config::{MAX_UNOPENED_BYTES, MAX_UNREAD_PER_DAY, MESSAGE_OVERHEAD},
     routing::Scope,
 };
-use crate::{id::ContactId, wire::bundle::Bundle};
+use crate::{id::ContactId, store::StoreError, time::Now, wire::bundle::Bundle};
 
 /// The span over which mail is counted, running hours.
 const MAIL_HOURS: u32 = 24;
@@ -18,16 +18,18 @@ pub(super) struct Mail {
     bytes: u64,
     /// Whether a person was told that it is too much.
     told: bool,
+    /// Whether mail that strangers brought waits to be opened.
+    withheld: bool,
 }
 
 impl Engine {
     /// Counts a text that was stored unread.
     pub(super) fn count_mail(&mut self, contact: ContactId, text: &str) {
         let hour = self.clock.running_hours();
-        let fresh = Mail { since: hour, bytes: 0, told: false };
+        let fresh = Mail { since: hour, bytes: 0, told: false, withheld: false };
         let mail = self.mail.entry(contact).or_insert(fresh);
         if hour.saturating_sub(mail.since) >= MAIL_HOURS {
-            *mail = fresh;
+            *mail = Mail { withheld: mail.withheld, ..fresh };
         }
         mail.bytes += text.len() as u64 + MESSAGE_OVERHEAD;
         if mail.bytes >= MAX_UNREAD_PER_DAY && !mail.told {
@@ -41,8 +43,25 @@ impl Engine {
     }
 
     /// A contact's messages were read.
-    pub(super) fn forget_mail(&mut self, contact: ContactId) {
-        self.mail.remove(&contact);
+    pub(super) fn forget_mail(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
+        match self.mail.remove(&contact) {
+            Some(mail) if mail.withheld => self.open_all_expected(now),
+            _ => Ok(()),
+        }
+    }
+
+    /// Mail that strangers have brought waits until its sender's is read, or the day is over.
+    pub(super) fn note_withheld(&mut self, contact: ContactId) {
+        if let Some(mail) = self.mail.get_mut(&contact) {
+            mail.withheld = true;
+        }
+    }
+
+    /// Has mail opened that waited for a new day.
+    pub(super) fn open_withheld(&mut self, now: Now) -> Result<(), StoreError> {
+        let ready: Vec<ContactId> =
+            self.mail.iter().filter(|(contact, mail)| mail.withheld && !self.is_flooding(**contact)).map(|(contact, _)| *contact).collect();
+        ready.into_iter().try_for_each(|contact| self.forget_mail(now, contact))
     }
 
     /// Whether a contact has filled its day with mail that nobody has read.
@@ -204,7 +223,7 @@ mod tests {
             .filter(|output| matches!(output, Output::Event(Event::Notice { kind: "flooding", contact: Some(ANN), .. })))
             .count();
         assert_eq!(notices, 1);
-        engine.forget_mail(ANN);
+        engine.forget_mail(now(0), ANN).unwrap();
         assert!(!engine.lacks_room(ANN, Scope::Between(ANN), &bundle));
         flood(&mut engine);
         engine.handle_input(now(24), Input::Timeout).unwrap();

@@ -164,6 +164,8 @@ pub(super) struct LinkState {
     pub(super) linked: Option<BeaconId>,
     pub(super) opened: Instant,
     pub(super) last_heard: Instant,
+    /// When it last brought a bundle or took one, or else opened.
+    pub(super) last_useful: Instant,
     pub(super) ping_sent: Option<Instant>,
     /// People were told that it is up.
     pub(super) told: bool,
@@ -201,6 +203,8 @@ pub(super) struct LinkState {
     pub(super) acks: Vec<[u8; 16]>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
     pub(super) asked: BTreeSet<ShortId>,
+    /// What a stranger has named and may not bring now: asked for as room comes.
+    pub(super) put_off: VecDeque<ShortId>,
     /// To be told once the batch is durable.
     pub(super) stored: Vec<ShortId>,
     pub(super) refused: Vec<(ShortId, Refusal)>,
@@ -251,6 +255,7 @@ impl LinkState {
             linked: None,
             opened: now,
             last_heard: now,
+            last_useful: now,
             ping_sent: None,
             told: false,
             listed: Vec::new(),
@@ -272,6 +277,7 @@ impl LinkState {
             waiting_offers: VecDeque::new(),
             acks: Vec::new(),
             asked: BTreeSet::new(),
+            put_off: VecDeque::new(),
             stored: Vec::new(),
             refused: Vec::new(),
             has_cursor: false,
@@ -352,6 +358,13 @@ impl LinkState {
         let sent = self.in_flight.remove(short)?;
         self.in_flight_bytes -= sent.size;
         Some(sent)
+    }
+
+    /// Keeps an id that the peer may not bring now.
+    pub(super) fn put_off(&mut self, short: ShortId) {
+        if self.put_off.len() < MAX_ASKED_IDS {
+            self.put_off.push_back(short);
+        }
     }
 
     /// Whether the peer is to be asked for a bundle: once, and not for more than it can be expected to send.

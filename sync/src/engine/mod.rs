@@ -12,9 +12,10 @@
 //! its commit. If any call fails, the engine is dropped, its links are closed, and it is opened again from the store: everything it
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
-//! One file a mechanism: `recognise` (who is at the other end), `records` and `transfer` (bundles on a link), `routing` (what is shown and
-//! sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `repair` (after a restored backup), `conversation`
-//! (messages and receipts), `command` (what people ask), `explain` (where a message is and why), `housekeeping`.
+//! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
+//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `riding` (texts on a
+//! request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `explain` (where a
+//! message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -22,6 +23,7 @@ mod clock;
 mod command;
 mod config;
 mod conversation;
+mod crowd;
 mod event;
 mod exchange;
 mod explain;
@@ -36,6 +38,7 @@ mod profile;
 mod recognise;
 mod records;
 mod repair;
+mod riding;
 mod routing;
 mod transfer;
 
@@ -48,6 +51,7 @@ use zeroize::Zeroizing;
 
 use self::{
     clock::MeshTime,
+    crowd::Crowd,
     holdings::Holdings,
     limits::Mail,
     link::LinkState,
@@ -131,6 +135,8 @@ enum Timer {
     Open,
     /// A receipt may be late, or a repair no longer listed.
     Repair(ContactId),
+    /// A stranger's link gives way to another.
+    Refresh,
 }
 
 /// The engine of one profile.
@@ -149,6 +155,7 @@ pub struct Engine {
     clock: MeshTime,
     beacons: BTreeMap<TransportKind, BeaconId>,
     links: BTreeMap<LinkId, LinkState>,
+    crowd: Crowd,
     /// Where the contacts that take turns in recognition lists have come to.
     turn: usize,
     holdings: Holdings,
@@ -218,6 +225,7 @@ impl Engine {
             policy,
             beacons: BTreeMap::new(),
             links: BTreeMap::new(),
+            crowd: Crowd::default(),
             turn: 0,
             holdings,
             contacts: BTreeMap::new(),
@@ -242,7 +250,7 @@ impl Engine {
         engine.load_contacts(now)?;
         engine.note_restored(now)?;
         engine.hold_back_again(now);
-        engine.open_all_expected(now);
+        engine.open_all_expected(now)?;
         Ok(engine)
     }
 
@@ -292,6 +300,7 @@ impl Engine {
             Input::Beacon(kind, beacon) => {
                 self.beacons.insert(kind, beacon);
             }
+            Input::Others(kind, others) => self.crowd.note_others(kind, others),
             Input::NetworkChanged(_) => self.end_visibility(now)?,
             Input::Handshaken { link, properties, info } => self.handle_handshaken(now, link, properties, info),
             Input::PeerList { link, list } => self.handle_peer_list(link, &list),
@@ -325,6 +334,7 @@ impl Engine {
         for contact in std::mem::take(&mut self.upgrades) {
             self.send_upgrades(contact);
         }
+        self.tell_wanted();
         self.save_changed()?;
         if let Some(state) = self.clock.poll_state() {
             self.store.save_setting(Setting::Clock, &state)?;
@@ -376,6 +386,7 @@ impl Engine {
                 Timer::Offers(_) => self.answer_waiting_offers(now),
                 Timer::Open => self.open_waiting(now)?,
                 Timer::Repair(contact) => self.check_repair(now, contact),
+                Timer::Refresh => self.refresh_view(now),
             }
         }
         Ok(())

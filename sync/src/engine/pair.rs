@@ -8,9 +8,10 @@ use super::repair::Repair;
 use crate::{
     crypto::{
         exchange::{IssuedLink, PendingRequest, ReplyState},
+        link::Link,
         ratchet::Ratchet,
     },
-    id::BundleId,
+    id::{BundleId, ContactId, MessageId},
     store::{ContactRow, OutboxRow, StoreError},
     time::{Hour, Instant},
     wire::codec::Reader,
@@ -41,48 +42,84 @@ pub(super) enum Exchange {
     Issued {
         /// The link.
         link: IssuedLink,
-        /// What settled it, once something has, with how often it was answered.
-        answered: Option<(ReplyState, u8)>,
-        /// Requests by others that were refused.
-        refused: u8,
-        /// The contact has shown that it has the reply: whoever comes with the link from now on is somebody else.
-        met: bool,
-        /// The reply.
-        bundle: BundleId,
+        /// What settled it, once something has.
+        reply: Option<ReplyState>,
+        /// The requests answered, in order; at most sixteen.
+        answers: Vec<Answered>,
+        /// Set once the contact has shown that it has the reply: whoever comes with the link from then on is somebody else. The last
+        /// contact that was made by then.
+        met: Option<ContactId>,
     },
     /// We were given the link.
     Requested {
         /// The request.
         request: PendingRequest,
-        /// How many tries have been sealed.
-        tries: u8,
+        /// The tries sealed so far, in order; at most sixteen.
+        tries: Vec<Try>,
         /// When the last was.
         last: Hour,
-        /// The request.
-        bundle: BundleId,
+        /// The same in running time; unknown after a restart.
+        sealed: Option<Instant>,
     },
 }
 
+/// A request that was answered.
+pub(super) struct Answered {
+    /// The bundle it came in. The same bundle once more is no other request.
+    pub(super) request: BundleId,
+    /// The answer.
+    pub(super) bundle: BundleId,
+    /// The ack secret of the answer.
+    pub(super) ack: Zeroizing<[u8; 16]>,
+    /// It says *used*, as another request had settled the link.
+    pub(super) used: bool,
+}
+
+/// A try of our request.
+pub(super) struct Try {
+    /// Its bundle.
+    pub(super) bundle: BundleId,
+    /// Its ack secret.
+    pub(super) ack: Zeroizing<[u8; 16]>,
+    /// The messages whose texts ride on it.
+    pub(super) riders: Vec<MessageId>,
+}
+
 impl Exchange {
-    /// Encodes it for the store.
+    /// Encodes it for the store: version 1 ‖ kind 1 ‖ and, for a link of ours (1), met 4 ‖ count 1 ‖ as many (request 32 ‖ answer 32 ‖ its
+    /// ack secret 16 ‖ used 1) ‖ length of the link 4 ‖ link ‖ reply, if any; for a request (2), hour of the last try 4 ‖ count 1 ‖ as many (bundle 32 ‖ its
+    /// ack secret 16 ‖ count 1 ‖ message ids) ‖ request.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(vec![EXCHANGE_VERSION]);
-        let mut put = |bytes: &[u8]| {
-            out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-            out.extend_from_slice(bytes);
-        };
         match self {
-            Self::Issued { link, answered, refused, met, bundle } => {
-                put(&[1, *refused, answered.as_ref().map_or(0, |(_, count)| *count), (*met).into()]);
-                put(&bundle.0);
-                put(&link.encode());
-                put(&answered.as_ref().map_or_else(Zeroizing::default, |(reply, _)| reply.encode()));
+            Self::Issued { link, reply, answers, met } => {
+                out.push(1);
+                out.extend_from_slice(&met.map_or(0, |id| id.0).to_be_bytes());
+                out.push(answers.len() as u8);
+                for answer in answers {
+                    out.extend_from_slice(&answer.request.0);
+                    out.extend_from_slice(&answer.bundle.0);
+                    out.extend_from_slice(answer.ack.as_slice());
+                    out.push(answer.used.into());
+                }
+                let link = link.encode();
+                out.extend_from_slice(&(link.len() as u32).to_be_bytes());
+                out.extend_from_slice(&link);
+                if let Some(reply) = reply {
+                    out.extend_from_slice(&reply.encode());
+                }
             }
-            Self::Requested { request, tries, last, bundle } => {
-                put(&[2, *tries, 0, 0]);
-                put(&bundle.0);
-                put(&request.encode());
-                put(&last.0.to_be_bytes());
+            Self::Requested { request, tries, last, sealed: _ } => {
+                out.push(2);
+                out.extend_from_slice(&last.0.to_be_bytes());
+                out.push(tries.len() as u8);
+                for try_ in tries {
+                    out.extend_from_slice(&try_.bundle.0);
+                    out.extend_from_slice(try_.ack.as_slice());
+                    out.push(try_.riders.len() as u8);
+                    try_.riders.iter().for_each(|id| out.extend_from_slice(&id.0));
+                }
+                out.extend_from_slice(&request.encode());
             }
         }
         out
@@ -90,41 +127,57 @@ impl Exchange {
 
     /// Decodes what [`encode`](Self::encode) wrote.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
-        const DAMAGED: StoreError = StoreError::Damaged("a contact exchange");
-        let mut reader = Reader::new(bytes);
-        if reader.u8().ok() != Some(EXCHANGE_VERSION) {
-            return Err(DAMAGED);
+        Self::parse(Reader::new(bytes)).ok_or(StoreError::Damaged("a contact exchange"))
+    }
+
+    fn parse(mut reader: Reader<'_>) -> Option<Self> {
+        if reader.u8().ok()? != EXCHANGE_VERSION {
+            return None;
         }
-        let mut take = || -> Option<&[u8]> {
-            let length = reader.u32().ok()?;
-            reader.bytes(usize::try_from(length).ok()?).ok()
-        };
-        let parts = (take(), take(), take(), take());
-        let (Some(&[kind, first, second, met]), Some(bundle), Some(body), Some(rest)) = parts else { return Err(DAMAGED) };
-        let bundle = BundleId(bundle.try_into().map_err(|_| DAMAGED)?);
-        match kind {
-            1 => Ok(Self::Issued {
-                link: IssuedLink::decode(body).map_err(|_| DAMAGED)?,
-                answered: if rest.is_empty() { None } else { Some((ReplyState::decode(rest).map_err(|_| DAMAGED)?, second)) },
-                refused: first,
-                met: met != 0,
-                bundle,
-            }),
-            2 => Ok(Self::Requested {
-                request: PendingRequest::decode(body).map_err(|_| DAMAGED)?,
-                tries: first,
-                bundle,
-                last: Hour(u32::from_be_bytes(rest.try_into().map_err(|_| DAMAGED)?)),
-            }),
-            _ => Err(DAMAGED),
+        match reader.u8().ok()? {
+            1 => {
+                let met = Some(ContactId(reader.u32().ok()?)).filter(|id| id.0 != 0);
+                let answers = (0..reader.u8().ok()?)
+                    .map(|_| {
+                        let (request, bundle) = (BundleId(reader.array().ok()?), BundleId(reader.array().ok()?));
+                        let ack = Zeroizing::new(reader.array().ok()?);
+                        Some(Answered { request, bundle, ack, used: reader.u8().ok()? != 0 })
+                    })
+                    .collect::<Option<Vec<_>>>()?;
+                let length = usize::try_from(reader.u32().ok()?).ok()?;
+                let link = IssuedLink::decode(reader.bytes(length).ok()?).ok()?;
+                let rest = reader.rest();
+                let reply = if rest.is_empty() { None } else { Some(ReplyState::decode(rest).ok()?) };
+                Some(Self::Issued { link, reply, answers, met })
+            }
+            2 => {
+                let last = Hour(reader.u32().ok()?);
+                let tries = (0..reader.u8().ok()?)
+                    .map(|_| {
+                        let (bundle, ack) = (BundleId(reader.array().ok()?), Zeroizing::new(reader.array().ok()?));
+                        let riders = (0..reader.u8().ok()?).map(|_| reader.array().ok().map(MessageId)).collect::<Option<_>>()?;
+                        Some(Try { bundle, ack, riders })
+                    })
+                    .collect::<Option<Vec<_>>>()?;
+                Some(Self::Requested { request: PendingRequest::decode(reader.rest()).ok()?, tries, last, sealed: None })
+            }
+            _ => None,
         }
     }
 
     /// Whether it waits for the other side.
     pub(super) const fn is_pending(&self) -> bool {
         match self {
-            Self::Issued { answered, .. } => answered.is_none(),
+            Self::Issued { reply, .. } => reply.is_none(),
             Self::Requested { .. } => true,
+        }
+    }
+
+    /// The link.
+    pub(super) const fn link(&self) -> &Link {
+        match self {
+            Self::Issued { link, .. } => link.link(),
+            Self::Requested { request, .. } => request.link(),
         }
     }
 }

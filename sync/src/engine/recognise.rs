@@ -1,11 +1,11 @@
 //! Who is at the other end of a link (docs/protocol.md, sections 3.1 and 7.6), and what happens when a session opens or ends.
 
-use hedgerow_transports::{Direction, LinkId, LinkProperties};
+use hedgerow_transports::{LinkId, LinkProperties};
 use rand_core::Rng;
 
 use super::{
     Engine, Output, Timer,
-    config::{MAX_INBOUND_STRANGERS, MAX_OPENING_LINKS},
+    config::MAX_OPENING_LINKS,
     link::{LinkState, Peer, Phase},
     pair::{Contact, Exchange},
     records::Breach,
@@ -89,7 +89,7 @@ impl Engine {
             .values()
             .filter(|contact| contact.row.state != ContactState::Blocked)
             .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
-            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
+            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: Some(_), .. }));
         let wanted = pending.len().min(MAX_PENDING_LISTED) + self.listed_repairs().len();
         let places = RECOGNITION_ENTRIES - wanted.min(RECOGNITION_ENTRIES);
         let room = places.saturating_sub(contacts.len());
@@ -168,9 +168,7 @@ impl Engine {
         }
         state.phase = Phase::Open;
         state.peer = peer;
-        let inbound = state.properties.direction == Direction::Inbound;
-        if peer == Peer::Stranger && inbound && self.inbound_strangers() > MAX_INBOUND_STRANGERS {
-            self.end_link(link, ByeReason::Crowded);
+        if !self.admit(now, link) {
             return Ok(());
         }
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
@@ -225,12 +223,6 @@ impl Engine {
         }
     }
 
-    /// How many strangers who dialled us have an open link.
-    fn inbound_strangers(&self) -> usize {
-        let inbound = |state: &&LinkState| state.peer == Peer::Stranger && state.properties.direction == Direction::Inbound;
-        self.links.values().filter(|state| state.is_open()).filter(inbound).count()
-    }
-
     /// A link was found to lead to a contact: tells both cursors.
     pub(super) fn meet_contact(&mut self, now: Now, link: LinkId, contact: ContactId) -> Result<(), StoreError> {
         let met_before = self.contacts.get(&contact).and_then(|contact| contact.row.last_seen).map(UnixMillis::hour);
@@ -249,7 +241,7 @@ impl Engine {
         if let Some(contact) = self.touch(contact) {
             (contact.row.last_seen, contact.row.last_transport) = (Some(now.wall), transport);
         }
-        self.note_met(contact);
+        self.note_met(now, contact)?;
         self.busy_contacts.insert(contact);
         Ok(())
     }
@@ -457,6 +449,7 @@ impl Engine {
             }
             _ => state.last_heard + ping_after,
         };
+        self.ask_put_off(now, link);
         self.timers.insert((next, Timer::Link(link)));
         self.busy_links.insert(link);
     }

@@ -38,7 +38,12 @@ impl Engine {
         state.last_heard = now.mono;
         let probed = state.rival.is_some();
         let outcome = match Record::decode(bytes) {
-            Ok(record) => self.dispatch(now, link, record),
+            Ok(record) => {
+                if matches!(record, Record::Bundle { .. } | Record::Stored(_)) {
+                    state.last_useful = now.mono;
+                }
+                self.dispatch(now, link, record)
+            }
             Err(_) => Err(Breach.into()),
         };
         if probed {
@@ -89,7 +94,12 @@ impl Engine {
                 }
             }
             Record::Name(name) => self.handle_name(link, name)?,
-            Record::Bye(_) => self.end_link(link, ByeReason::Closing),
+            Record::Bye(reason) => {
+                if reason == ByeReason::Crowded {
+                    self.note_crowded(link);
+                }
+                self.end_link(link, ByeReason::Closing);
+            }
         }
         Ok(())
     }

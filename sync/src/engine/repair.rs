@@ -102,6 +102,11 @@ impl Repair {
         Self::with_secret(RepairSecret::new(&keys.pair_secret))
     }
 
+    /// The id of the pair.
+    pub(super) fn pair_id(&self) -> [u8; 16] {
+        self.secret.pair_id()
+    }
+
     const fn with_secret(secret: RepairSecret) -> Self {
         Self {
             secret,

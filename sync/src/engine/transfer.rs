@@ -145,6 +145,7 @@ impl Engine {
         let room = self.room_for_picks(now, link);
         if let Some(state) = self.links.get_mut(&link) {
             state.acks.extend(acks);
+            wanted.iter().skip(room).for_each(|short| state.put_off(*short));
             let wanted: Vec<ShortId> = wanted.into_iter().take(room).filter(|short| state.ask(*short)).collect();
             for ids in wanted.chunks(MAX_RECORD_IDS) {
                 self.transmit(link, &Record::Want(ids.to_vec()));
@@ -162,7 +163,8 @@ impl Engine {
         }
         let (kind, direction) = (state.properties.kind, state.properties.direction);
         let smallest = BUNDLE_SIZES[0] as u64;
-        let asked: usize = self.links.values().filter(|state| state.peer.contact().is_none()).map(|state| state.asked.len()).sum();
+        // Of this link alone: else whoever offers and never sends would take the room of all.
+        let asked = state.asked.len();
         let available = self.buckets.available(now.mono, kind, direction, self.config.stranger_bytes_a_day) / smallest;
         usize::try_from(available).unwrap_or(usize::MAX).saturating_sub(asked)
     }
@@ -278,6 +280,9 @@ impl Engine {
                 None => true,
             };
             let Some(state) = self.links.get_mut(&link) else { return };
+            if wants && room == 0 {
+                state.put_off(*short);
+            }
             let asks = wants && room > 0 && state.ask(*short);
             room = room.saturating_sub(usize::from(asks));
             wanted.push(asks);
@@ -289,6 +294,28 @@ impl Engine {
         self.flush_acks(link);
         self.transmit(link, &Record::Pick { batch, wanted: encode_bitmap(wanted.into_iter()) });
         self.busy_links.insert(link);
+    }
+
+    /// Asks a stranger for what it named and could not bring then, as far as there is room now.
+    pub(super) fn ask_put_off(&mut self, now: Now, link: LinkId) {
+        if self.links.get(&link).is_none_or(|state| state.put_off.is_empty()) {
+            return;
+        }
+        let room = self.room_for_picks(now, link);
+        let names = self.names_of(link);
+        let mut wanted = Vec::new();
+        while wanted.len() < room
+            && let Some(short) = self.links.get_mut(&link).and_then(|state| state.put_off.pop_front())
+        {
+            let is_known = self.named(&names, link, &short).is_some_and(|id| self.holdings.known(&id).is_some());
+            if !is_known && self.links.get_mut(&link).is_some_and(|state| state.ask(short)) {
+                wanted.push(short);
+            }
+        }
+        self.keep_names(link, names);
+        for ids in wanted.chunks(MAX_RECORD_IDS) {
+            self.transmit(link, &Record::Want(ids.to_vec()));
+        }
     }
 
     /// Sends the ack secrets that a peer is to be told.
@@ -327,7 +354,13 @@ impl Engine {
             let row = shown.and_then(|id| self.holdings.row(&id));
             let Some(state) = self.links.get_mut(&link) else { return };
             match row {
-                Some(row) => state.push(rank(row, state.peer, true), row.id),
+                Some(row) => {
+                    // What was passed over for lack of room may be asked for later; what is on its way is not sent twice.
+                    if !state.in_flight.contains_key(short) {
+                        state.known.remove(&row.id);
+                    }
+                    state.push(rank(row, state.peer, true), row.id);
+                }
                 None => state.refused.push((*short, Refusal::Unwanted)),
             }
         }
@@ -420,6 +453,7 @@ impl Engine {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
             if self.is_flooding(sender) {
+                self.note_withheld(sender);
                 continue;
             }
             let bytes = self.holdings.bytes_of(self.store.as_ref(), &id)?;
@@ -431,9 +465,12 @@ impl Engine {
     }
 
     /// Has everything held that is expected opened: after a restart, or once there is room for a contact's mail again.
-    pub(super) fn open_all_expected(&mut self, now: Now) {
-        let expected: Vec<BundleId> = self.holdings.rows().filter(|row| self.tags.contains_key(&row.tag)).map(|row| row.id).collect();
+    pub(super) fn open_all_expected(&mut self, now: Now) -> Result<(), StoreError> {
+        let mut expected: Vec<BundleId> = self.holdings.rows().filter(|row| self.tags.contains_key(&row.tag)).map(|row| row.id).collect();
+        // What was stored and overtaken before it could be opened comes under a tag of skipped keys.
+        self.store.visit_skipped(&mut |tag| expected.extend(self.holdings.with_tag(&tag)))?;
         expected.into_iter().for_each(|id| self.open_later(now, id));
+        Ok(())
     }
 
     /// Why a bundle is not taken from this peer, if it isn't. What a stranger is answered depends on nothing but what any carrier knows.
@@ -527,17 +564,19 @@ impl Engine {
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
-        let Some(message) = message else { return Ok(()) };
-        self.change_message(contact, true, message, |row| {
-            row.state = row.state.max(MessageState::Carried);
-            match to {
-                // What it is handed again, sealed anew or not, it holds once.
-                Some(to) if row.log.was_handed_to(to) => {}
-                Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
-                None => row.handed_strangers = row.handed_strangers.saturating_add(1),
-            }
-            row.log.push(now.wall, LogEvent::Handed { to, transport });
-        })
+        for message in message.map_or_else(|| self.riders_of(contact, id), |message| vec![message]) {
+            self.change_message(contact, true, message, |row| {
+                row.state = row.state.max(MessageState::Carried);
+                match to {
+                    // What it is handed again, sealed anew or not, it holds once.
+                    Some(to) if row.log.was_handed_to(to) => {}
+                    Some(_) => row.handed_contacts = row.handed_contacts.saturating_add(1),
+                    None => row.handed_strangers = row.handed_strangers.saturating_add(1),
+                }
+                row.log.push(now.wall, LogEvent::Handed { to, transport });
+            })?;
+        }
+        Ok(())
     }
 
     pub(super) fn handle_refused(&mut self, now: Now, link: LinkId, refusals: &[(ShortId, Refusal)]) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hedgerow_transports::{BeaconId, LinkId};
+use hedgerow_transports::{BeaconId, LinkId, Wanted};
 
 use super::{Crossing, Engine, Faults, Input, NodeId, Role, Session, Sim, Verdict, WireId, build_list};
 use crate::{
@@ -132,6 +132,17 @@ impl Sim {
         self.nodes[node.0].wires.iter().find(|(_, other)| **other == wire).map(|(link, _)| *link)
     }
 
+    /// The hash of the session that a wire is to one of its ends, once its handshake is done.
+    pub fn session_hash(&self, wire: WireId, node: NodeId) -> Option<[u8; 32]> {
+        let link = self.link_of(wire, node)?;
+        self.nodes[node.0].infos.get(&link).map(|info| info.hash)
+    }
+
+    /// How much virtual time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now
+    }
+
     /// Takes the messages that were put on wires so far, in order.
     pub fn take_crossings(&mut self) -> Vec<Crossing> {
         std::mem::take(&mut self.messages)
@@ -145,6 +156,16 @@ impl Sim {
     /// Whether a node's transport was told not to dial this beacon.
     pub fn is_linked(&self, node: NodeId, beacon: BeaconId) -> bool {
         self.nodes[node.0].linked.contains(&beacon)
+    }
+
+    /// Whom a node's transport was last told to dial.
+    pub fn wanted(&self, node: NodeId) -> Option<Wanted> {
+        self.nodes[node.0].wanted
+    }
+
+    /// Whether a node's transport was told that there is no place for a link to this beacon.
+    pub fn is_crowded(&self, node: NodeId, beacon: BeaconId) -> bool {
+        self.nodes[node.0].crowded.contains(&beacon)
     }
 
     /// How often a node's time-out came.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use hedgerow_transports::{BeaconId, Direction, Flow, LinkId, LinkProperties, TransportKind};
+use hedgerow_transports::{BeaconId, Direction, Flow, LinkId, LinkProperties, TransportKind, Wanted};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
@@ -59,6 +59,10 @@ struct Node {
     beacon: BeaconId,
     /// Whom the engine wants not to be dialled.
     linked: BTreeSet<BeaconId>,
+    /// Whom it wants dialled, as it said last.
+    wanted: Option<Wanted>,
+    /// To whom it has said there is no place for a link, or who has said so.
+    crowded: BTreeSet<BeaconId>,
     /// The engine hears and says nothing more; a test speaks in its place.
     puppet: bool,
     /// A puppet that does not even answer in recognition.
@@ -173,6 +177,8 @@ impl Sim {
             on: true,
             beacon: BeaconId([0; 8]),
             linked: BTreeSet::new(),
+            wanted: None,
+            crowded: BTreeSet::new(),
             puppet: false,
             mute: false,
             infos: BTreeMap::new(),
@@ -269,7 +275,7 @@ impl Sim {
     #[expect(clippy::panic, reason = "a harness: an answer of another kind ends the test")]
     pub fn introduce(&mut self, issuer: NodeId, invitee: NodeId) {
         let Answer::Invitation(invitation) = self.tell(issuer, Command::Invite { hours: 336 }) else { panic!("no invitation") };
-        self.tell(invitee, Command::AddContact { link: invitation.link, alias: None });
+        self.tell(invitee, Command::AddContact { link: invitation.link, alias: None, message: None });
     }
 
     /// The state of a contact as a node sees it; `None` if it has no such contact.
@@ -498,6 +504,11 @@ impl Sim {
             Output::Free { beacon, .. } => {
                 self.nodes[node.0].linked.remove(&beacon);
             }
+            Output::Wanted { wanted, .. } => self.nodes[node.0].wanted = Some(wanted),
+            Output::LookAnew(_) => self.nodes[node.0].crowded.clear(),
+            Output::Crowded { beacon, .. } => {
+                self.nodes[node.0].crowded.insert(beacon);
+            }
             Output::Reply(request, result) => {
                 self.nodes[node.0].replies.insert(request, result);
             }
@@ -606,6 +617,7 @@ impl Sim {
         self.rng.fill_bytes(&mut beacon);
         self.nodes[node.0].beacon = BeaconId(beacon);
         self.nodes[node.0].linked.clear();
+        self.nodes[node.0].crowded.clear();
         self.feed(node, vec![Input::Beacon(TransportKind::Memory, BeaconId(beacon))]);
     }
 }

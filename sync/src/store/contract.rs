@@ -509,6 +509,9 @@ fn skipped_keys_are_found_replaced_and_pruned(place: &mut dyn Reopen) {
         let left: Vec<u8> = (0..10).filter(|&tag| store.find_skipped(&Tag([tag; 16])).unwrap().is_some()).collect();
         assert_eq!(left, [5, 6, 7, 8, 9]);
         assert_eq!(store.prune_skipped(ann, 3, 4).unwrap(), 1, "old and surplus are not counted twice");
+        let mut tags = Vec::new();
+        store.visit_skipped(&mut |tag| tags.push(tag.0[0])).unwrap();
+        assert_eq!(tags, [6, 7, 8, 9, 100]);
         let found = store.find_skipped(&Tag([8; 16])).unwrap().unwrap();
         assert_eq!((found.contact, found.number, found.chain, found.stored_hour), (ann, 8, 1, 4));
         assert_eq!(found.keys.as_slice(), [8; 32]);

@@ -99,6 +99,10 @@ impl<S: Store> Store for DelayedCommit<S> {
         self.store.find_skipped(tag)
     }
 
+    fn visit_skipped(&self, visit: &mut dyn FnMut(Tag)) -> Result<(), StoreError> {
+        self.store.visit_skipped(visit)
+    }
+
     fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError> {
         self.store.delete_skipped(tag)
     }

@@ -313,6 +313,10 @@ impl Store for MemoryStore {
         })
     }
 
+    fn visit_skipped(&self, visit: &mut dyn FnMut(Tag)) -> Result<(), StoreError> {
+        self.read(|tables| tables.skipped.iter().for_each(|(tag, _)| visit(*tag)))
+    }
+
     fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError> {
         self.write(|tables| {
             tables.remove_skipped(tag);

@@ -313,7 +313,7 @@ pub trait Store: Send {
     /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
 
-    /// Gives the messages of one contact to another, which has none: a new exchange with the same person. Outgoing ones that are *queued* or
+    /// Gives the messages of one contact to another, which has none of the same ids: a new exchange with the same person. Outgoing ones that are *queued* or
     /// *carried* become *queued* without a number.
     fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError>;
 
@@ -333,6 +333,8 @@ pub trait Store: Send {
     fn insert_skipped(&mut self, row: &SkippedRow) -> Result<(), StoreError>;
     /// Finds the keys for a tag.
     fn find_skipped(&self, tag: &Tag) -> Result<Option<SkippedRow>, StoreError>;
+    /// Visits the tags of all skipped keys, in order.
+    fn visit_skipped(&self, visit: &mut dyn FnMut(Tag)) -> Result<(), StoreError>;
     /// Deletes the keys for a tag, if there are any.
     fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError>;
     /// Deletes a contact's keys stored before `before` (running hours), then the oldest above `keep`; returns how many went. Oldest is by

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod three;
+
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
 use hedgerow_sync::{
     sim::{Faults, NodeId, Sim, WireId},
     store::{Setting, Store, memory::MemoryStore},
-    view::{Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Status},
+    view::{Added, Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Status},
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -68,6 +70,17 @@ impl Two {
         let ((ann, ann_store), (ben, ben_store)) = (sim.node("ann"), sim.node("ben"));
         let wire = sim.connect(ann, ben, faults);
         Self { sim, ann, ben, ann_store, ben_store, wire }
+    }
+
+    /// The epoch of Ann's store, which she tells to contacts alone; their session is renewed for it.
+    pub(crate) fn epoch_of_ann(&mut self) -> Vec<u8> {
+        let heard = listen(&mut self.sim);
+        self.sim.cut(self.wire);
+        self.sim.mend(self.wire);
+        self.sim.run_for(SECOND);
+        let heard = heard.borrow();
+        let cursor = heard.iter().find(|(node, record)| *node == self.ann && record[0] == 0x0a);
+        cursor.expect("she says it").1[1..9].to_vec()
     }
 
     /// Each side's name at the other.
@@ -131,6 +144,11 @@ pub(crate) fn in_reach(sim: &mut Sim, node: NodeId, name: &str) -> bool {
     contacts(sim, node).iter().any(|contact| contact.name.as_deref() == Some(name) && contact.in_reach)
 }
 
+/// Whether a link to any contact is open.
+pub(crate) fn in_reach_any(sim: &mut Sim, node: NodeId) -> bool {
+    contacts(sim, node).iter().any(|contact| contact.in_reach)
+}
+
 /// How a node is doing.
 pub(crate) fn status(sim: &mut Sim, node: NodeId) -> Status {
     match sim.tell(node, Command::Status {}) {
@@ -149,7 +167,15 @@ pub(crate) fn invite(sim: &mut Sim, node: NodeId, hours: u32) -> String {
 
 /// Takes a link up.
 pub(crate) fn add(sim: &mut Sim, node: NodeId, link: &str) -> Result<(), CommandError> {
-    sim.ask(node, Command::AddContact { link: link.into(), alias: None }).expect("the node restarted").map(|_| ())
+    sim.ask(node, Command::AddContact { link: link.into(), alias: None, message: None }).expect("the node restarted").map(|_| ())
+}
+
+/// Takes a link up with a first message.
+pub(crate) fn add_with(sim: &mut Sim, node: NodeId, link: &str, message: &str) -> Added {
+    match sim.tell(node, Command::AddContact { link: link.into(), alias: None, message: Some(message.into()) }) {
+        Answer::Added(added) => added,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The kinds of notices that a node has told, with their contacts' numbers.

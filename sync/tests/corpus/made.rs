@@ -277,7 +277,7 @@ fn exchange_states(out: &mut Corpus<'_>) {
     let request = scene.pending.request(&scene.invitee, 0, b"", envelope, &mut scene.rng).expect("a first try").bundle;
     let request = scene.issued.open_request(&scene.issuer, &request).expect("it opens");
     let name = Name::new("Alma").expect("a name");
-    let accepted = scene.issued.accept(&scene.issuer, &name, &request, 0, envelope, &mut scene.rng).expect("a first reply");
+    let accepted = scene.issued.accept(&scene.issuer, &name, &[0; 16], &request, 0, envelope, &mut scene.rng).expect("a first reply");
     out.add("reply", accepted.reply.encode());
     out.add("reply-short", &accepted.reply.encode()[..3_000]);
 }
@@ -291,7 +291,7 @@ fn exchange_bundles(out: &mut Corpus<'_>) {
     out.add_patched("request-body", bundle.bytes(), 4_000, &[0xff]);
     let request = scene.issued.open_request(&scene.issuer, &bundle).expect("it opens");
     let name = Name::new("Alma").expect("a name");
-    let accepted = scene.issued.accept(&scene.issuer, &name, &request, 2, envelope, &mut scene.rng).expect("a reply");
+    let accepted = scene.issued.accept(&scene.issuer, &name, &[0; 16], &request, 2, envelope, &mut scene.rng).expect("a reply");
     out.add("reply", accepted.bundle.bundle.bytes());
     out.add_patched("reply-tag", accepted.bundle.bundle.bytes(), 8, &[0xff]);
     let used = scene.issued.refuse(&request, 3, envelope, &mut scene.rng).expect("a reply");

@@ -6,6 +6,9 @@
 //!      ▲               │ failed                                         later after a brief one)
 //!      └───────────────┘ back-off
 //! ```
+//!
+//! As many neighbours are dialled as are wanted, in random order: any preference that many nodes share would have all of them dial the same
+//! few. Once enough are linked, others are still dialled now and then, for one may be a contact; each once, by one of the two sides.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,10 +18,12 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::BeaconId;
+use crate::{BeaconId, Wanted};
 
-/// Most neighbours that are remembered (policy): somebody who invents thousands of them doesn't fill the memory.
+/// Most neighbours that are remembered (policy), chosen at random among more: somebody who invents thousands of them doesn't fill the memory.
 pub(super) const MAX_BEACONS: usize = 256;
+/// Most neighbours that are remembered at one address (guess): to invent more takes more addresses.
+const MAX_BEACONS_AT_ADDRESS: usize = 16;
 /// Most addresses kept of one neighbour (policy).
 pub(super) const MAX_ADDRESSES: usize = 8;
 /// First pause after a failure.
@@ -31,6 +36,13 @@ const BACK_OFF_MAX_FIXED: Duration = Duration::from_secs(5);
 const BACK_OFF_MAX_BRIEF: Duration = Duration::from_secs(60);
 /// A link that lived shorter than this was of no use (guess: handshake, HELLO and BYE with room to spare).
 const BRIEF_LINK: Duration = Duration::from_secs(10);
+/// Mean pause between two neighbours that are dialled only because they may be contacts (guess: a handshake and its recognition are about
+/// 3 kB each way).
+const PROBE_AFTER: Duration = Duration::from_secs(10);
+/// The longest such pause.
+const PROBE_AFTER_MAX: Duration = Duration::from_secs(50);
+/// Longest pause between two neighbours where one after the other has no place for us (guess).
+const CROWDED_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Both sides see each other at once; the delay makes it rare that both dial.
 const FIRST_DELAY_MAX: Duration = Duration::from_millis(150);
 /// Pause in dialling a neighbour whose device has just dialled us: by then the driver knows whether that is the one.
@@ -52,7 +64,7 @@ pub(super) enum Target {
 enum State {
     Waiting(Instant),
     Dialling,
-    Up,
+    Up(Instant),
 }
 
 struct Entry {
@@ -64,11 +76,15 @@ struct Entry {
     /// mDNS has shown it since the last [`Dialler::forget_sightings`].
     seen: bool,
     paused: bool,
+    /// Under this beacon there was no place for it, or it has left again at once: it is no contact in need of a link.
+    passed: bool,
+    /// A link to it that was kept has broken, and it was not dialled since.
+    lost: bool,
 }
 
 impl Entry {
     fn new(due: Instant, addresses: Vec<SocketAddr>) -> Self {
-        Self { state: State::Waiting(due), addresses, failures: 0, brief_links: 0, seen: true, paused: false }
+        Self { state: State::Waiting(due), addresses, failures: 0, brief_links: 0, seen: true, paused: false, passed: false, lost: false }
     }
 
     /// How often it was dialled in vain, or for a link that ended at once.
@@ -79,7 +95,7 @@ impl Entry {
     fn due(&self) -> Option<Instant> {
         match self.state {
             State::Waiting(due) => Some(due),
-            State::Dialling | State::Up => None,
+            State::Dialling | State::Up(_) => None,
         }
     }
 }
@@ -90,14 +106,61 @@ pub(super) struct Dialler {
     linked: BTreeSet<BeaconId>,
     /// How many links there are to which device.
     hosts: BTreeMap<IpAddr, usize>,
+    wanted: Wanted,
+    /// Neighbours that had no place for us, one after the other, and until when nobody is dialled because of them.
+    crowded: u32,
+    pace_until: Instant,
+    /// When the next neighbour may be dialled that is only perhaps a contact.
+    probe_at: Instant,
+    /// New neighbours since discovery began anew, remembered or not.
+    offered: u64,
     random: fn() -> u32,
 }
 
 impl Dialler {
     /// Begins with so many fixed targets, all due.
-    pub(super) fn new(fixed: usize, now: Instant, random: fn() -> u32) -> Self {
+    pub(super) fn new(fixed: usize, wanted: Wanted, now: Instant, random: fn() -> u32) -> Self {
         let entries = (0..fixed).map(|index| (Target::Fixed(index), Entry::new(now, Vec::new()))).collect();
-        Self { entries, linked: BTreeSet::new(), hosts: BTreeMap::new(), random }
+        let (linked, hosts) = (BTreeSet::new(), BTreeMap::new());
+        Self { entries, linked, hosts, wanted, crowded: 0, pace_until: now, probe_at: now, offered: 0, random }
+    }
+
+    /// Notes whom the owner wants dialled.
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+    }
+
+    /// Takes every neighbour for new: one that was passed over may be recognised now.
+    pub(super) fn look_anew(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.passed = false);
+    }
+
+    /// Notes that there is no place for a link to this neighbour. Where it is the neighbours who have none, dialling slows down.
+    pub(super) fn crowded(&mut self, beacon: BeaconId, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
+            entry.passed = true;
+        }
+        if self.wanted.neighbours > 0 {
+            self.pace_until = now + back_off(self.crowded, CROWDED_PAUSE_MAX, (self.random)());
+            self.crowded = self.crowded.saturating_add(1);
+        }
+    }
+
+    /// Whether nobody is dialled but to find contacts.
+    pub(super) const fn is_content(&self) -> bool {
+        self.wanted.neighbours == 0
+    }
+
+    /// How many neighbours are remembered.
+    pub(super) fn in_sight(&self) -> usize {
+        self.beacons().count()
+    }
+
+    /// Whether there is a neighbour to dial if more are wanted.
+    pub(super) fn has_others(&self) -> bool {
+        self.entries.iter().any(|(target, entry)| {
+            matches!(target, Target::Beacon(_)) && entry.failures == 0 && entry.due().is_some() && self.may_dial(*target, entry)
+        })
     }
 
     /// Takes a neighbour and its addresses from mDNS; true if it was unknown and has found room.
@@ -117,6 +180,11 @@ impl Dialler {
             }
             return false;
         }
+        let at_address = |address: &SocketAddr| self.beacons().filter(|(_, entry)| has_ip(&entry.addresses, address.ip())).count();
+        if addresses.iter().any(|address| at_address(address) >= MAX_BEACONS_AT_ADDRESS) {
+            return false;
+        }
+        self.offered += 1;
         if self.beacons().count() >= MAX_BEACONS && !self.evict() {
             return false;
         }
@@ -132,6 +200,7 @@ impl Dialler {
     /// Marks every neighbour as not seen: discovery begins anew.
     pub(super) fn forget_sightings(&mut self) {
         self.entries.values_mut().for_each(|entry| entry.seen = false);
+        self.offered = self.beacons().count() as u64;
     }
 
     /// Forgets the neighbours that were not seen again, and tells which.
@@ -144,8 +213,12 @@ impl Dialler {
     }
 
     /// Notes that this neighbour has a link, whoever made it.
-    pub(super) fn linked(&mut self, beacon: BeaconId) {
+    pub(super) fn linked(&mut self, beacon: BeaconId, now: Instant) {
         self.linked.insert(beacon);
+        if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
+            entry.passed = false;
+        }
+        (self.crowded, self.pace_until) = (0, now);
     }
 
     /// Notes that this neighbour's last link has ended.
@@ -171,6 +244,16 @@ impl Dialler {
                 entry.paused = true;
                 entry.state = State::Waiting(now + INBOUND_PAUSE);
             }
+        }
+    }
+
+    /// Notes that a link which this device had opened has ended after `lifetime`. If it was no more than a look at each other, and only one
+    /// neighbour is there, then we need not look again.
+    pub(super) fn visited(&mut self, ip: IpAddr, lifetime: Duration) {
+        let mut there =
+            self.entries.iter_mut().filter(|(target, entry)| matches!(target, Target::Beacon(_)) && has_ip(&entry.addresses, ip));
+        if let (true, Some((_, entry)), None) = (lifetime < BRIEF_LINK, there.next(), there.next()) {
+            entry.passed = true;
         }
     }
 
@@ -202,29 +285,77 @@ impl Dialler {
         }
     }
 
-    /// Takes the next target to dial and its known addresses. Neighbours only if there is `room` for more links; those that have failed
-    /// least come first.
+    /// Takes the next target to dial and its known addresses. Neighbours only if there is `room` for more links: those last for whom there
+    /// was no place, and those that have failed most, else at random.
     pub(super) fn next(&mut self, room: bool, now: Instant) -> Option<(Target, Vec<SocketAddr>)> {
-        let target = *self
-            .entries
-            .iter()
-            .filter(|(target, entry)| entry.due().is_some_and(|due| due <= now) && self.may_dial(**target, entry, room))
-            .min_by_key(|(_, entry)| (entry.failures, entry.due()))?
-            .0;
+        let is_due = |(target, entry): &(&Target, &Entry)| entry.due().is_some_and(|due| due <= now) && self.may_dial(**target, entry);
+        let fixed = self.entries.iter().filter(|(target, _)| matches!(target, Target::Fixed(_))).find(is_due).map(|(target, _)| *target);
+        let target = match fixed {
+            Some(target) => target,
+            None => {
+                let from = |entry: &Entry| self.neighbours_from(entry, room, now).is_some_and(|from| from <= now);
+                let due = self.entries.iter().filter(|(target, entry)| matches!(target, Target::Beacon(_)) && from(entry)).filter(is_due);
+                let ranked: Vec<_> = due.map(|(target, entry)| ((entry.passed, entry.failures), *target)).collect();
+                let best = ranked.iter().map(|(rank, _)| *rank).min()?;
+                let equals: Vec<Target> = ranked.into_iter().filter(|(rank, _)| *rank == best).map(|(_, target)| target).collect();
+                *equals.get(self.draw(equals.len() as u64) as usize)?
+            }
+        };
+        if matches!(target, Target::Beacon(_)) {
+            self.probe_at = now + self.exponential(PROBE_AFTER, PROBE_AFTER_MAX);
+        }
         let entry = self.entries.get_mut(&target)?;
         entry.state = State::Dialling;
+        entry.lost = false;
         Some((target, entry.addresses.clone()))
     }
 
     /// When to ask [`next`](Self::next) again, if nothing else happens.
-    pub(super) fn next_due(&self, room: bool) -> Option<Instant> {
-        self.entries.iter().filter(|(target, entry)| self.may_dial(**target, entry, room)).filter_map(|(_, entry)| entry.due()).min()
+    pub(super) fn next_due(&self, room: bool, now: Instant) -> Option<Instant> {
+        let due = |(target, entry): (&Target, &Entry)| {
+            let from = match target {
+                Target::Fixed(_) => now,
+                Target::Beacon(_) => self.neighbours_from(entry, room, now)?,
+            };
+            entry.due().filter(|_| self.may_dial(*target, entry)).map(|due| if due < from { from } else { due })
+        };
+        // A link that has come about and of which nothing more is heard counts for a while only.
+        let waits = self.wanted.neighbours > 0 && self.unsettled(now).count() >= self.wanted.neighbours;
+        let settled = self.unsettled(now).filter(|_| waits).filter_map(|entry| match entry.state {
+            State::Up(since) => Some(since + BRIEF_LINK),
+            State::Waiting(_) | State::Dialling => None,
+        });
+        self.entries.iter().filter_map(due).chain(settled).min()
+    }
+
+    /// From when this neighbour may be dialled, as far as others are concerned: at once while more are wanted than are being dialled, else
+    /// now and then if it may be a contact; at once in any case if it was linked before.
+    fn neighbours_from(&self, entry: &Entry, room: bool, now: Instant) -> Option<Instant> {
+        let wanted = self.unsettled(now).count() < self.wanted.neighbours;
+        let new = self.wanted.contacts && !entry.passed;
+        match (room, wanted, new) {
+            (true, _, true) if entry.lost => Some(now),
+            (true, true, _) => Some(self.pace_until),
+            (true, false, true) => Some(self.probe_at),
+            _ => None,
+        }
+    }
+
+    /// Neighbours that are being dialled, or have just been and may not stay.
+    fn unsettled(&self, now: Instant) -> impl Iterator<Item = &Entry> {
+        self.beacons()
+            .filter(move |(beacon, entry)| match entry.state {
+                State::Waiting(_) => false,
+                State::Dialling => true,
+                State::Up(since) => !self.linked.contains(beacon) && now < since + BRIEF_LINK,
+            })
+            .map(|(_, entry)| entry)
     }
 
     /// Notes a connection that came about, and to which address.
-    pub(super) fn connected(&mut self, target: Target, address: SocketAddr) {
+    pub(super) fn connected(&mut self, target: Target, address: SocketAddr, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&target) {
-            entry.state = State::Up;
+            entry.state = State::Up(now);
             entry.failures = 0;
             if matches!(target, Target::Fixed(_)) {
                 entry.addresses = vec![address];
@@ -251,8 +382,11 @@ impl Dialler {
         let brief = lifetime < BRIEF_LINK;
         if let Some(entry) = self.entries.get_mut(&target) {
             entry.paused = false;
+            entry.lost = !brief && !entry.passed;
             entry.brief_links = if brief { entry.brief_links.saturating_add(1) } else { 0 };
-            entry.state = State::Waiting(now + back_off(entry.brief_links, BACK_OFF_MAX_BRIEF, random()));
+            // Whom there is no place for is not dialled again before others had their turn.
+            let least = if entry.passed { 8 } else { 0 };
+            entry.state = State::Waiting(now + back_off(entry.brief_links.max(least), BACK_OFF_MAX_BRIEF, random()));
         }
         if !brief {
             self.retry_fixed(now);
@@ -284,9 +418,9 @@ impl Dialler {
         }
     }
 
-    fn may_dial(&self, target: Target, entry: &Entry, room: bool) -> bool {
+    fn may_dial(&self, target: Target, entry: &Entry) -> bool {
         match target {
-            Target::Beacon(beacon) => room && !self.linked.contains(&beacon) && !self.is_served(&entry.addresses),
+            Target::Beacon(beacon) => !self.linked.contains(&beacon) && !self.is_served(&entry.addresses),
             // The owner's addresses are dialled even without room, but not beside a link to the neighbour who shows the same one.
             Target::Fixed(_) => !entry.addresses.iter().any(|address| self.has_link(*address)),
         }
@@ -304,8 +438,9 @@ impl Dialler {
     }
 
     fn has_link(&self, address: SocketAddr) -> bool {
-        self.beacons()
-            .any(|(beacon, entry)| (entry.state == State::Up || self.linked.contains(&beacon)) && entry.addresses.contains(&address))
+        self.beacons().any(|(beacon, entry)| {
+            (matches!(entry.state, State::Up(_)) || self.linked.contains(&beacon)) && entry.addresses.contains(&address)
+        })
     }
 
     fn beacons(&self) -> impl Iterator<Item = (BeaconId, &Entry)> {
@@ -315,14 +450,31 @@ impl Dialler {
         })
     }
 
-    /// Makes room by dropping the neighbour that was of no use most often; false if none has been.
+    /// Makes room by dropping the neighbour that was of no use most often, or by lot, so that of all that were in sight each is remembered
+    /// with the same likelihood; false if it falls on the new one.
     fn evict(&mut self) -> bool {
         let worst = self
             .beacons()
             .filter(|(beacon, entry)| entry.due().is_some() && entry.useless() > 0 && !self.linked.contains(beacon))
             .max_by_key(|(_, entry)| entry.useless())
             .map(|(beacon, _)| beacon);
-        worst.is_some_and(|beacon| self.gone(beacon))
+        let by_lot = || {
+            let index = usize::try_from(self.draw(self.offered)).ok().filter(|index| *index < MAX_BEACONS)?;
+            let waiting = self.beacons().filter(|(beacon, entry)| entry.due().is_some() && !self.linked.contains(beacon));
+            let waiting: Vec<BeaconId> = waiting.map(|(beacon, _)| beacon).collect();
+            waiting.get(index % waiting.len().max(1)).copied()
+        };
+        worst.or_else(by_lot).is_some_and(|beacon| self.gone(beacon))
+    }
+
+    /// A random number below `count`, or zero.
+    fn draw(&self, count: u64) -> u64 {
+        u64::try_from((u128::from((self.random)()) * u128::from(count)) >> 32).unwrap_or(0)
+    }
+
+    fn exponential(&self, mean: Duration, most: Duration) -> Duration {
+        let uniform = (f64::from((self.random)()) + 1.0) / (f64::from(u32::MAX) + 1.0);
+        mean.mul_f64(-uniform.ln()).min(most)
     }
 
     fn first_delay(&self) -> Duration {
@@ -346,15 +498,28 @@ mod tests {
 
     const A: BeaconId = BeaconId([1; 8]);
     const B: BeaconId = BeaconId([2; 8]);
+    const MANY: Wanted = Wanted { neighbours: 100, contacts: true };
 
     fn dialler(fixed: usize) -> (Dialler, Instant) {
         #[expect(clippy::disallowed_methods, reason = "any instant will do; none can be made otherwise")]
         let now = Instant::from_std(std::time::Instant::now());
-        (Dialler::new(fixed, now, || 0), now)
+        (Dialler::new(fixed, MANY, now, || 0), now)
     }
 
     fn at(last: u8) -> Vec<SocketAddr> {
         vec![SocketAddr::from(([10, 0, 0, last], 4000))]
+    }
+
+    /// The address of the neighbour of this number, among many.
+    fn far_at(number: u64) -> Vec<SocketAddr> {
+        vec![SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 4000))]
+    }
+
+    /// As many neighbours as are remembered, at addresses of their own.
+    fn fill(dialler: &mut Dialler, now: Instant) {
+        for index in 0..MAX_BEACONS as u64 {
+            assert!(dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now));
+        }
     }
 
     #[test]
@@ -364,21 +529,20 @@ mod tests {
         assert!(!dialler.seen(A, at(1), now));
         assert_eq!(dialler.next(true, now), Some((Target::Beacon(A), at(1))));
         assert_eq!(dialler.next(true, now), None);
-        dialler.connected(Target::Beacon(A), at(1)[0]);
-        assert_eq!(dialler.next_due(true), None);
+        dialler.connected(Target::Beacon(A), at(1)[0], now);
+        assert_eq!(dialler.next_due(true, now), None);
         dialler.ended(Target::Beacon(A), Duration::from_secs(60), now);
-        assert!(dialler.next_due(true).unwrap() <= now + BACK_OFF_MIN);
+        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
     }
 
     #[test]
     fn invented_neighbours_whose_links_end_at_once_make_room() {
         let (mut dialler, now) = dialler(0);
-        for index in 0..MAX_BEACONS as u64 {
-            assert!(dialler.seen(BeaconId(index.to_be_bytes()), at(1), now));
-        }
-        assert!(!dialler.seen(A, at(2), now), "none was of no use yet");
+        dialler.random = || u32::MAX;
+        fill(&mut dialler, now);
+        assert!(!dialler.seen(A, at(2), now), "none was of no use yet, and the lot falls on the new one");
         let (target, addresses) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
-        dialler.connected(target, addresses[0]);
+        dialler.connected(target, addresses[0], now);
         dialler.ended(target, Duration::from_secs(1), now);
         assert!(dialler.seen(A, at(2), now));
         assert_eq!(dialler.beacons().count(), MAX_BEACONS);
@@ -387,7 +551,7 @@ mod tests {
     #[test]
     fn a_linked_neighbour_waits_until_it_is_free() {
         let (mut dialler, now) = dialler(0);
-        dialler.linked(A);
+        dialler.linked(A, now);
         dialler.seen(A, at(1), now);
         assert_eq!(dialler.next(true, now + Duration::from_secs(9)), None);
         dialler.free(A, now);
@@ -400,7 +564,7 @@ mod tests {
         dialler.seen(A, at(1), now);
         assert_eq!(dialler.next(false, now).unwrap().0, Target::Fixed(0));
         assert_eq!(dialler.next(false, now), None);
-        assert_eq!(dialler.next_due(false), None);
+        assert_eq!(dialler.next_due(false, now), None);
     }
 
     #[test]
@@ -414,7 +578,7 @@ mod tests {
             for _ in 0..20 {
                 assert_eq!(dialler.next(true, now).map(|(target, _)| target), Some(target));
                 dialler.failed(target, now);
-                let due = dialler.next_due(true).unwrap();
+                let due = dialler.next_due(true, now).unwrap();
                 pauses.push(due - now);
                 now = due;
             }
@@ -424,7 +588,7 @@ mod tests {
             dialler.next(true, now);
             dialler.failed(target, now);
             dialler.network_changed(now);
-            assert!(dialler.next_due(true).unwrap() <= now + FIRST_DELAY_MAX);
+            assert!(dialler.next_due(true, now).unwrap() <= now + FIRST_DELAY_MAX);
         }
     }
 
@@ -441,9 +605,9 @@ mod tests {
         let mut last = Duration::ZERO;
         for _ in 0..12 {
             dialler.next(true, now).unwrap();
-            dialler.connected(Target::Fixed(0), at(1)[0]);
+            dialler.connected(Target::Fixed(0), at(1)[0], now);
             dialler.ended(Target::Fixed(0), Duration::from_millis(20), now);
-            let due = dialler.next_due(true).unwrap();
+            let due = dialler.next_due(true, now).unwrap();
             assert!(due - now >= last);
             last = due - now;
             now = due;
@@ -452,20 +616,20 @@ mod tests {
         dialler.next(true, now).unwrap();
         dialler.ended(Target::Fixed(0), Duration::ZERO, now);
         dialler.free(B, now);
-        assert_eq!(dialler.next_due(true), Some(now + BACK_OFF_MIN));
+        assert_eq!(dialler.next_due(true, now), Some(now + BACK_OFF_MIN));
     }
 
     #[test]
     fn a_fixed_address_is_not_dialled_beside_a_link_to_the_same_place() {
         let (mut dialler, now) = dialler(1);
         dialler.next(true, now).unwrap();
-        dialler.connected(Target::Fixed(0), at(1)[0]);
+        dialler.connected(Target::Fixed(0), at(1)[0], now);
         dialler.ended(Target::Fixed(0), Duration::ZERO, now);
         dialler.seen(A, at(1), now);
-        dialler.linked(A);
-        assert_eq!(dialler.next_due(true), None);
+        dialler.linked(A, now);
+        assert_eq!(dialler.next_due(true, now), None);
         dialler.free(A, now);
-        assert!(dialler.next_due(true).is_some());
+        assert!(dialler.next_due(true, now).is_some());
     }
 
     #[test]
@@ -473,11 +637,11 @@ mod tests {
         let (mut dialler, now) = dialler(0);
         dialler.seen(A, at(1), now);
         dialler.inbound(at(2)[0].ip(), now);
-        assert_eq!(dialler.next_due(true), Some(now));
+        assert_eq!(dialler.next_due(true, now), Some(now));
         dialler.inbound(at(1)[0].ip(), now);
-        assert_eq!(dialler.next_due(true), Some(now + INBOUND_PAUSE));
+        assert_eq!(dialler.next_due(true, now), Some(now + INBOUND_PAUSE));
         dialler.inbound(at(1)[0].ip(), now + INBOUND_PAUSE / 2);
-        assert_eq!(dialler.next_due(true), Some(now + INBOUND_PAUSE));
+        assert_eq!(dialler.next_due(true, now), Some(now + INBOUND_PAUSE));
     }
 
     #[test]
@@ -485,15 +649,15 @@ mod tests {
         let (mut dialler, now) = dialler(0);
         dialler.seen(A, at(1), now);
         dialler.next(true, now).unwrap();
-        dialler.connected(Target::Beacon(A), at(1)[0]);
+        dialler.connected(Target::Beacon(A), at(1)[0], now);
         dialler.link_opened(at(1)[0].ip());
-        dialler.linked(A);
+        dialler.linked(A, now);
         // B is A's next beacon; while A's records have not lapsed, B might be another node on the same device.
         dialler.seen(B, at(9), now);
         dialler.seen(B, [at(9), at(1)].concat(), now);
-        assert_eq!(dialler.next_due(true), Some(now + LAPSE));
+        assert_eq!(dialler.next_due(true, now), Some(now + LAPSE));
         dialler.gone(A);
-        assert_eq!(dialler.next_due(true), None);
+        assert_eq!(dialler.next_due(true, now), None);
         // The link ends: B is dialled at once.
         dialler.link_closed(at(1)[0].ip(), now);
         dialler.free(A, now);
@@ -506,7 +670,7 @@ mod tests {
         dialler.seen(A, at(1), now);
         dialler.seen(B, at(1), now);
         let (first, _) = dialler.next(true, now).unwrap();
-        dialler.connected(first, at(1)[0]);
+        dialler.connected(first, at(1)[0], now);
         dialler.link_opened(at(1)[0].ip());
         assert!(dialler.next(true, now).is_some());
     }
@@ -514,10 +678,10 @@ mod tests {
     #[test]
     fn invented_neighbours_neither_fill_the_table_nor_push_out_the_good() {
         let (mut dialler, now) = dialler(0);
-        for index in 0..MAX_BEACONS as u64 {
-            assert!(dialler.seen(BeaconId(index.to_be_bytes()), at(1), now));
-        }
+        dialler.random = || u32::MAX;
+        fill(&mut dialler, now);
         assert!(!dialler.seen(A, at(1), now));
+        let now = now + FIRST_DELAY_MAX;
         let (target, _) = dialler.next(true, now).unwrap();
         dialler.failed(target, now);
         assert!(dialler.seen(A, at(1), now));
@@ -535,5 +699,157 @@ mod tests {
         assert_eq!(dialler.sweep(), [A]);
         assert_eq!(dialler.sweep(), []);
         assert!(dialler.gone(B) && !dialler.gone(B));
+    }
+
+    #[test]
+    fn one_address_has_few_of_the_places() {
+        let (mut dialler, now) = dialler(0);
+        let found = (0..100_u64).filter(|index| dialler.seen(BeaconId(index.to_be_bytes()), at(1), now)).count();
+        assert_eq!(found, MAX_BEACONS_AT_ADDRESS);
+        assert!(dialler.seen(A, at(2), now));
+    }
+
+    #[test]
+    fn of_many_neighbours_those_remembered_are_chosen_by_lot() {
+        let (mut dialler, now) = dialler(0);
+        dialler.random = jitter;
+        let count = 2 * MAX_BEACONS as u64;
+        for index in 0..count {
+            dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now);
+        }
+        assert_eq!(dialler.beacons().count(), MAX_BEACONS);
+        let late = dialler.beacons().filter(|(beacon, _)| u64::from_be_bytes(beacon.0) >= count / 2).count();
+        // Half of them, within six standard deviations.
+        assert!((80..=176).contains(&late), "{late}");
+    }
+
+    /// A generator for tests that need spread, not secrecy.
+    fn jitter() -> u32 {
+        use std::cell::Cell;
+        thread_local!(static STATE: Cell<u64> = const { Cell::new(7) });
+        STATE.with(|state| {
+            state.set(state.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+            (state.get() >> 32) as u32
+        })
+    }
+
+    #[test]
+    fn the_order_of_dialling_is_random() {
+        let mut firsts = BTreeSet::new();
+        for _ in 0..100 {
+            let (mut dialler, now) = dialler(0);
+            dialler.random = jitter;
+            (0..10).for_each(|index: u64| assert!(dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now)));
+            let (target, _) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
+            firsts.insert(target);
+        }
+        assert_eq!(firsts.len(), 10);
+    }
+
+    /// A dialler with these neighbours in sight, all due, that wants so many.
+    fn wanting(neighbours: usize, count: u64) -> (Dialler, Instant) {
+        let (mut dialler, now) = dialler(0);
+        (0..count).for_each(|index| assert!(dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now)));
+        dialler.want(Wanted { neighbours, contacts: true });
+        dialler.probe_at = now + FIRST_DELAY_MAX + PROBE_AFTER;
+        (dialler, now + FIRST_DELAY_MAX)
+    }
+
+    fn beacon_of(target: Target) -> BeaconId {
+        match target {
+            Target::Beacon(beacon) => beacon,
+            Target::Fixed(_) => panic!("not a neighbour"),
+        }
+    }
+
+    #[test]
+    fn no_more_are_dialled_than_are_wanted() {
+        let (mut dialler, now) = wanting(3, 10);
+        let dialled: Vec<_> = (0..3).map(|_| dialler.next(true, now).unwrap()).collect();
+        assert_eq!(dialler.next(true, now), None);
+        for (target, addresses) in &dialled {
+            dialler.connected(*target, addresses[0], now);
+        }
+        assert_eq!(dialler.next(true, now), None, "they may stay");
+        dialler.linked(beacon_of(dialled[0].0), now);
+        dialler.want(Wanted { neighbours: 2, contacts: true });
+        assert_eq!(dialler.next(true, now), None, "two may stay");
+        dialler.failed(dialled[1].0, now);
+        assert!(dialler.next(true, now).is_some());
+        let later = now + BRIEF_LINK - Duration::from_millis(1);
+        assert!(dialler.next_due(true, later).unwrap() <= now + BRIEF_LINK, "one of which nothing is heard counts for a while only");
+    }
+
+    #[test]
+    fn when_enough_are_linked_new_neighbours_are_dialled_now_and_then_and_once() {
+        let (mut dialler, mut now) = wanting(0, 5);
+        let mut dialled = BTreeSet::new();
+        for _ in 0..5 {
+            assert_eq!(dialler.next(true, now), None);
+            now = dialler.next_due(true, now).unwrap();
+            let (target, addresses) = dialler.next(true, now).unwrap();
+            assert!(dialled.insert(target));
+            dialler.connected(target, addresses[0], now);
+            dialler.crowded(beacon_of(target), now);
+            dialler.ended(target, Duration::from_millis(50), now);
+            assert_eq!(dialler.next(true, now), None);
+        }
+        assert_eq!(dialler.next_due(true, now), None, "each beacon once");
+        dialler.look_anew();
+        assert!(dialler.next_due(true, now).is_some(), "and once more if others may be recognised");
+        dialler.entries.values_mut().for_each(|entry| entry.passed = true);
+        dialler.seen(A, at(1), now);
+        assert!(dialler.next_due(true, now).is_some());
+        dialler.want(Wanted { neighbours: 0, contacts: false });
+        assert_eq!(dialler.next_due(true, now), None, "no place even for a contact");
+        dialler.want(Wanted { neighbours: 1, contacts: true });
+        let (target, addresses) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
+        assert_eq!(beacon_of(target), A, "who was not dialled before comes first");
+        // A link that was held and broke is dialled anew at once, even while no more are wanted: it may have been a contact's.
+        dialler.connected(target, addresses[0], now);
+        dialler.linked(A, now);
+        dialler.want(Wanted { neighbours: 0, contacts: true });
+        dialler.free(A, now);
+        dialler.ended(target, Duration::from_secs(60), now);
+        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
+    }
+
+    #[test]
+    fn who_has_looked_at_us_is_not_looked_at_again() {
+        let (mut dialler, now) = wanting(0, 3);
+        let later = now + PROBE_AFTER_MAX;
+        for index in 0..3 {
+            dialler.visited(far_at(index)[0].ip(), Duration::from_secs(60));
+        }
+        assert!(dialler.next_due(true, later).is_some(), "links that lasted say nothing");
+        dialler.visited(far_at(0)[0].ip(), Duration::from_millis(30));
+        dialler.visited(far_at(1)[0].ip(), Duration::from_millis(30));
+        let (target, _) = dialler.next(true, later).unwrap();
+        assert_eq!(beacon_of(target), BeaconId(2_u64.to_be_bytes()));
+        dialler.ended(target, Duration::from_secs(60), later);
+        dialler.seen(A, far_at(2), later);
+        dialler.visited(far_at(2)[0].ip(), Duration::from_millis(30));
+        assert!(dialler.next_due(true, later).is_some(), "of two on one device nobody knows which it was");
+    }
+
+    #[test]
+    fn where_nobody_has_a_place_dialling_slows_down_until_somebody_has() {
+        let (mut dialler, start) = wanting(3, 100);
+        let (mut now, mut attempts) = (start, 0);
+        while now < start + Duration::from_secs(120) {
+            match dialler.next(true, now) {
+                Some((target, addresses)) => {
+                    dialler.connected(target, addresses[0], now);
+                    dialler.crowded(beacon_of(target), now);
+                    dialler.ended(target, Duration::from_millis(50), now);
+                    attempts += 1;
+                }
+                None => now = dialler.next_due(true, now).unwrap(),
+            }
+        }
+        assert!((10..=40).contains(&attempts), "{attempts} in two minutes");
+        let (target, _) = dialler.next(true, now + CROWDED_PAUSE_MAX).unwrap();
+        dialler.linked(beacon_of(target), now);
+        assert_eq!(dialler.pace_until, now);
     }
 }

@@ -16,12 +16,15 @@ struct Address {
     prefix: u8,
     /// The interface's number, which is also the scope id of link-local addresses.
     index: u32,
+    /// Its bytes cost money.
+    metered: bool,
 }
 
 impl Interfaces {
-    /// Asks the system; `None` if it gives no answer.
-    pub(super) fn load() -> Option<Self> {
-        let mut addresses: Vec<Address> = if_addrs::get_if_addrs().ok()?.iter().filter_map(usable).collect();
+    /// Asks the system; `None` if it gives no answer. `metered` are names of interfaces whose bytes cost money, see
+    /// [`LanConfig::metered`](super::LanConfig::metered).
+    pub(super) fn load(metered: &[String]) -> Option<Self> {
+        let mut addresses: Vec<Address> = if_addrs::get_if_addrs().ok()?.iter().filter_map(|it| usable(it, metered)).collect();
         addresses.sort_unstable();
         Some(Self { addresses })
     }
@@ -30,6 +33,12 @@ impl Interfaces {
     pub(super) fn hold(&self, local: SocketAddr) -> bool {
         let (ip, scope) = parts(local);
         ip.is_loopback() || self.addresses.iter().any(|address| address.ip == ip && (scope == 0 || scope == address.index))
+    }
+
+    /// Whether the bytes of a link with this local address cost money.
+    pub(super) fn is_metered(&self, local: SocketAddr) -> bool {
+        let (ip, scope) = parts(local);
+        self.addresses.iter().any(|address| address.metered && address.ip == ip && (scope == 0 || scope == address.index))
     }
 
     /// Whether this address is one hop away. mDNS answers are anybody's word: without this, a neighbour could have us dial the loopback
@@ -63,7 +72,15 @@ impl Interfaces {
     }
 }
 
-fn usable(interface: &Interface) -> Option<Address> {
+/// Whether a name is one of these, or begins like one that ends in `*`.
+fn is_named(name: &str, patterns: &[String]) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == pattern,
+    })
+}
+
+fn usable(interface: &Interface, metered: &[String]) -> Option<Address> {
     if !interface.is_oper_up() || interface.is_loopback() {
         return None;
     }
@@ -71,7 +88,7 @@ fn usable(interface: &Interface) -> Option<Address> {
         IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
         IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
     };
-    Some(Address { ip, prefix, index: interface.index.unwrap_or(0) })
+    Some(Address { ip, prefix, index: interface.index.unwrap_or(0), metered: is_named(&interface.name, metered) })
 }
 
 fn parts(address: SocketAddr) -> (IpAddr, u32) {
@@ -105,8 +122,9 @@ mod tests {
     use super::*;
 
     fn interfaces() -> Interfaces {
-        let address = |ip: &str, prefix, index| Address { ip: ip.parse().unwrap(), prefix, index };
-        Interfaces { addresses: vec![address("192.168.7.2", 24, 3), address("fd00::2", 64, 3), address("fe80::2", 64, 3)] }
+        let address = |ip: &str, prefix, index, metered| Address { ip: ip.parse().unwrap(), prefix, index, metered };
+        let wire = [address("192.168.7.2", 24, 3, false), address("fd00::2", 64, 3, false), address("fe80::2", 64, 3, false)];
+        Interfaces { addresses: [&wire[..], &[address("10.64.0.2", 32, 4, true), address("fe80::2", 64, 4, true)]].concat() }
     }
 
     #[test]
@@ -124,7 +142,7 @@ mod tests {
             "224.0.0.251:1",
             "192.168.7.9:0",
             "[fe80::9]:4000",
-            "[fe80::9%4]:4000",
+            "[fe80::9%5]:4000",
             "[::ffff:127.0.0.1]:4000",
             "[2001:db8::1]:4000",
         ] {
@@ -136,19 +154,30 @@ mod tests {
     fn a_link_is_held_while_its_address_is_there() {
         let hold = |address: &str| interfaces().hold(address.parse().unwrap());
         assert!(hold("192.168.7.2:9") && hold("[::ffff:192.168.7.2]:9") && hold("[fe80::2%3]:9") && hold("127.0.0.1:9") && hold("[::1]:9"));
-        assert!(!hold("192.168.7.3:9") && !hold("[fe80::2%4]:9"));
+        assert!(!hold("192.168.7.3:9") && !hold("[fe80::2%5]:9"));
+    }
+
+    #[test]
+    fn a_link_is_metered_by_the_interface_it_goes_over() {
+        let is_metered = |address: &str| interfaces().is_metered(address.parse().unwrap());
+        assert!(is_metered("10.64.0.2:9") && is_metered("[::ffff:10.64.0.2]:9") && is_metered("[fe80::2%4]:9"));
+        assert!(!is_metered("192.168.7.2:9") && !is_metered("[fe80::2%3]:9") && !is_metered("127.0.0.1:9"));
+        let patterns = ["wwan*".to_owned(), "usb0".to_owned()];
+        for (name, metered) in [("wwan0", true), ("wwan", true), ("usb0", true), ("usb01", false), ("eth0", false), ("xwwan0", false)] {
+            assert_eq!(is_named(name, &patterns), metered, "{name}");
+        }
     }
 
     #[test]
     fn a_new_prefix_or_interface_is_a_network_and_a_further_address_is_none() {
-        let address = |ip: &str, prefix, index| Address { ip: ip.parse().unwrap(), prefix, index };
+        let address = |ip: &str, prefix, index| Address { ip: ip.parse().unwrap(), prefix, index, metered: false };
         let with = |address: Address| {
             let mut more = interfaces();
             more.addresses.push(address);
             more.joined_over(&interfaces())
         };
         assert!(!with(address("fd00::1234", 64, 3)) && !with(address("192.168.7.77", 24, 3)));
-        assert!(with(address("192.168.8.2", 24, 3)) && with(address("192.168.7.2", 16, 3)) && with(address("fe80::2", 64, 4)));
+        assert!(with(address("192.168.8.2", 24, 3)) && with(address("192.168.7.2", 16, 3)) && with(address("fe80::2", 64, 5)));
         assert!(!Interfaces::default().joined_over(&interfaces()) && interfaces().joined_over(&Interfaces::default()));
     }
 

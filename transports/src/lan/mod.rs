@@ -50,13 +50,16 @@ pub struct LanConfig {
     pub rotate_every: Duration,
     /// The silence before the next beacon is drawn from this.
     pub silence: Range<Duration>,
-    /// Neighbours are dialled while there are fewer links than this, inbound ones counting up to the half of it; at most twice as many are
-    /// accepted, and this many from one device.
+    /// Neighbours are dialled while fewer links than this were, however many are wanted; at most twice as many are accepted, and this many
+    /// from one device.
     pub max_links: usize,
+    /// Names of interfaces over which bytes cost money; one that ends in `*` stands for all that begin so. A telephone that shares its
+    /// connection looks like any other network: only its owner can tell.
+    pub metered: Vec<String>,
 }
 
 impl Default for LanConfig {
-    /// docs/protocol.md, section 9; 12 links is policy.
+    /// docs/protocol.md, section 9; 12 links is policy; mobile networks by the names that Linux and Android give them.
     fn default() -> Self {
         Self {
             listen: Vec::new(),
@@ -65,6 +68,7 @@ impl Default for LanConfig {
             rotate_every: Duration::from_secs(15 * 60),
             silence: Duration::from_secs(5)..Duration::from_secs(30),
             max_links: 12,
+            metered: ["wwan*", "ppp*", "rmnet*"].map(str::to_owned).into(),
         }
     }
 }

@@ -58,6 +58,7 @@ pub(super) struct TcpLink {
     stream: Arc<TcpStream>,
     direction: Direction,
     dialled: Option<BeaconId>,
+    metered: bool,
     peer: SocketAddr,
     decoder: FrameDecoder,
     out: Vec<u8>,
@@ -74,6 +75,7 @@ impl TcpLink {
         stream: TcpStream,
         direction: Direction,
         dialled: Option<BeaconId>,
+        metered: bool,
         key: u64,
         dropped: mpsc::UnboundedSender<u64>,
     ) -> io::Result<(Self, LinkHandle)> {
@@ -87,7 +89,10 @@ impl TcpLink {
         let lost = Arc::new(AtomicBool::new(false));
         let handle = LinkHandle { stream: Arc::downgrade(&stream), lost: Arc::clone(&lost), local, peer };
         let decoder = FrameDecoder::default();
-        Ok((Self { stream, direction, dialled, peer, decoder, out: Vec::new(), sent: 0, ended: false, lost, key, dropped }, handle))
+        Ok((
+            Self { stream, direction, dialled, metered, peer, decoder, out: Vec::new(), sent: 0, ended: false, lost, key, dropped },
+            handle,
+        ))
     }
 
     /// Writes as much as the network takes; ready when all is written.
@@ -134,7 +139,7 @@ impl Link for TcpLink {
             flow: Flow::Duplex,
             rate: EXPECTED_RATE,
             latency_ms: EXPECTED_LATENCY_MS,
-            metered: false,
+            metered: self.metered,
         }
     }
 
@@ -236,7 +241,7 @@ mod tests {
         let raw = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let (dropped, drops) = mpsc::unbounded_channel();
-        let (link, handle) = TcpLink::new(stream, Direction::Inbound, None, 7, dropped).unwrap();
+        let (link, handle) = TcpLink::new(stream, Direction::Inbound, None, true, 7, dropped).unwrap();
         (link, handle, raw, drops)
     }
 
@@ -305,6 +310,7 @@ mod tests {
     #[tokio::test]
     async fn a_lost_network_wakes_and_ends_the_link() {
         let (mut link, handle, _raw, _drops) = link_and_raw("[::1]:0").await;
+        assert!(link.properties().metered, "as it was told");
         let waiting = tokio::spawn(async move { (receive(&mut link).await, link.start_send(&[1])) });
         tokio::task::yield_now().await;
         handle.close();

@@ -23,7 +23,7 @@ use super::{
     interfaces::Interfaces,
     tcp::{LinkHandle, TcpLink, canonical, listen, listen_anywhere},
 };
-use crate::{BeaconId, Direction, TransportCommand, TransportEvent};
+use crate::{BeaconId, Direction, TransportCommand, TransportEvent, Wanted};
 
 /// A neighbour on the local network answers within milliseconds, or it is asleep.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,6 +41,12 @@ const CHECKS_LEFT_OUT: u32 = 4;
 const BROWSE_ANEW_AFTER: Duration = Duration::from_millis(2_200);
 /// After the change of beacon, neighbours that don't answer for so long are gone (guess).
 const SWEEP_AFTER: Duration = Duration::from_secs(15);
+/// How many neighbours in sight are a crowd (guess): a node that is linked well enough in one looks for no more.
+const CROWD: usize = 8;
+/// How long neighbours are looked for after a change of the beacon or the network before they may be a crowd: mDNS asks after 0, 1, 3, 7 s.
+const LOOK_FOR: Duration = Duration::from_secs(15);
+/// Pause between two looks of a node that finds nobody to dial among those it remembers (guess).
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Pause after a failure of the system: no port, no sockets left.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -94,8 +100,12 @@ pub(super) struct Worker {
     phase: Phase,
     sweep_at: Option<Instant>,
     browse_at: Option<Instant>,
+    /// When neighbours were last begun to be looked for.
+    looking_since: Instant,
     left_out: u32,
     in_trouble: bool,
+    /// The owner knows of others to dial.
+    others: bool,
 }
 
 impl Worker {
@@ -117,9 +127,10 @@ impl Worker {
             own_addresses.push(local);
             own_listeners.spawn(accept_all(listener, accepted.0.clone()));
         }
+        let interfaces = Interfaces::load(&config.metered).unwrap_or_default();
         let now = Instant::now();
         let worker = Self {
-            dialler: Dialler::new(fixed.len(), now, jitter),
+            dialler: Dialler::new(fixed.len(), Wanted { neighbours: config.max_links, contacts: true }, now, jitter),
             max_links: config.max_links,
             config,
             fixed,
@@ -134,13 +145,15 @@ impl Worker {
             dials: JoinSet::new(),
             links: BTreeMap::new(),
             next_key: 0,
-            interfaces: Interfaces::load().unwrap_or_default(),
+            interfaces,
             discovery: None,
             phase: Phase::Silent(now),
             sweep_at: None,
             browse_at: None,
+            looking_since: now,
             left_out: 0,
             in_trouble: false,
+            others: false,
         };
         worker.publish(&[]);
         Ok(worker)
@@ -157,6 +170,7 @@ impl Worker {
         loop {
             self.run_timers(Instant::now()).await?;
             self.dial_due(Instant::now());
+            self.tell_others().await?;
             let next = self.next_timer();
             tokio::select! {
                 command = self.commands.recv() => self.obey(command.ok_or(Stopped)?),
@@ -164,7 +178,11 @@ impl Worker {
                 Some(key) = self.dropped.1.recv() => self.take_end(key),
                 Some(result) = self.dials.join_next() => self.take_dialled(result).await?,
                 sighting = next_sighting(&mut self.discovery) => self.take_sighting(sighting).await?,
-                _ = checks.tick() => self.check_interfaces_sometimes().await?,
+                _ = checks.tick() => {
+                    self.check_flood(Instant::now()).await?;
+                    self.rest_or_look(Instant::now());
+                    self.check_interfaces_sometimes().await?;
+                }
                 () = sleep_until(next) => {}
             }
         }
@@ -172,7 +190,7 @@ impl Worker {
 
     fn next_timer(&self) -> Instant {
         let (Phase::Shown(at) | Phase::Silent(at)) = self.phase;
-        let dial = if self.dials.len() < MAX_DIALS { self.dialler.next_due(self.has_room()) } else { None };
+        let dial = if self.dials.len() < MAX_DIALS { self.dialler.next_due(self.has_room(), Instant::now()) } else { None };
         [self.sweep_at, self.browse_at, dial].into_iter().flatten().fold(at, Instant::min)
     }
 
@@ -184,9 +202,7 @@ impl Worker {
         }
         if self.browse_at.is_some_and(|at| at <= now) {
             self.browse_at = None;
-            if let Some(discovery) = &mut self.discovery {
-                discovery.browse_anew();
-            }
+            self.look(now);
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep_at = None;
@@ -234,7 +250,7 @@ impl Worker {
         self.emit(TransportEvent::Beacon(beacon)).await?;
         if self.config.mdns {
             match Discovery::start(beacon, port, &on) {
-                Ok(discovery) => self.discovery = Some(discovery),
+                Ok(discovery) => (self.discovery, self.looking_since) = (Some(discovery), now),
                 Err(_) => return self.discovery_failed(now).await,
             }
         }
@@ -252,9 +268,11 @@ impl Worker {
 
     fn obey(&mut self, command: TransportCommand) {
         match command {
-            TransportCommand::Linked(beacon) => self.dialler.linked(beacon),
+            TransportCommand::Linked(beacon) => self.dialler.linked(beacon, Instant::now()),
             TransportCommand::Free(beacon) => self.dialler.free(beacon, Instant::now()),
-            TransportCommand::LinkCount(count) => self.max_links = count,
+            TransportCommand::Wanted(wanted) => self.dialler.want(wanted),
+            TransportCommand::LookAnew => self.dialler.look_anew(),
+            TransportCommand::Crowded(beacon) => self.dialler.crowded(beacon, Instant::now()),
         }
     }
 
@@ -281,6 +299,35 @@ impl Worker {
         Ok(())
     }
 
+    fn look(&mut self, now: Instant) {
+        self.looking_since = now;
+        if let Some(discovery) = &mut self.discovery {
+            discovery.browse_anew();
+        }
+    }
+
+    /// Looks for nobody more while linked well enough in a crowd; there, the newcomer finds us.
+    fn rest_or_look(&mut self, now: Instant) {
+        let Some(discovery) = &mut self.discovery else { return };
+        let looked = now.saturating_duration_since(self.looking_since);
+        if !discovery.is_resting() {
+            if self.dialler.is_content() && self.dialler.in_sight() > CROWD && looked >= LOOK_FOR {
+                discovery.rest();
+            }
+        } else if !self.dialler.is_content() && !self.others && looked >= LOOK_AGAIN {
+            self.look(now);
+        }
+    }
+
+    /// Ends mDNS for a while, and takes another beacon, where its cache has grown without end.
+    async fn check_flood(&mut self, now: Instant) -> Result<(), Stopped> {
+        if !self.discovery.as_mut().is_some_and(Discovery::is_flooded) {
+            return Ok(());
+        }
+        self.hide(now);
+        self.trouble(Some("somebody floods the local network with names (mDNS): neighbours are looked for anew")).await
+    }
+
     async fn check_interfaces_sometimes(&mut self) -> Result<(), Stopped> {
         if self.discovery.is_some() && self.left_out < CHECKS_LEFT_OUT {
             self.left_out += 1;
@@ -291,7 +338,7 @@ impl Worker {
     }
 
     async fn check_interfaces(&mut self, now: Instant) -> Result<(), Stopped> {
-        let Some(interfaces) = Interfaces::load().filter(|interfaces| *interfaces != self.interfaces) else {
+        let Some(interfaces) = Interfaces::load(&self.config.metered).filter(|interfaces| *interfaces != self.interfaces) else {
             return Ok(());
         };
         let earlier = std::mem::replace(&mut self.interfaces, interfaces);
@@ -315,10 +362,9 @@ impl Worker {
         self.links.values().filter(|link| link.target.is_none())
     }
 
-    /// Whether to dial on. Inbound links fill half of the places at most: whoever opens many doesn't keep us from dialling.
+    /// Whether to dial neighbours at all, whatever is wanted. Inbound links don't count: whoever opens many doesn't keep us from dialling.
     fn has_room(&self) -> bool {
-        let inbound = self.inbound().count();
-        self.links.len() - inbound + inbound.min(self.max_links / 2) + self.dials.len() < self.max_links
+        self.links.len() - self.inbound().count() + self.dials.len() < self.max_links
     }
 
     fn dial_due(&mut self, now: Instant) {
@@ -352,7 +398,7 @@ impl Worker {
             self.dialler.failed(target, now);
             return Ok(());
         };
-        self.dialler.connected(target, peer);
+        self.dialler.connected(target, peer, now);
         self.take_stream(stream, Some(target)).await
     }
 
@@ -376,8 +422,14 @@ impl Worker {
             Some(Target::Beacon(beacon)) => Some(beacon),
             Some(Target::Fixed(_)) | None => None,
         };
+        let local = stream.local_addr().ok();
+        if local.is_some_and(|local| !self.interfaces.hold(local)) {
+            // It came over an interface that is newer than the last look.
+            self.check_interfaces(now).await?;
+        }
+        let metered = local.is_some_and(|local| self.interfaces.is_metered(local));
         self.next_key += 1;
-        match TcpLink::new(stream, direction, dialled, self.next_key, self.dropped.0.clone()) {
+        match TcpLink::new(stream, direction, dialled, metered, self.next_key, self.dropped.0.clone()) {
             Ok((link, handle)) => {
                 self.dialler.link_opened(handle.peer.ip());
                 self.links.insert(self.next_key, Live { handle, since: now, target });
@@ -395,11 +447,22 @@ impl Worker {
     fn take_end(&mut self, key: u64) {
         let now = Instant::now();
         if let Some(link) = self.links.remove(&key) {
-            self.dialler.link_closed(link.handle.peer.ip(), now);
-            if let Some(target) = link.target {
-                self.dialler.ended(target, now - link.since, now);
+            let (ip, lifetime) = (link.handle.peer.ip(), now - link.since);
+            self.dialler.link_closed(ip, now);
+            match link.target {
+                Some(target) => self.dialler.ended(target, lifetime, now),
+                None => self.dialler.visited(ip, lifetime),
             }
         }
+    }
+
+    /// Tells the owner whether there are others to dial, where that has changed.
+    async fn tell_others(&mut self) -> Result<(), Stopped> {
+        let others = self.dialler.has_others();
+        if others == std::mem::replace(&mut self.others, others) {
+            return Ok(());
+        }
+        self.emit(TransportEvent::Others(others)).await
     }
 
     async fn emit(&self, event: TransportEvent) -> Result<(), Stopped> {

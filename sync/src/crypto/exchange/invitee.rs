@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 use super::{
     ExchangeError, SealError,
     transcript::{
-        DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, MAX_REQUEST_ITEMS_LEN, PROOF_LEN, PairSecrets, REQUEST_FIXED_LEN, ReplyBase,
-        ReplyTranscript, RequestTranscript, check_try, header_fields, header_key, request_header_key, request_message_key, request_proof,
-        require_zeros,
+        DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, MAX_REQUEST_ITEMS_LEN, PAIR_ID_LEN, PROOF_LEN, PairSecrets, REQUEST_FIXED_LEN,
+        ReplyBase, ReplyTranscript, RequestTranscript, check_try, header_fields, header_key, request_header_key, request_message_key,
+        request_proof, require_zeros,
     },
 };
 use crate::{
@@ -57,6 +57,8 @@ pub enum Reply {
         card: Card,
         /// What they call themselves.
         name: Name,
+        /// The id of the pair that they had with us when they took us for a contact, zeros without one.
+        held: [u8; PAIR_ID_LEN],
         /// The ack secret of the bundle it came in.
         ack: AckSecret,
     },
@@ -195,8 +197,8 @@ impl PendingRequest {
                 if !open_once(&self.base.inner_key(&f, &fe, &s1), &[], &mut inner, &authenticator) {
                     return Err(ExchangeError::Closed);
                 }
-                let (keys, card, name) = self.establish(device, &f, fe, &c1, s1, &inner)?;
-                Ok(Reply::Established { keys, card, name, ack: body.ack })
+                let (keys, card, name, held) = self.establish(device, &f, fe, &c1, s1, &inner)?;
+                Ok(Reply::Established { keys, card, name, held, ack: body.ack })
             }
             _ => Err(ExchangeError::Malformed),
         }
@@ -211,12 +213,13 @@ impl PendingRequest {
         c1: &[u8; kem::CIPHERTEXT_LEN],
         s1: Secret<32>,
         inner: &[u8],
-    ) -> Result<(PairKeys, Card, Name), ExchangeError> {
+    ) -> Result<(PairKeys, Card, Name, [u8; PAIR_ID_LEN]), ExchangeError> {
         let mut reader = Reader::new(inner);
         let card_bytes = reader.array()?;
         let c2 = Box::new(reader.array()?);
         let q = reader.array()?;
         let name_field = reader.array()?;
+        let held = reader.array()?;
         let proof: [u8; PROOF_LEN] = reader.array()?;
         reader.finish()?;
 
@@ -231,7 +234,7 @@ impl PendingRequest {
             s2: device.decapsulate(&c2),
         };
         let th1 = self.transcript(device);
-        let th2 = ReplyTranscript { th1: &th1, f, c1, card: &card_bytes, c2: &c2, q: &q, name: &name_field }.hash();
+        let th2 = ReplyTranscript { th1: &th1, f, c1, card: &card_bytes, c2: &c2, q: &q, name: &name_field, held: &held }.hash();
         let keys = DerivedKeys::derive(&self.base, &secrets, &th2);
         if !Secret::new(keys.proof(&th2)).matches(&proof) {
             return Err(ExchangeError::Unproven);
@@ -242,7 +245,7 @@ impl PendingRequest {
         if !is_contributory(&q) {
             return Err(ExchangeError::Malformed);
         }
-        Ok((keys.into_pair(PairRole::Invitee, self.r_secret.duplicate(), q), card, name))
+        Ok((keys.into_pair(PairRole::Invitee, self.r_secret.duplicate(), q), card, name, held))
     }
 
     /// `th1` of this request.

@@ -126,7 +126,8 @@ impl IssuedLink {
         Ok(Request { number, base, card, k, r, name, th1, al, items, ack: body.ack })
     }
 
-    /// Makes the sender of `request` a contact, and seals the reply under the tag of try `reply_try`.
+    /// Makes the sender of `request` a contact, and seals the reply under the tag of try `reply_try`. `held` is the id of the pair that we
+    /// have with the same person already ([`RepairSecret::pair_id`](super::repair::RepairSecret::pair_id)), zeros without one.
     ///
     /// To be called once in the life of a link: it draws the keys of the pair. Keys and [`ReplyState`] are stored in one transaction;
     /// the same request is from then on answered by [`ReplyState::seal`], which has no keys to draw.
@@ -134,10 +135,12 @@ impl IssuedLink {
     /// # Errors
     ///
     /// [`SealError::Try`] for a try above 15; nothing has been drawn then.
+    #[expect(clippy::too_many_arguments, reason = "what a reply is made of; a type for one call would only name them again")]
     pub fn accept(
         &self,
         device: &Device,
         own_name: &Name,
+        held: &[u8; 16],
         request: &Request,
         reply_try: u8,
         envelope: Envelope,
@@ -159,11 +162,11 @@ impl IssuedLink {
         };
 
         let (card, name) = (device.card().encode(), own_name.encode_field());
-        let th2 = ReplyTranscript { th1: &request.th1, f: &f, c1: &c1, card: &card, c2: &c2, q: &q, name: &name }.hash();
+        let th2 = ReplyTranscript { th1: &request.th1, f: &f, c1: &c1, card: &card, c2: &c2, q: &q, name: &name, held }.hash();
         let keys = DerivedKeys::derive(base, &secrets, &th2);
 
         let mut inner = Zeroizing::new(Vec::with_capacity(INNER_LEN));
-        for part in [&card[..], c2.as_slice(), &q, &name, &keys.proof(&th2)] {
+        for part in [&card[..], c2.as_slice(), &q, &name, held, &keys.proof(&th2)] {
             inner.extend_from_slice(part);
         }
         let authenticator = seal_once(&base.inner_key(&f, &secrets.fe, &secrets.s1), &[], &mut inner);
@@ -303,7 +306,7 @@ impl ReplyState {
     }
 
     /// Encodes the state for the encrypted store: version 1 ‖ `th1` 32 ‖ `e` 32 ‖ secret and `DH(e, L)` 48 ‖ `f` 32 ‖ message key 32 ‖
-    /// body 3,636.
+    /// body 3,652.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(1 + 176 + REPLY_LEN));
         out.push(REPLY_STATE_VERSION);

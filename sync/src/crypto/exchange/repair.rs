@@ -114,6 +114,11 @@ impl RepairSecret {
         self.0.expose()
     }
 
+    /// The pair's name between its two sides, to tell which of several it is.
+    pub fn pair_id(&self) -> [u8; 16] {
+        *hkdf::<16>(&[], self.0.expose(), &[label::PAIR_ID]).expose()
+    }
+
     /// The tag of the offer that `from` makes on `day`.
     pub fn offer_tag(&self, from: Side, day: Day) -> Tag {
         Tag(*self.derive::<16>(label::REPAIR_TAG, from, day).expose())

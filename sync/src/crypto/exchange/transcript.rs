@@ -27,8 +27,10 @@ pub(super) const PROOF_LEN: usize = 32;
 pub(super) const REQUEST_FIXED_LEN: usize = CARD_LEN + kem::KEY_LEN + 32 + NAME_FIELD_LEN + PROOF_LEN;
 /// How many bytes of items a request holds.
 pub const MAX_REQUEST_ITEMS_LEN: usize = body_capacity(MAX_BUNDLE_LEN) - REQUEST_FIXED_LEN;
+/// Length of a pair's id, bytes.
+pub(super) const PAIR_ID_LEN: usize = 16;
 /// Length of the inner part of a reply, bytes.
-pub(super) const INNER_LEN: usize = CARD_LEN + kem::CIPHERTEXT_LEN + 32 + NAME_FIELD_LEN + PROOF_LEN;
+pub(super) const INNER_LEN: usize = CARD_LEN + kem::CIPHERTEXT_LEN + 32 + NAME_FIELD_LEN + PAIR_ID_LEN + PROOF_LEN;
 /// Length of a reply's body before its filling, bytes.
 pub(super) const REPLY_LEN: usize = 1 + kem::CIPHERTEXT_LEN + INNER_LEN + AUTHENTICATOR_LEN;
 /// The kind of a reply that makes a contact.
@@ -111,12 +113,13 @@ pub(super) struct ReplyTranscript<'a> {
     pub(super) c2: &'a [u8; kem::CIPHERTEXT_LEN],
     pub(super) q: &'a [u8; 32],
     pub(super) name: &'a [u8; NAME_FIELD_LEN],
+    pub(super) held: &'a [u8; PAIR_ID_LEN],
 }
 
 impl ReplyTranscript<'_> {
     /// `th2`.
     pub(super) fn hash(&self) -> [u8; 32] {
-        hash(&[label::REPLY_TRANSCRIPT, self.th1, self.f, self.c1, self.card, self.c2, self.q, self.name])
+        hash(&[label::REPLY_TRANSCRIPT, self.th1, self.f, self.c1, self.card, self.c2, self.q, self.name, self.held])
     }
 }
 

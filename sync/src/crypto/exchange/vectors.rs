@@ -16,15 +16,19 @@ use crate::{
         link::Link,
         pair_keys::PairKeys,
     },
-    id::Tag,
-    time::Hour,
-    wire::bundle::Bundle,
+    id::{MessageId, Tag},
+    time::{Hour, UnixMillis},
+    wire::{
+        bundle::Bundle,
+        item::{Item, Text},
+    },
 };
 
 const EXPIRES: Hour = Hour(500_000);
 const CREATED: Hour = Hour(499_900);
 const REQUEST_TRY: u8 = 2;
 const REPLY_TRY: u8 = 5;
+const HELD: [u8; 16] = [0xcd; 16];
 
 fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
@@ -52,9 +56,12 @@ fn generate() -> Value {
     let link = Link::parse(&issued.link().to_text()).unwrap();
     let envelope = link.envelope(CREATED);
     let pending = PendingRequest::new(link, Name::new("Boris").unwrap(), rng);
-    let request = pending.request(&boris, REQUEST_TRY, b"\x00", envelope, rng).unwrap();
+    let mut items = Vec::new();
+    let text = Text { id: MessageId([0xab; 16]), sent: UnixMillis(1_799_640_000_000), order: 1, text: "Grüße, Älma".into() };
+    Item::Text(text).encode(&mut items);
+    let request = pending.request(&boris, REQUEST_TRY, &items, envelope, rng).unwrap();
     let opened = issued.open_request(&alma, &request.bundle).unwrap();
-    let accepted = issued.accept(&alma, &Name::new("Älma").unwrap(), &opened, REPLY_TRY, envelope, rng).unwrap();
+    let accepted = issued.accept(&alma, &Name::new("Älma").unwrap(), &HELD, &opened, REPLY_TRY, envelope, rng).unwrap();
     let used = issued.refuse(&opened, REPLY_TRY + 1, envelope, rng).unwrap();
     let keys = issued.link().keys();
     json!({
@@ -74,11 +81,13 @@ fn generate() -> Value {
         "request tags": tags(issued.request_tags()),
         "request try": REQUEST_TRY,
         "request": hex(request.bundle.bytes()),
+        "request items": hex(&items),
         "request ack": hex(request.ack.expose()),
         "th1": hex(opened.transcript()),
         "reply tags": tags(pending.reply_tags()),
         "reply try": REPLY_TRY,
         "reply": hex(accepted.bundle.bundle.bytes()),
+        "held pair": hex(&HELD),
         "reply ack": hex(accepted.bundle.ack.expose()),
         "used": hex(used.bundle.bytes()),
         "issuer keys": pair(&accepted.keys),
@@ -101,7 +110,8 @@ fn vectors_hold() {
     let pending = PendingRequest::decode(&bytes("pending request")).unwrap();
     let request = issued.open_request(&alma, &Bundle::decode(bytes("request")).unwrap()).unwrap();
     assert_eq!(request.transcript().to_vec(), bytes("th1"));
-    let Reply::Established { keys, .. } = pending.open_reply(&boris, &Bundle::decode(bytes("reply")).unwrap()).unwrap() else {
+    assert!(matches!(Item::decode_all(request.items()).unwrap().as_slice(), [Item::Text(text)] if text.text == "Grüße, Älma"));
+    let Reply::Established { keys, held: HELD, .. } = pending.open_reply(&boris, &Bundle::decode(bytes("reply")).unwrap()).unwrap() else {
         panic!("the reply makes a contact");
     };
     for name in ["root", "issuer header", "invitee header", "pair secret"] {

@@ -143,16 +143,16 @@ fn link_is_valid_through_its_last_hour() {
 }
 
 #[test]
-fn envelope_reaches_the_last_hour() {
+fn envelope_reaches_the_last_hour_or_a_fortnight() {
     let issued = issued();
     for (before, lifetime) in
-        [(0, Lifetime::Day), (24, Lifetime::Day), (25, Lifetime::ThreeDays), (336, Lifetime::Fortnight), (337, Lifetime::Month)]
+        [(0, Lifetime::Day), (24, Lifetime::Day), (25, Lifetime::ThreeDays), (336, Lifetime::Fortnight), (337, Lifetime::Fortnight)]
     {
         let created = Hour(EXPIRES.0 - before);
         assert_eq!(issued.link().envelope(created), Envelope { class: Class::Normal, lifetime, created });
     }
     assert_eq!(issued.link().envelope(EXPIRES.plus(9)).lifetime, Lifetime::Day);
-    assert_eq!(issued.link().envelope(Hour::UNKNOWN).lifetime, Lifetime::Month);
+    assert_eq!(issued.link().envelope(Hour::UNKNOWN).lifetime, Lifetime::Fortnight);
 }
 
 #[test]

@@ -143,6 +143,14 @@ impl Store for SqliteStore {
         self.one(sql, [tag.0], rows::skipped)
     }
 
+    fn visit_skipped(&self, visit: &mut dyn FnMut(Tag)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT tag FROM skipped ORDER BY tag")?;
+        for tag in statement.query_map([], |row| Ok(Tag(row.get(0)?)))? {
+            visit(tag?);
+        }
+        Ok(())
+    }
+
     fn delete_skipped(&mut self, tag: &Tag) -> Result<(), StoreError> {
         self.change("DELETE FROM skipped WHERE tag = ?1", [tag.0]).map(|_| ())
     }

@@ -100,9 +100,9 @@ impl ReplyForgery {
             s2,
         };
         let (base, name) = (ReplyBase::new(link, e, &el), name("Alma").encode_field());
-        let th2 = ReplyTranscript { th1: &th1, f: &f, c1: &c1, card: &self.card, c2: &c2, q: &q, name: &name }.hash();
+        let th2 = ReplyTranscript { th1: &th1, f: &f, c1: &c1, card: &self.card, c2: &c2, q: &q, name: &name, held: &[0; 16] }.hash();
         let proof = DerivedKeys::derive(&base, &secrets, &th2).proof(&th2);
-        let mut inner = [&self.card[..], c2.as_slice(), &q, &name, &proof].concat();
+        let mut inner = [&self.card[..], c2.as_slice(), &q, &name, &[0; 16], &proof].concat();
         let authenticator = seal_once(&base.inner_key(&f, &secrets.fe, &secrets.s1), &[], &mut inner);
         let body = [&[self.kind], c1.as_slice(), &inner, &authenticator, &[self.filling]].concat();
         let mut fields = [0; HEADER_FIELDS_LEN];
