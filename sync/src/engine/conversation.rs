@@ -86,7 +86,7 @@ impl Engine {
         let (contact, opened) = match self.tags.get(&tag).copied() {
             Some(Expected::Request(contact) | Expected::Reply(contact)) => {
                 let was_one = self.pair(contact).is_some();
-                let opened = self.open_request(now, contact, bundle)? || self.open_reply(contact, bundle)?;
+                let opened = self.open_request(now, contact, bundle)? || self.open_reply(now, contact, bundle)?;
                 return Ok((opened, if was_one { Vec::new() } else { self.held_for(contact) }));
             }
             Some(Expected::RepairOffer(contact, day)) => {

@@ -336,7 +336,7 @@ impl Engine {
     }
 
     /// Opens a bundle that came under a reply tag. `false` if it is none.
-    pub(super) fn open_reply(&mut self, contact: ContactId, bundle: &Bundle) -> Result<bool, StoreError> {
+    pub(super) fn open_reply(&mut self, now: Now, contact: ContactId, bundle: &Bundle) -> Result<bool, StoreError> {
         let Some(Exchange::Requested { request, .. }) = self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) else {
             return Ok(false);
         };
