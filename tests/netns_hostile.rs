@@ -156,13 +156,13 @@ fn a_mark_is_not_found_at_a_node_that_carries_for_contacts_only() {
     let mut line = Line::new(SHORT);
     line.start(BERT);
     let mark = junk(&mut chance, 512, Class::Normal);
-    let planted = line.mallory(0, BERT, &mut chance).hand_over(&[mark.clone()], 0).unwrap();
+    let planted = line.mallory(0, BERT, &mut chance).hand_over(std::slice::from_ref(&mark), 0).unwrap();
     assert_eq!(planted.stored.len(), 1, "{planted:?}");
     // What the threat model says of mode mesh: another beacon hides nobody from who has planted a mark.
     line.kill(BERT);
     line.start(BERT);
     let shown = line.mallory(0, BERT, &mut chance).take(2, Duration::from_secs(3)).unwrap();
-    assert_eq!(shown, [mark.clone()]);
+    assert_eq!(shown, std::slice::from_ref(&mark));
 
     line.homes[BERT].ok(&["mode", "contacts"]);
     let shown = line.mallory(0, BERT, &mut chance).take(1, Duration::from_secs(3)).unwrap();
