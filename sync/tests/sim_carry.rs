@@ -214,21 +214,22 @@ fn sim_a_contact_carries_and_is_counted_as_one() {
 struct Crowd {
     three: Three,
     stores: Vec<(NodeId, MemoryStore)>,
+    wires: Vec<WireId>,
     /// What was there before.
     old: BTreeSet<BundleId>,
 }
 
 fn crowd(seed: u64, count: usize) -> Crowd {
     let mut three = Three::new(seed);
-    let mut stores = Vec::new();
+    let (mut stores, mut wires) = (Vec::new(), Vec::new());
     for number in 0..count {
         let (node, store) = three.sim.node(&format!("stranger {number}"));
-        three.sim.connect(three.ann, node, Faults::NONE);
+        wires.push(three.sim.connect(three.ann, node, Faults::NONE));
         stores.push((node, store));
     }
     three.sim.run_for(10 * MINUTE);
     let old = three.ann_store.bundle_ids().into_iter().collect();
-    Crowd { three, stores, old }
+    Crowd { three, stores, wires, old }
 }
 
 impl Crowd {
@@ -246,7 +247,7 @@ impl Crowd {
 
 #[test]
 fn sim_own_bundles_go_to_one_link_and_within_five_minutes_to_all() {
-    let mut crowd = crowd(seed(), 8);
+    let mut crowd = crowd(seed(), 5);
     let heard = listen(&mut crowd.three.sim);
     crowd.three.write(crowd.three.ann, 10);
     crowd.three.sim.run_for(SECOND / 2);
@@ -262,7 +263,11 @@ fn sim_own_bundles_go_to_one_link_and_within_five_minutes_to_all() {
     let mut spread = Vec::new();
     for _ in 0..31 {
         crowd.three.sim.run_for(10 * SECOND);
-        spread.push(crowd.holders().values().filter(|holders| holders.len() == crowd.stores.len()).count());
+        // A node keeps links to some of many strangers only.
+        let linked: Vec<NodeId> =
+            crowd.stores.iter().zip(&crowd.wires).filter(|(_, wire)| crowd.three.sim.is_up(**wire)).map(|((node, _), _)| *node).collect();
+        assert!(linked.len() >= 2, "{linked:?}");
+        spread.push(crowd.holders().values().filter(|holders| linked.iter().all(|node| holders.contains(node))).count());
     }
     assert_eq!(spread.last(), Some(&10), "all are everywhere after five minutes: {spread:?}");
     assert!(spread[0] < 10, "drawn for each: {spread:?}");

@@ -6,7 +6,7 @@ mod common;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use common::{
-    HOUR, MINUTE, SECOND, seed,
+    MINUTE, SECOND, seed,
     three::{Eve, acquaint, id_of, node_as},
 };
 use hedgerow_sync::{
@@ -117,5 +117,4 @@ fn sim_the_first_to_show_a_bundle_is_seldom_its_writer() {
     println!("writers named by the first link: {with} of {of} with own bundles held back, {without} without");
     assert!(without * 10 >= of * 9, "without the delay the first to show is the writer: {without} of {of}");
     assert!(with * 100 <= of * 45, "with it, about as often as the stranger is the one link chosen: {with} of {of}");
-    let _ = HOUR;
 }

@@ -56,7 +56,7 @@ impl Two {
             store.reopen();
             store.begin().unwrap();
             // Version, mode, relaying, metered links, space, visibility.
-            let policy = [&[1, 0, 0, 0][..], &(256_u64 << 20).to_be_bytes(), &[0; 8]].concat();
+            let policy = [&[1, 0, 0, 0][..], &(256_u64 << 20).to_be_bytes(), &[0; 16]].concat();
             store.save_setting(Setting::Policy, &policy).unwrap();
             store.commit().unwrap();
             self.sim.revive(node);
