@@ -209,7 +209,6 @@ fn each_step_is_told_truthfully_where_the_carrier_only_meets_and_is_killed_betwe
     visit(&mut line, CAROL, before + 1);
     line.meet(ANN);
     let explained = writer.wait_for_state(&id, &["delivered"]);
-    println!("{explained}");
     assert_eq!(handed(&explained), (0, 1), "{explained}");
     let said: Vec<&str> = explained["log"].as_array().unwrap().iter().map(|entry| entry["what"].as_str().unwrap()).collect();
     assert_eq!(said, ["written", "sealed", "handed", "receipt"], "{explained}");
