@@ -27,8 +27,6 @@ pub(crate) const MALLORY: usize = 3;
 pub(crate) const WIRES: [&[usize]; 2] = [&[ANN, BERT, MALLORY], &[BERT, CAROL, MALLORY]];
 /// Names that nothing else holds by chance.
 pub(crate) const NAMES: [&str; 3] = ["Annabel-Quintus", "Balthasar-Yvonne", "Chrysanthemum-Zoe"];
-/// A receipt waits for a minute on average, at most five; this is one in e⁵ of those that are luckless, and the way.
-pub(crate) const RECEIPT_PATIENCE: Duration = Duration::from_secs(330);
 /// Longest that anything may take where delays are short.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Receipts after half a second on average.

@@ -47,6 +47,8 @@ pub(crate) const MAX_STEM_CHANGES: u8 = 3;
 /// A link that owes at most so many bundles may bring what another one offers, and the other's offers wait (guess: more is no news, but a
 /// store being copied).
 pub(crate) const MAX_HELD_OFFERS_BEHIND: usize = 64;
+/// Bundles of strangers that are opened in one batch (guess: a tenth of what its commit takes).
+pub(crate) const MAX_OPENED_AT_ONCE: usize = 32;
 /// Ack secrets told to a contact that has not asked, at most (guess: 64 kB).
 pub(crate) const MAX_TOLD_ACKS: usize = 4_096;
 /// Bytes of bundles from one contact that could not be opened here, where nothing is carried for it; above it they are refused (guess: a

@@ -32,6 +32,8 @@ struct Held {
     slot: Slot,
     /// Others than its reader and the stem may see it.
     released: bool,
+    /// See [`Pools::turn`].
+    turn: u16,
 }
 
 /// An id remembered.
@@ -88,7 +90,7 @@ impl Holdings {
             let is_new = row.stored.plus(1) >= hour || row.created == Hour::UNKNOWN;
             let released = !(matches!(row.origin, Origin::Own(_)) && is_new);
             let slot = holdings.take_slot(row.id);
-            holdings.index(Held { row, slot, released });
+            holdings.index(row, slot, released);
         })?;
         for row in store.load_gone()? {
             let slot = holdings.take_slot(row.id);
@@ -108,7 +110,8 @@ impl Holdings {
         (self.slots.len() - 1) as Slot
     }
 
-    fn index(&mut self, held: Held) {
+    fn index(&mut self, row: BundleRow, slot: Slot, released: bool) {
+        let held = Held { turn: self.pools.turn(&row), row, slot, released };
         let row = &held.row;
         self.by_sequence.insert(row.sequence, row.id);
         self.arrived = self.arrived.max(row.sequence);
@@ -215,7 +218,7 @@ impl Holdings {
         let sequence = row.sequence;
         let slot = self.take_slot(row.id);
         let own = matches!(origin, Origin::Own(_));
-        self.index(Held { row, slot, released: !own });
+        self.index(row, slot, !own);
         if own {
             self.fresh.insert(bundle.id(), bundle.bytes().to_vec());
         }
@@ -466,6 +469,11 @@ impl Holdings {
     /// The row of a bundle that is held.
     pub(super) fn row(&self, id: &BundleId) -> Option<&BundleRow> {
         self.held.get(id).map(|held| &held.row)
+    }
+
+    /// How many rounds of others' bundles go before this one.
+    pub(super) fn turn_of(&self, id: &BundleId) -> u16 {
+        self.held.get(id).map_or(0, |held| held.turn)
     }
 
     /// Whose an id is, held or remembered.

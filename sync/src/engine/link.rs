@@ -67,13 +67,15 @@ pub(super) struct Rank {
     pub(super) others: bool,
     /// How often it was forwarded.
     pub(super) forwarded: u16,
+    /// How many rounds of others come before it.
+    pub(super) turn: u16,
     /// Ascending.
     pub(super) order: u64,
 }
 
 impl Rank {
     /// Before all others: what makes the two ends contacts.
-    pub(super) const FIRST: Self = Self { later: false, normal: false, others: false, forwarded: 0, order: 0 };
+    pub(super) const FIRST: Self = Self { later: false, normal: false, others: false, forwarded: 0, turn: 0, order: 0 };
 }
 
 /// Bundles that wait, in order.
@@ -203,6 +205,10 @@ pub(super) struct LinkState {
     pub(super) acks: Vec<[u8; 16]>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
     pub(super) asked: BTreeSet<ShortId>,
+    /// Since when something that was asked for is owed; absent where nothing is.
+    pub(super) asked_since: Option<Instant>,
+    /// Others' offers have waited for it in vain, and it has brought nothing since.
+    pub(super) stalls: bool,
     /// What a stranger has named and may not bring now: asked for as room comes.
     pub(super) put_off: VecDeque<ShortId>,
     /// To be told once the batch is durable.
@@ -277,6 +283,8 @@ impl LinkState {
             waiting_offers: VecDeque::new(),
             acks: Vec::new(),
             asked: BTreeSet::new(),
+            asked_since: None,
+            stalls: false,
             put_off: VecDeque::new(),
             stored: Vec::new(),
             refused: Vec::new(),
@@ -368,8 +376,12 @@ impl LinkState {
     }
 
     /// Whether the peer is to be asked for a bundle: once, and not for more than it can be expected to send.
-    pub(super) fn ask(&mut self, short: ShortId) -> bool {
-        self.asked.len() < MAX_ASKED_IDS && self.asked.insert(short)
+    pub(super) fn ask(&mut self, now: Instant, short: ShortId) -> bool {
+        let asks = self.asked.len() < MAX_ASKED_IDS && self.asked.insert(short);
+        if asks {
+            self.asked_since.get_or_insert(now);
+        }
+        asks
     }
 
     /// Whether everything queued, offered and sent has been answered.

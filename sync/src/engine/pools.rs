@@ -21,6 +21,8 @@ const SLOTS: u32 = 24;
 const URGENT_PART: u64 = 10;
 /// Urgent bytes of strangers that always count as urgent, so that a nearly empty pool does not turn the first ones away (guess).
 const URGENT_FREE: u64 = 64 << 10;
+/// Bundles of one pool and slot that go out before it is another's turn (guess).
+const ROUND: usize = 16;
 /// Small bundles, as chunks of files are not there yet, have no other order than this: most forwarded, then nearest expiry.
 type Order = (Reverse<u16>, Hour, BundleId);
 
@@ -122,6 +124,13 @@ impl Pools {
         if state.slots.is_empty() {
             self.pools.remove(&pool);
         }
+    }
+
+    /// In which round a bundle goes out that is about to be counted: of each pool and slot a few in turn, so that who brings much does not
+    /// keep back what others bring.
+    pub(super) fn turn(&self, row: &BundleRow) -> u16 {
+        let slot = Pool::of(row.origin).and_then(|pool| self.pools.get(&pool)?.slots.get(&pool.slot(row)));
+        u16::try_from(slot.map_or(0, |slot| slot.order.len()) / ROUND).unwrap_or(u16::MAX)
     }
 
     /// The class that a bundle counts as here: strangers' urgent ones are normal beyond their part.

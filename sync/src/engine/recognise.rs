@@ -429,7 +429,7 @@ impl Engine {
         let peer = state.peer;
         for id in again {
             if let Some(row) = self.holdings.row(&id) {
-                state.offer(rank(row, peer, false), id);
+                state.offer(rank(&self.holdings, row, peer, false), id);
             }
         }
         let ping_after = state.ping_after(&self.config);

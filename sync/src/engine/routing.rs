@@ -11,7 +11,7 @@ use rand_core::Rng;
 use super::{
     Engine, Timer,
     config::MAX_STEM_CHANGES,
-    holdings::{expiry_of, is_between, reader_of},
+    holdings::{Holdings, expiry_of, is_between, reader_of},
     link::{LinkState, Peer, Rank},
 };
 use crate::{
@@ -48,9 +48,9 @@ enum StemPeer {
     Link(LinkId),
 }
 
-/// The place of a bundle among those that wait for a link: asked for by id; urgent; for the peer itself; fewest times forwarded; newest, or
-/// for the peer in the order they were sealed (design brief, 4.4).
-pub(super) fn rank(row: &BundleRow, peer: Peer, asked: bool) -> Rank {
+/// The place of a bundle among those that wait for a link: asked for by id; urgent; for the peer itself; fewest times forwarded; by turns of
+/// those who brought it; newest, or for the peer in the order they were sealed (design brief, 4.4; docs/design/006-carrying.md).
+pub(super) fn rank(holdings: &Holdings, row: &BundleRow, peer: Peer, asked: bool) -> Rank {
     let for_peer = peer.contact().is_some() && peer.contact() == reader_of(row);
     let newest_first = u64::MAX - (u64::from(row.created.0) << 32 | (row.sequence & u64::from(u32::MAX)));
     Rank {
@@ -58,6 +58,7 @@ pub(super) fn rank(row: &BundleRow, peer: Peer, asked: bool) -> Rank {
         normal: row.class == Class::Normal,
         others: !for_peer,
         forwarded: if for_peer { 0 } else { row.forwarded },
+        turn: holdings.turn_of(&row.id),
         order: if for_peer { row.sequence } else { newest_first },
     }
 }
@@ -156,7 +157,7 @@ impl Engine {
     fn push_to(&mut self, reader: ContactId, row: &BundleRow) {
         for (id, link) in &mut self.links {
             if link.is_open() && link.hello.is_some() && link.peer == Peer::Contact(reader) {
-                link.push(rank(row, link.peer, false), row.id);
+                link.push(rank(&self.holdings, row, link.peer, false), row.id);
                 self.busy_links.insert(*id);
             }
         }
@@ -164,14 +165,14 @@ impl Engine {
 
     fn offer_on(&mut self, link: LinkId, row: &BundleRow) {
         let Some(state) = self.links.get_mut(&link) else { return };
-        state.offer(rank(row, state.peer, false), row.id);
+        state.offer(rank(&self.holdings, row, state.peer, false), row.id);
         self.busy_links.insert(link);
     }
 
     fn offer_to_all(&mut self, row: &BundleRow, except: Option<LinkId>) {
         for (id, link) in &mut self.links {
             if link.live && link.is_open() && link.scope == Scope::Everything && Some(*id) != except {
-                link.offer(rank(row, link.peer, false), row.id);
+                link.offer(rank(&self.holdings, row, link.peer, false), row.id);
                 self.busy_links.insert(*id);
             }
         }

@@ -7,7 +7,7 @@ use rand_core::Rng;
 
 use super::{
     Engine, Output, Timer,
-    config::{MAX_HELD_OFFERS_BEHIND, MAX_KNOWN_IDS, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
+    config::{MAX_HELD_OFFERS_BEHIND, MAX_KNOWN_IDS, MAX_OPENED_AT_ONCE, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
     holdings::{Known, Slot, is_between, reader_of},
     link::{InFlight, LinkState, Peer, Phase, WaitingOffer},
     pools::Pool,
@@ -30,6 +30,9 @@ use crate::{
 
 /// In one session of so many that exchange something, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
 const COMPARE_ANYWAY: u32 = 16;
+
+/// After this a timer comes in another batch than the present one.
+const NEXT_BATCH: std::time::Duration = std::time::Duration::from_millis(1);
 
 impl Engine {
     /// HELLO has come from somebody who is no contact: if both sides carry, all is compared.
@@ -88,7 +91,9 @@ impl Engine {
         let rows: Vec<_> = self.holdings.rows().filter(|row| !fits && row.origin == Origin::Own(contact)).cloned().collect();
         if let Some(state) = self.links.get_mut(&link).filter(|_| rows.len() <= MAX_UNANSWERED_OFFERS * MAX_RECORD_IDS) {
             // What is for the peer needs no comparison to be offered.
-            rows.iter().filter(|row| row.created != Hour::UNKNOWN).for_each(|row| state.offer(rank(row, peer, false), row.id));
+            rows.iter()
+                .filter(|row| row.created != Hour::UNKNOWN)
+                .for_each(|row| state.offer(rank(&self.holdings, row, peer, false), row.id));
         }
         self.busy_links.insert(link);
         self.offer_held_back(now, link);
@@ -110,7 +115,7 @@ impl Engine {
         };
         if let Some(state) = self.links.get_mut(&link) {
             state.marked = Some(sequence);
-            later.iter().for_each(|row| state.offer(rank(row, peer, false), row.id));
+            later.iter().for_each(|row| state.offer(rank(&self.holdings, row, peer, false), row.id));
             state.acks.extend(acks);
         }
     }
@@ -136,7 +141,7 @@ impl Engine {
                 // Not pushed: the peer may have let it go because it was read, and then answers the offer with the ack.
                 Finding::Lacking(id) => {
                     if let Some(row) = self.holdings.row(&id) {
-                        state.offer(rank(row, peer, false), id);
+                        state.offer(rank(&self.holdings, row, peer, false), id);
                     }
                 }
             }
@@ -146,7 +151,7 @@ impl Engine {
         if let Some(state) = self.links.get_mut(&link) {
             state.acks.extend(acks);
             wanted.iter().skip(room).for_each(|short| state.put_off(*short));
-            let wanted: Vec<ShortId> = wanted.into_iter().take(room).filter(|short| state.ask(*short)).collect();
+            let wanted: Vec<ShortId> = wanted.into_iter().take(room).filter(|short| state.ask(now.mono, *short)).collect();
             for ids in wanted.chunks(MAX_RECORD_IDS) {
                 self.transmit(link, &Record::Want(ids.to_vec()));
             }
@@ -227,14 +232,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether another link owes a few bundles: what is offered here may be among them.
+    /// Whether another link owes a few bundles: what is offered here may be among them. One that let others wait in vain is not waited for.
     fn others_bring(&self, link: LinkId) -> bool {
-        let owes = |state: &LinkState| state.is_open() && (1..=MAX_HELD_OFFERS_BEHIND).contains(&state.asked.len());
+        let owes = |state: &LinkState| state.is_open() && !state.stalls && (1..=MAX_HELD_OFFERS_BEHIND).contains(&state.asked.len());
         self.links.iter().any(|(id, state)| *id != link && owes(state))
+    }
+
+    /// Notes which links have let others wait for too long.
+    fn note_stalls(&mut self, now: Now) {
+        for state in self.links.values_mut() {
+            let waited = state.asked_since.is_some_and(|since| now.mono.since(since) >= self.config.offers_wait);
+            state.stalls |= waited && state.asked.len() <= MAX_HELD_OFFERS_BEHIND;
+        }
     }
 
     /// Answers offers that waited: all that are due, and those for which no other link is in the way any more.
     pub(super) fn answer_waiting_offers(&mut self, now: Now) {
+        self.note_stalls(now);
         let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| !state.waiting_offers.is_empty()).map(|(id, _)| *id).collect();
         for link in links {
             while let Some(state) = self.links.get(&link)
@@ -283,7 +297,7 @@ impl Engine {
             if wants && room == 0 {
                 state.put_off(*short);
             }
-            let asks = wants && room > 0 && state.ask(*short);
+            let asks = wants && room > 0 && state.ask(now.mono, *short);
             room = room.saturating_sub(usize::from(asks));
             wanted.push(asks);
         }
@@ -308,7 +322,7 @@ impl Engine {
             && let Some(short) = self.links.get_mut(&link).and_then(|state| state.put_off.pop_front())
         {
             let is_known = self.named(&names, link, &short).is_some_and(|id| self.holdings.known(&id).is_some());
-            if !is_known && self.links.get_mut(&link).is_some_and(|state| state.ask(short)) {
+            if !is_known && self.links.get_mut(&link).is_some_and(|state| state.ask(now.mono, short)) {
                 wanted.push(short);
             }
         }
@@ -337,7 +351,7 @@ impl Engine {
             if bitmap_bit(wanted, index)
                 && let Some(row) = self.holdings.row(&id)
             {
-                state.push(rank(row, state.peer, false), id);
+                state.push(rank(&self.holdings, row, state.peer, false), id);
             } else {
                 state.known.insert(id);
             }
@@ -359,7 +373,7 @@ impl Engine {
                     if !state.in_flight.contains_key(short) {
                         state.known.remove(&row.id);
                     }
-                    state.push(rank(row, state.peer, true), row.id);
+                    state.push(rank(&self.holdings, row, state.peer, true), row.id);
                 }
                 None => state.refused.push((*short, Refusal::Unwanted)),
             }
@@ -373,7 +387,10 @@ impl Engine {
         let id = BundleId(hash(&[&bytes]));
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let short = state.shorts.short(&id);
-        state.asked.remove(&short);
+        if state.asked.remove(&short) {
+            state.stalls = false;
+            state.asked_since = (!state.asked.is_empty()).then_some(now.mono);
+        }
         let (peer, scope) = (state.peer, state.scope);
         if peer == Peer::Stranger && scope == Scope::Nothing {
             // HELLO has said that nothing is carried for strangers.
@@ -449,7 +466,12 @@ impl Engine {
 
     /// Opens what waits from earlier batches.
     pub(super) fn open_waiting(&mut self, now: Now) -> Result<(), StoreError> {
-        for id in std::mem::take(&mut self.to_open) {
+        // A few in each batch: by what a flood of copies costs, nobody is to see that their tag is expected here.
+        let rest = self.to_open.split_off(self.to_open.len().min(MAX_OPENED_AT_ONCE));
+        if !rest.is_empty() {
+            self.timers.insert((now.mono + NEXT_BATCH, Timer::Open));
+        }
+        for id in std::mem::replace(&mut self.to_open, rest) {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
             if self.is_flooding(sender) {
@@ -592,7 +614,11 @@ impl Engine {
                     }
                 }
                 Some(_) => {}
-                None if state.asked.remove(short) => {}
+                None if state.asked.remove(short) => {
+                    if state.asked.is_empty() {
+                        state.asked_since = None;
+                    }
+                }
                 None => return Err(Breach.into()),
             }
         }
