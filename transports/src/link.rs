@@ -117,7 +117,8 @@ pub trait Link: Send {
     /// [`LinkError`] when the link is of no more use.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Vec<u8>>, LinkError>>;
 
-    /// Ready once the link can take another message with [`start_send`](Self::start_send); pushes out what it holds meanwhile.
+    /// Ready once the link can take another message with [`start_send`](Self::start_send). What it took may wait for more until
+    /// [`poll_flush`](Self::poll_flush).
     ///
     /// # Errors
     ///
@@ -131,7 +132,7 @@ pub trait Link: Send {
     /// [`LinkError::Frame`] if the message is empty or too long.
     fn start_send(&mut self, message: &[u8]) -> Result<(), LinkError>;
 
-    /// Ready once everything taken has been handed to the network.
+    /// Ready once everything taken has been handed to the network; to be called whenever there is nothing more to send.
     ///
     /// # Errors
     ///
