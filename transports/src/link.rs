@@ -178,6 +178,8 @@ pub enum TransportCommand {
     Wanted(Wanted),
     /// There is no place for a link to the neighbour with this beacon, with us or with it: dial others first.
     Crowded(BeaconId),
+    /// A link to the neighbour with this beacon was of no use to one of the two: don't dial it for some minutes.
+    Useless(BeaconId),
     /// Somebody more may be recognised: neighbours that were passed over are new again.
     LookAnew,
 }
