@@ -203,8 +203,7 @@ fn flood(network: &Network, node: usize, stop: &AtomicBool, sent: &AtomicU64) {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 5353)).unwrap();
     while !stop.load(Ordering::Relaxed) {
         let packet = invented_names(sent.fetch_add(1, Ordering::Relaxed) * 40);
-        // A full queue is no failure here.
-        let _ = socket.send_to(&packet, (Ipv4Addr::new(224, 0, 0, 251), 5353));
+        socket.send_to(&packet, (Ipv4Addr::new(224, 0, 0, 251), 5353)).unwrap();
     }
 }
 
@@ -225,6 +224,7 @@ fn resident_kib(id: u32) -> u64 {
 fn a_flood_of_names_is_noticed_costs_one_thread_and_neighbours_are_found_after_it() {
     let network = Network::new(3, true);
     (0..3).for_each(|node| wait_for_v6(&network, node));
+    network.ip(1, &format!("route add 224.0.0.0/4 dev {INTERFACE}"));
     let a = probe(&network, 0, &[]);
     a.wait_for(" beacon ", PATIENCE);
     let (stop, sent, start) = (AtomicBool::new(false), AtomicU64::new(0), Instant::now());
@@ -232,24 +232,26 @@ fn a_flood_of_names_is_noticed_costs_one_thread_and_neighbours_are_found_after_i
     thread::scope(|scope| {
         scope.spawn(|| flood(&network, 1, &stop, &sent));
         let noticed = a.find(&["trouble somebody floods"], PATIENCE);
-        // As long again: nothing is begun beside the daemon that can't be ended.
-        let more = a.find(&[" beacon "], Duration::from_secs(20));
+        // Long enough for another, if one were begun beside the daemon that can't be ended.
+        thread::sleep(Duration::from_secs(20));
         stop.store(true, Ordering::Relaxed);
         let seconds = start.elapsed().as_secs_f64();
         let (packets, after) = (sent.load(Ordering::Relaxed), resident_kib(a.id()));
         println!("{:.0} packets/s for {seconds:.0} s: resident {before} KiB, then {after} KiB", packets as f64 / seconds);
         println!("noticed after {:?}", noticed.as_ref().map(|(at, _)| *at - start));
         assert!(noticed.is_some(), "the flood was not noticed");
-        assert!(more.is_none() || daemons(a.id()) <= 1, "a second daemon beside one that is flooded");
+        assert!(daemons(a.id()) <= 1, "a second daemon beside one that is flooded");
     });
     let stopped = Instant::now();
     let (again, _) = a.wait_for(" beacon ", Duration::from_secs(60));
     println!("shown again after {:?}", again - stopped);
-    assert_eq!(daemons(a.id()), 1);
-    let used = a.processor_time();
+    assert!(daemons(a.id()) <= 1, "the flooded daemon lives on");
     let b = probe(&network, 2, &[]);
     b.wait_for(" up ", PATIENCE);
-    thread::sleep(Duration::from_secs(5));
-    println!("processor time in 5 s and more after that: {:?}", a.processor_time().saturating_sub(used));
+    assert_eq!(daemons(a.id()), 1);
+    let (since, used) = (Instant::now(), a.processor_time());
     a.wait_for("trouble over", Duration::from_secs(90));
+    let (waited, used) = (since.elapsed(), a.processor_time().saturating_sub(used));
+    println!("processor time in the {waited:?} after that: {used:?}");
+    assert!(used < waited / 20, "the flood still costs {used:?} in {waited:?}");
 }
