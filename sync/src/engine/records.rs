@@ -39,7 +39,7 @@ impl Engine {
         let probed = state.rival.is_some();
         let outcome = match Record::decode(bytes) {
             Ok(record) => {
-                if matches!(record, Record::Bundle { .. } | Record::Stored(_)) {
+                if matches!(record, Record::Stored(_)) {
                     state.last_useful = now.mono;
                 }
                 self.dispatch(now, link, record)
