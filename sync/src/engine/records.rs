@@ -38,12 +38,7 @@ impl Engine {
         state.last_heard = now.mono;
         let probed = state.rival.is_some();
         let outcome = match Record::decode(bytes) {
-            Ok(record) => {
-                if matches!(record, Record::Stored(_)) {
-                    state.last_useful = now.mono;
-                }
-                self.dispatch(now, link, record)
-            }
+            Ok(record) => self.dispatch(now, link, record),
             Err(_) => Err(Breach.into()),
         };
         if probed {
@@ -95,8 +90,10 @@ impl Engine {
             }
             Record::Name(name) => self.handle_name(link, name)?,
             Record::Bye(reason) => {
-                if reason == ByeReason::Crowded {
-                    self.note_crowded(link);
+                match reason {
+                    ByeReason::Crowded => self.note_crowded(link),
+                    ByeReason::Closing => self.note_useless(now, link),
+                    ByeReason::Duplicate | ByeReason::Protocol | ByeReason::Locked | ByeReason::Myself => {}
                 }
                 self.end_link(link, ByeReason::Closing);
             }
