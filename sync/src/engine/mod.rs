@@ -335,7 +335,7 @@ impl Engine {
             self.send_upgrades(contact);
         }
         self.tell_wanted();
-        self.save_changed()?;
+        self.save_changed(now)?;
         if let Some(state) = self.clock.poll_state() {
             self.store.save_setting(Setting::Clock, &state)?;
         }
@@ -392,11 +392,11 @@ impl Engine {
         Ok(())
     }
 
-    fn save_changed(&mut self) -> Result<(), StoreError> {
+    fn save_changed(&mut self, now: Now) -> Result<(), StoreError> {
         self.flush_messages()?;
         for Changed { row, saved: _ } in std::mem::take(&mut self.changed).into_values() {
             self.told.insert(row.contact);
-            let message = self.view_message(&row);
+            let message = self.view_message(now, &row);
             self.outputs.push_back(Output::Event(Event::Message(message)));
         }
         for id in std::mem::take(&mut self.exchanges) {
