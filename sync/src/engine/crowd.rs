@@ -21,6 +21,7 @@ use super::{
     Engine, Output, Timer,
     config::{CONTACT_STAYS, DIALLED_SHARE, INBOUND_SHARE, INVITED_SHARE, MAX_REFRESH_MEANS, OUTBOUND_SHARE, max_links},
     link::{LinkState, Peer},
+    routing::Scope,
 };
 use crate::{
     id::ContactId,
@@ -203,6 +204,20 @@ impl Engine {
         let Some(properties) = self.links.get(&link).map(|state| state.properties) else { return };
         if let Some(beacon) = properties.dialled {
             self.outputs.push_back(Output::Crowded { kind: properties.kind, beacon });
+        }
+    }
+
+    /// A stranger who is shown nothing, or shows nothing, was linked for as long as such a link lasts: dialling it again at once would lead to
+    /// the same. A link that ends earlier does so for another reason. What was dialled is known by the beacon that was dialled, and by no
+    /// other: a stranger could name that of somebody else and cut him off.
+    pub(super) fn note_useless(&mut self, now: Now, link: LinkId) {
+        let least = self.config.useless_link.0;
+        let is_useless = |state: &&LinkState| {
+            state.is_open() && state.peer == Peer::Stranger && state.scope == Scope::Nothing && now.mono.since(state.opened) >= least
+        };
+        let Some(properties) = self.links.get(&link).filter(is_useless).map(|state| state.properties) else { return };
+        if let Some(beacon) = properties.dialled {
+            self.outputs.push_back(Output::Useless { kind: properties.kind, beacon });
         }
     }
 

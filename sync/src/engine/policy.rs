@@ -208,6 +208,11 @@ impl Engine {
         for ((link, _), _) in before.into_iter().zip(after).filter(|(before, after)| before != after) {
             self.end_link(link, ByeReason::Closing);
         }
+        let is_open = |policy: &Policy| policy.relay.on && policy.mode == Mode::Mesh;
+        if is_open(&self.policy) && !is_open(&policy) {
+            // Links to strangers were of no use, and are now.
+            self.look_anew();
+        }
         Ok(self.settings(now))
     }
 
