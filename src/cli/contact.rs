@@ -48,19 +48,34 @@ fn add(config: &Config, link: String, alias: Option<String>, message: Option<Str
         client.subscribe()?;
     }
     let added = client.request(&Command::AddContact { link, alias, message })?;
+    let state = |document: &Value| document.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
     let Some(seconds) = wait else {
-        return show(config, &added, |document| format!("contact {} is pending until its owner answers", number(document, "contact")));
+        return show(config, &added, |document| match state(document).as_str() {
+            "pending" => format!("contact {} is pending until its owner answers", number(document, "contact")),
+            state => format!("contact {} is {state}: this link led to it", number(document, "contact")),
+        });
     };
-    let number = number(&added, "contact");
+    let mut contact = number(&added, "contact");
     let deadline = client.after(seconds);
-    let mut current = client.request(&Command::Contact { contact: number.to_string() })?;
+    let mut current = added.clone();
     loop {
-        match current.get("state").and_then(Value::as_str) {
-            Some("established") => {
-                return show(config, &current, words);
+        match state(&current).as_str() {
+            "established" => {
+                let mut document = client.request(&Command::Contact { contact: contact.to_string() })?;
+                if let (Some(document), Some(message)) = (document.as_object_mut(), added.get("message")) {
+                    document.insert("message".to_owned(), message.clone());
+                }
+                return show(config, &document, words);
             }
-            Some("failed") => {
+            "failed" => {
                 return Err(CliError::new(Kind::Peer, format!("the contact failed: {}", field(&current, "why")), "Ask for a new link."));
+            }
+            "blocked" => {
+                return Err(CliError::new(
+                    Kind::Peer,
+                    format!("contact {contact} is blocked"),
+                    "`hedgerow contact block --undo` lets it in again.",
+                ));
             }
             _ => {}
         }
@@ -68,18 +83,26 @@ fn add(config: &Config, link: String, alias: Option<String>, message: Option<Str
             None => {
                 return Err(CliError::new(
                     Kind::Peer,
-                    format!("contact {number} is not established after {seconds} s"),
+                    format!("contact {contact} is not established after {seconds} s"),
                     "It stays pending and goes on by itself; `hedgerow contact list` shows it.",
                 ));
             }
-            Some(event) if is_contact(&event, number) => event,
+            Some(event) if is_event(&event, "contact", contact) => event,
+            Some(event) if is_event(&event, "contact_removed", contact) => {
+                // The same person by another link, as when both have used each other's: the conversation goes on there.
+                if event.get("same_as").is_none() {
+                    return Err(CliError::new(Kind::Peer, format!("contact {contact} was removed meanwhile"), "Take the link up again."));
+                }
+                contact = number(&event, "same_as");
+                client.request(&Command::Contact { contact: contact.to_string() })?
+            }
             Some(_) => current,
         };
     }
 }
 
-fn is_contact(event: &Value, contact: u64) -> bool {
-    event.get("event").and_then(Value::as_str) == Some("contact") && number(event, "contact") == contact
+fn is_event(event: &Value, kind: &str, contact: u64) -> bool {
+    event.get("event").and_then(Value::as_str) == Some(kind) && number(event, "contact") == contact
 }
 
 /// A contact on one line.

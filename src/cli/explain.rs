@@ -110,6 +110,7 @@ fn happening_words(happening: &Value) -> String {
         "receipt" => "the receipt came: it is delivered".to_owned(),
         "read" => "it was read".to_owned(),
         "expired" => "expired without a receipt".to_owned(),
+        "new_keys" => "to be sealed anew with new keys; what others hold of it counts no longer".to_owned(),
         _ => field(happening, "what"),
     }
 }

@@ -209,10 +209,13 @@ pub enum Event {
     Message(Message),
     /// A contact is new or has changed.
     Contact(Contact),
-    /// A contact was removed.
+    /// A contact was removed, or is the same person as another.
     ContactRemoved {
         /// Its number.
         contact: ContactId,
+        /// The contact that has its conversation from here on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        same_as: Option<ContactId>,
     },
     /// A neighbour came within reach.
     LinkUp(Neighbour),

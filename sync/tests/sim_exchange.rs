@@ -6,7 +6,7 @@ mod common;
 use common::{DAY, HOUR, MINUTE, SECOND, Two, add, add_with, contact_states, contacts, invite, notices, seed, states, texts};
 use hedgerow_sync::{
     sim::{Faults, Sim},
-    view::{CommandError, ContactState, MessageState},
+    view::{Command, CommandError, ContactState, MessageState},
 };
 
 #[test]
@@ -84,7 +84,7 @@ fn sim_an_expired_link_makes_no_contact() {
     let link = invite(&mut two.sim, two.ann, 2);
     two.sim.cut(two.wire);
     add(&mut two.sim, two.ben, &link).unwrap();
-    two.sim.run_for(30 * HOUR); // the clock has settled
+    two.sim.run_for(15 * DAY); // the clock has settled, and no answer can be under way any more
     two.sim.mend(two.wire);
     two.sim.run_for(MINUTE);
     assert_eq!(contact_states(&mut two.sim, two.ann), [ContactState::Failed]);
@@ -135,6 +135,95 @@ fn sim_ones_own_link_is_refused_and_a_link_taken_twice_is_one_contact() {
     assert_eq!(contacts(&mut two.sim, two.ben).len(), 1);
     two.sim.run_for(5 * SECOND);
     assert_eq!(contact_states(&mut two.sim, two.ben), [ContactState::Established]);
+}
+
+#[test]
+fn sim_a_link_taken_up_again_is_the_contact_that_it_led_to() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    let link = invite(&mut two.sim, two.ann, 336);
+    let first = add_with(&mut two.sim, two.ben, &link, "ben 0");
+    two.sim.run_for(MINUTE);
+    for days in [0, 1, 20] {
+        two.sim.run_for(days * DAY);
+        two.sim.kill(two.ben);
+        two.sim.revive(two.ben);
+        let again = add_with(&mut two.sim, two.ben, &link, "ben 0");
+        assert_eq!((again.contact, again.message, again.state), (first.contact, first.message, ContactState::Established));
+        two.sim.cut(two.wire);
+        two.sim.mend(two.wire);
+        two.sim.run_for(MINUTE);
+        for (node, _) in two.sides() {
+            assert_eq!(contact_states(&mut two.sim, node), [ContactState::Established]);
+            assert!(!notices(&mut two.sim, node).contains(&"link_reused"));
+        }
+    }
+    two.sim.run_for(60 * DAY);
+    assert!(matches!(add(&mut two.sim, two.ben, &link), Err(CommandError::Link(_))), "forgotten by then");
+}
+
+#[test]
+fn sim_a_link_taken_up_again_leads_to_the_contact_of_a_later_link() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    let old = invite(&mut two.sim, two.ann, 336);
+    add(&mut two.sim, two.ben, &old).unwrap();
+    two.sim.run_for(MINUTE);
+    let new = invite(&mut two.sim, two.ann, 336);
+    let renewed = add_with(&mut two.sim, two.ben, &new, "ben 0").contact;
+    two.sim.cut(two.wire);
+    two.sim.mend(two.wire);
+    two.sim.run_for(MINUTE);
+    for link in [&old, &new] {
+        assert_eq!(add_with(&mut two.sim, two.ben, link, "ben 0").contact, renewed);
+    }
+    assert_eq!(contact_states(&mut two.sim, two.ben), [ContactState::Established]);
+}
+
+#[test]
+fn sim_who_removes_a_contact_and_uses_its_link_again_is_nobody_else() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    let link = invite(&mut two.sim, two.ann, 336);
+    add(&mut two.sim, two.ben, &link).unwrap();
+    two.sim.run_for(MINUTE);
+    two.sim.tell(two.ben, Command::RemoveContact { contact: "ann".into() });
+    add(&mut two.sim, two.ben, &link).unwrap();
+    two.sim.cut(two.wire);
+    two.sim.mend(two.wire);
+    two.sim.run_for(MINUTE);
+    assert_eq!(contact_states(&mut two.sim, two.ben), [ContactState::Failed]);
+    assert!(!notices(&mut two.sim, two.ann).contains(&"link_reused"));
+}
+
+#[test]
+fn sim_a_blocked_contact_stays_blocked_whatever_link_is_used() {
+    for blocker_invites in [true, false] {
+        let mut two = Two::contacts(seed());
+        two.sim.tell(two.ann, Command::BlockContact { contact: "ben".into(), blocked: true });
+        let (issuer, invitee) = if blocker_invites { (two.ann, two.ben) } else { (two.ben, two.ann) };
+        let link = invite(&mut two.sim, issuer, 336);
+        add(&mut two.sim, invitee, &link).unwrap();
+        two.sim.cut(two.wire);
+        two.sim.mend(two.wire);
+        two.sim.run_for(MINUTE);
+        two.sim.send(two.ben, "ann", "let me in");
+        for _ in 0..2 {
+            two.sim.cut(two.wire);
+            two.sim.mend(two.wire);
+            two.sim.run_for(HOUR);
+        }
+        let known = contacts(&mut two.sim, two.ann);
+        let known: Vec<_> = known.iter().map(|contact| (contact.name.as_deref(), contact.state, contact.in_reach)).collect();
+        assert!(known.contains(&(Some("ben"), ContactState::Blocked, false)), "{known:?}");
+        assert!(known.iter().all(|(_, state, _)| *state != ContactState::Established), "{known:?}");
+        assert_eq!(texts(&mut two.sim, two.ann, "ben"), Vec::<String>::new());
+        // What was agreed on meanwhile is of use once the contact is unblocked.
+        two.sim.tell(two.ann, Command::BlockContact { contact: "ben".into(), blocked: false });
+        for _ in 0..2 {
+            two.sim.cut(two.wire);
+            two.sim.mend(two.wire);
+            two.sim.run_for(HOUR);
+        }
+        assert_eq!(texts(&mut two.sim, two.ann, "ben"), ["let me in"], "blocker invites: {blocker_invites}");
+    }
 }
 
 #[test]
@@ -243,7 +332,8 @@ fn sim_a_first_word_rides_on_the_request() {
     let again = add_with(&mut two.sim, two.ben, &link, "ben 0");
     assert_eq!((again.contact, again.message), (added.contact, added.message), "a repetition does nothing more");
     assert!(added.message.is_some());
-    assert!(states(&mut two.sim, two.ben, "1")[0] < MessageState::Delivered, "nothing has confirmed it");
+    let ridden = two.sim.messages(two.ben, "1").remove(0);
+    assert_eq!((ridden.state, ridden.handed_contacts, ridden.handed_strangers), (MessageState::Carried, 1, 0), "nothing has confirmed it");
     two.sim.transmit_all();
     two.sim.cut(two.wire);
     two.sim.mend(two.wire);

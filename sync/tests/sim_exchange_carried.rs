@@ -3,15 +3,21 @@
 
 mod common;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
 
 use common::{
-    DAY, HOUR, Heard, MINUTE, SECOND, add, add_with, bundles, contact_states, contacts, invite, listen, notices, seed, states, texts,
+    DAY, HOUR, Heard, MINUTE, SECOND, add, add_with, bundles, contact_states, contacts, in_reach_any, invite, listen, notices, seed,
+    states, texts,
 };
 use hedgerow_sync::{
     sim::{Faults, NodeId, Sim, WireId},
     store::memory::MemoryStore,
-    view::{Answer, Command, ContactState, MessageState},
+    view::{Answer, Command, CommandError, ContactState, MessageState, Mode, What},
 };
 
 /// Longer than own bundles are held back, and than the wire takes to come up.
@@ -213,8 +219,9 @@ fn sim_a_request_that_a_carrier_brings_too_late_is_ignored() {
     trip.sim.run_for(2 * DAY);
     trip.meet(trip.to_ann);
     assert_eq!(contact_states(&mut trip.sim, trip.ann), [ContactState::Failed]);
+    trip.sim.run_for(14 * DAY);
     assert_eq!(contact_states(&mut trip.sim, trip.carol), [ContactState::Failed]);
-    assert_eq!(states(&mut trip.sim, trip.carol, "1"), [MessageState::Failed]);
+    assert_eq!(states(&mut trip.sim, trip.carol, "1"), [MessageState::Expired]);
 }
 
 #[test]
@@ -309,6 +316,141 @@ fn sim_both_use_the_others_link_and_the_same_pair_is_left() {
             }
         }
     }
+}
+
+#[test]
+fn sim_links_that_crossed_leave_the_same_pair_though_one_has_run_out() {
+    for (hours, met) in [([24, 336], false), ([24, 336], true), ([336, 24], false), ([336, 24], true)] {
+        for seed in seed()..seed() + 4 {
+            let what = format!("seed {seed}, links of {hours:?} h, met: {met}");
+            let mut trip = Trip::new(seed);
+            let (ann, carrier, carol) = (trip.ann, trip.carrier, trip.carol);
+            // The carrier keeps the replies of one side back; a side's first large bundle is its request.
+            let kept_back = Rc::new(Cell::new([true, true]));
+            let (keeps, mut known) = (Rc::clone(&kept_back), BTreeMap::new());
+            trip.sim.on_transmit(move |node, _, record| {
+                if record[0] != 5 || record.len() != 4 + 4096 {
+                    return true;
+                }
+                let first = !known.values().any(|(from, _)| *from == node);
+                let (from, request) = *known.entry(record[12..28].to_vec()).or_insert((node, first));
+                node != carrier || request || !keeps.get()[usize::from(from == carol)]
+            });
+            let (of_ann, of_carol) = (invite(&mut trip.sim, ann, hours[0]), invite(&mut trip.sim, carol, hours[1]));
+            add(&mut trip.sim, ann, &of_carol).unwrap();
+            add(&mut trip.sim, carol, &of_ann).unwrap();
+            for _ in 0..2 {
+                trip.sim.mend(trip.to_ann);
+                trip.sim.mend(trip.to_carol);
+                trip.sim.run_for(MEETING);
+                trip.sim.cut(trip.to_ann);
+                trip.sim.cut(trip.to_carol);
+                trip.sim.run_for(SECOND);
+            }
+            for node in [ann, carol] {
+                assert_eq!(contact_states(&mut trip.sim, node).len(), 2, "{what}: both have taken the other's request");
+            }
+            kept_back.set([false, true]);
+            trip.meet(trip.to_carol);
+            assert_eq!(contact_states(&mut trip.sim, carol), [ContactState::Established], "{what}");
+            if met {
+                trip.sim.send(carol, "ann", "over the new pair");
+                trip.meet(trip.to_carol);
+                trip.meet(trip.to_ann);
+            }
+            trip.sim.run_for(60 * HOUR);
+            kept_back.set([false, false]);
+            trip.meet(trip.to_ann);
+            trip.expect_contacts(&what);
+            trip.sim.connect(ann, carol, Faults::NONE);
+            trip.sim.run_for(MINUTE);
+            for node in [ann, carol] {
+                assert!(in_reach_any(&mut trip.sim, node), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sim_a_reply_under_way_at_the_links_last_hour_makes_a_contact() {
+    let mut trip = Trip::new(seed());
+    let link = invite(&mut trip.sim, trip.ann, 24);
+    add_with(&mut trip.sim, trip.carol, &link, "hello");
+    trip.meet(trip.to_carol);
+    trip.sim.run_for(19 * HOUR);
+    trip.meet(trip.to_ann);
+    assert_eq!(texts(&mut trip.sim, trip.ann, "carol"), ["hello"]);
+    trip.sim.run_for(36 * HOUR);
+    assert_eq!(contact_states(&mut trip.sim, trip.carol), [ContactState::Pending], "its answer may be under way");
+    trip.meet(trip.to_carol);
+    trip.expect_contacts("36 h after the answer");
+    assert!(states(&mut trip.sim, trip.carol, "ann").iter().all(|state| *state == MessageState::Delivered));
+}
+
+#[test]
+fn sim_a_reply_that_no_carrier_takes_is_had_from_its_writer_after_the_last_hour() {
+    let mut trip = Trip::new(seed());
+    let link = invite(&mut trip.sim, trip.ann, 24);
+    add_with(&mut trip.sim, trip.carol, &link, "hello");
+    let ann = trip.ann;
+    trip.sim.on_transmit(move |node, _, record| !(node == ann && record[0] == 5));
+    trip.round();
+    trip.sim.transmit_all();
+    trip.sim.run_for(5 * DAY);
+    trip.sim.tell(ann, Command::SetMode { mode: Mode::Contacts });
+    trip.sim.connect(ann, trip.carol, Faults::NONE);
+    trip.sim.run_for(2 * MINUTE);
+    assert_eq!(contact_states(&mut trip.sim, trip.carol), [ContactState::Established]);
+    assert_eq!(states(&mut trip.sim, trip.carol, "ann"), [MessageState::Delivered]);
+}
+
+#[test]
+fn sim_a_request_fails_once_no_reply_can_come_and_what_rode_is_not_known_to_have_failed() {
+    let mut trip = Trip::new(seed());
+    let link = invite(&mut trip.sim, trip.ann, 24);
+    add_with(&mut trip.sim, trip.carol, &link, "hello");
+    trip.sim.send(trip.carol, "1", &"x".repeat(2000));
+    trip.meet(trip.to_carol);
+    trip.sim.run_for(3 * DAY);
+    trip.sim.send(trip.carol, "1", "too late to ride");
+    trip.sim.run_for(HOUR);
+    let waiting = contacts(&mut trip.sim, trip.carol).remove(0);
+    assert_eq!((waiting.state, waiting.tries), (ContactState::Pending, Some(1)), "no try after the last hour");
+    assert!(matches!(add(&mut trip.sim, trip.carol, &link), Err(CommandError::Link(_))));
+    trip.sim.run_for(13 * DAY);
+    assert_eq!(contact_states(&mut trip.sim, trip.carol), [ContactState::Failed]);
+    let shown = |message: hedgerow_sync::view::Message| (message.state, message.why.unwrap().contains("not known"));
+    let shown: Vec<_> = trip.sim.messages(trip.carol, "1").into_iter().map(shown).collect();
+    assert_eq!(shown, [(MessageState::Expired, true), (MessageState::Failed, false), (MessageState::Failed, false)]);
+}
+
+#[test]
+fn sim_hand_overs_under_old_keys_do_not_count_under_new_ones() {
+    let mut trip = Trip::new(seed());
+    trip.sim.introduce(trip.ann, trip.carol);
+    trip.round();
+    trip.expect_contacts("by the first link");
+    let slow = trip.sim.send(trip.ann, "carol", "slow");
+    trip.meet(trip.to_ann);
+    let handed = |trip: &mut Trip| {
+        let message = trip.sim.messages(trip.ann, "carol").pop().unwrap();
+        (message.text, message.state, message.handed_contacts, message.handed_strangers)
+    };
+    assert_eq!(handed(&mut trip), ("slow".into(), MessageState::Carried, 0, 1));
+    // Only the exchange goes on; the message stays with the carrier.
+    let carrier = trip.carrier;
+    trip.sim.on_transmit(move |node, _, record| !(node == carrier && record[0] == 5 && record.len() < 4096));
+    let link = invite(&mut trip.sim, trip.carol, 336);
+    add(&mut trip.sim, trip.ann, &link).unwrap();
+    for wire in [trip.to_ann, trip.to_carol, trip.to_ann, trip.to_ann] {
+        trip.meet(wire);
+    }
+    assert_eq!(handed(&mut trip), ("slow".into(), MessageState::Carried, 0, 1), "what is sealed with the new keys");
+    let Answer::Explanation(explanation) = trip.sim.tell(trip.ann, Command::Explain { id: slow }) else { panic!("no explanation") };
+    assert_eq!(explanation.log.iter().filter(|happening| happening.what == What::NewKeys {}).count(), 1);
+    trip.sim.transmit_all();
+    trip.meet(trip.to_carol);
+    assert_eq!(texts(&mut trip.sim, trip.carol, "ann").iter().filter(|text| *text == "slow").count(), 1);
 }
 
 /// Runs an exchange with a fault at one store; what was promised is there in the end.

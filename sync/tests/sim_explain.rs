@@ -12,11 +12,15 @@ use hedgerow_sync::{
     view::{Answer, Command, CommandError, Explanation, HelpCode, Holder, MessageState, NeighbourCount, WaitCode, What},
 };
 
+/// Explains a message, and says that a list of messages gives the same reason.
 fn explain(sim: &mut Sim, node: NodeId, id: MessageId) -> Explanation {
-    match sim.tell(node, Command::Explain { id }) {
+    let explanation = match sim.tell(node, Command::Explain { id }) {
         Answer::Explanation(explanation) => *explanation,
         other => panic!("{other:?}"),
-    }
+    };
+    let listed = sim.messages(node, &explanation.message.contact.0.to_string());
+    assert_eq!(listed.iter().find(|message| message.id == id), Some(&explanation.message));
+    explanation
 }
 
 /// The words for what is in the log.
@@ -32,6 +36,7 @@ fn log(explanation: &Explanation) -> Vec<&'static str> {
         What::Receipt {} => "receipt",
         What::Read {} => "read",
         What::Expired {} => "expired",
+        What::NewKeys {} => "new keys",
     };
     explanation.log.iter().map(|happening| word(&happening.what)).collect()
 }

@@ -150,6 +150,28 @@ fn sim_a_restored_side_is_repaired_though_epochs_have_moved() {
 }
 
 #[test]
+fn sim_what_carriers_hold_under_the_old_keys_does_not_count_after_a_repair() {
+    let mut scene = Scene::new(9);
+    let backup = scene.stores.1.clone();
+    scene.talk(EPOCH_MOVES, "early");
+    scene.sim.cut(scene.wire);
+    let (carrier, _) = scene.sim.node("carrier");
+    let to_carrier = scene.sim.connect(carrier, scene.ann, Faults::NONE);
+    scene.sim.send(scene.ann, "ben", "slow");
+    scene.sim.run_for(600 * SECOND);
+    scene.sim.cut(to_carrier);
+    let handed = |scene: &mut Scene| {
+        let message = scene.sim.messages(scene.ann, "ben").pop().unwrap();
+        (message.text, message.state, message.handed_contacts, message.handed_strangers)
+    };
+    assert_eq!(handed(&mut scene), ("slow".into(), MessageState::Carried, 0, 1));
+    scene.restore(scene.ben, &backup);
+    scene.sim.mend(scene.wire);
+    scene.sim.run_for(HOUR);
+    assert_eq!(handed(&mut scene), ("slow".into(), MessageState::Delivered, 1, 0));
+}
+
+#[test]
 fn sim_a_restored_side_seals_nothing_before_the_answer() {
     let mut scene = Scene::new(2);
     scene.talk(1, "early");

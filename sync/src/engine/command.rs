@@ -61,7 +61,7 @@ impl Engine {
             }
             Command::RemoveContact { contact } => {
                 let id = accept!(self.find_contact(&contact));
-                Answer::Removed(self.remove_contact(id)?)
+                Answer::Removed(self.remove_contact(id, None)?)
             }
             Command::Send { contact, text, id, urgent } => {
                 let contact = accept!(self.find_contact(&contact));
@@ -169,7 +169,8 @@ impl Engine {
         self.show_contact(id)
     }
 
-    pub(super) fn remove_contact(&mut self, id: ContactId) -> Result<Removed, StoreError> {
+    /// Removes a contact; `same_as` is who has its conversation from here on.
+    pub(super) fn remove_contact(&mut self, id: ContactId, same_as: Option<ContactId>) -> Result<Removed, StoreError> {
         self.end_links_of(id);
         self.forget_tags_of(id);
         self.changed.retain(|(contact, _, _), _| *contact != id);
@@ -178,7 +179,7 @@ impl Engine {
         self.holdings.forget_contact(self.store.as_mut(), id)?;
         self.told.remove(&id);
         self.exchanges.remove(&id);
-        self.outputs.push_back(super::Output::Event(Event::ContactRemoved { contact: id }));
+        self.outputs.push_back(super::Output::Event(Event::ContactRemoved { contact: id, same_as }));
         Ok(Removed { contact: id })
     }
 
@@ -230,7 +231,7 @@ impl Engine {
         };
         self.seal_new_text(now, &mut row)?;
         self.store.insert_message(&row)?;
-        let message = self.view_message(&row);
+        let message = self.view_message(now, &row);
         self.outputs.push_back(super::Output::Event(Event::Message(message)));
         Ok(Ok(Sent { id, state: row.state }))
     }
@@ -264,7 +265,7 @@ impl Engine {
             self.note_read(contact);
             self.forget_mail(now, contact)?;
         }
-        Ok(Ok(rows.iter().map(|row| self.view_message(row)).collect()))
+        Ok(Ok(rows.iter().map(|row| self.view_message(now, row)).collect()))
     }
 
     /// A person has read something: the contact is told up to where everything is read, as it is when that is sealed.
@@ -300,23 +301,21 @@ impl Engine {
         }))
     }
 
-    pub(super) fn view_message(&self, row: &MessageRow) -> Message {
+    pub(super) fn view_message(&self, now: Now, row: &MessageRow) -> Message {
         let contact = self.contacts.get(&row.contact);
         let from = if row.outgoing {
             "me".to_owned()
         } else {
             contact.and_then(|contact| shown_name(&contact.row)).unwrap_or_default().to_owned()
         };
-        let established = contact.is_some_and(|contact| contact.row.state == ContactState::Established);
+        let failed = contact.filter(|contact| contact.row.state == ContactState::Failed);
         let why = match row.state {
-            MessageState::Failed => contact.and_then(|contact| contact.row.why.as_deref()),
-            MessageState::Queued if row.outgoing && !established => Some("waits until both are contacts"),
-            MessageState::Queued if row.outgoing && self.is_frozen(row.contact) => {
-                Some("waits until this contact has answered: the profile was restored")
+            MessageState::Queued | MessageState::Carried if row.outgoing => Some(self.why_waiting(now, row).text),
+            MessageState::Failed => contact.and_then(|contact| contact.row.why.clone()),
+            MessageState::Expired if failed.is_some() => {
+                Some("it went with a request to which no answer came: whether it was read is not known".to_owned())
             }
-            MessageState::Queued if row.outgoing && row.number.is_none() => Some("waits until earlier messages are confirmed"),
-            MessageState::Queued if row.outgoing => Some("waits for a device that takes it"),
-            MessageState::Expired => Some("no receipt came before its time ran out"),
+            MessageState::Expired => Some("no receipt came before its time ran out".to_owned()),
             _ => None,
         };
         Message {
@@ -331,7 +330,7 @@ impl Engine {
             handed_contacts: row.handed_contacts,
             handed_strangers: row.handed_strangers,
             expires: row.expires.map(start_of),
-            why: why.map(str::to_owned),
+            why,
         }
     }
 

@@ -10,12 +10,12 @@ use super::{
     command::{check_text, parse_number},
     config::{MAX_CONTACTS, MAX_EXCHANGES, MAX_PENDING_EXCHANGES, PLAUSIBLE_HOURS, RELEASE_HOUR},
     link::{Peer, Rank},
-    pair::{Answered, Contact, Pair, Try},
-    repair::Repair,
+    pair::{Answered, Contact, Pair, REPLY_LIFETIME, Try},
+    repair::{Repair, UsedLink},
 };
 use crate::{
     crypto::{
-        bundle_seal::AckSecret,
+        bundle_seal::{AckSecret, Envelope},
         exchange::{IssuedLink, PendingRequest, Reply},
         identity::{Card, Name},
         kdf::hash,
@@ -27,11 +27,17 @@ use crate::{
     store::{ContactRow, MessageRow, StoreError},
     time::{Hour, Now},
     view::{Added, CommandError, ContactState, Invitation, MessageState},
-    wire::{bundle::Bundle, record::ByeReason},
+    wire::{
+        bundle::{Bundle, Class},
+        record::ByeReason,
+    },
 };
 
 /// Hours until an unanswered request is sealed again, at least (guess: eleven tries in the fortnight of a common link).
 const RETRY_HOURS: u32 = 33;
+
+/// For how long a link is remembered that led to a contact, hours (policy).
+const USED_LINK_HOURS: u32 = 60 * 24;
 
 /// Answers *used* on one link, at most (policy): the rest of its sixteen is for whom it has settled on.
 const MAX_REFUSED: u8 = TRIES / 2;
@@ -41,7 +47,7 @@ impl Engine {
         if !(1..=720).contains(&hours) {
             return Ok(Err(CommandError::Range { what: "the time a link is valid", range: "1 hour to 30 days" }));
         }
-        if let Err(error) = self.may_exchange() {
+        if let Err(error) = self.may_exchange(self.hour(now)) {
             return Ok(Err(error));
         }
         // Without a clock the link says the last hour there is; its bundles' lifetimes bound it.
@@ -51,7 +57,7 @@ impl Engine {
         };
         let link = IssuedLink::new(expires, self.rng.as_mut());
         let text = link.link().to_text().to_string();
-        let exchange = Exchange::Issued { link, reply: None, answers: Vec::new(), met: None };
+        let exchange = Exchange::Issued { link, reply: None, answers: Vec::new(), met: false };
         let contact = self.add_contact_row(now, None, ContactState::Invited, exchange)?;
         Ok(Ok(Invitation { contact, link: text, expires: millis(expires) }))
     }
@@ -75,19 +81,20 @@ impl Engine {
         if let Err(error) = message.as_deref().map_or(Ok(()), check_text) {
             return Ok(Err(error));
         }
-        let hour = self.hour(now);
-        if hour != Hour::UNKNOWN && link.is_expired(hour) {
+        let (hour, id) = (self.hour(now), link.id());
+        let used = self.contact_of_used_link(&id);
+        if used.is_none() && hour != Hour::UNKNOWN && link.is_expired(hour) {
             return Ok(Err(CommandError::Link("it has expired; ask for a new one".into())));
         }
-        let id = link.id();
         let known = self.contacts.iter().find(|(_, state)| state.exchange.as_ref().is_some_and(|exchange| exchange.link().id() == id));
-        let contact = match known.map(|(contact, state)| (*contact, state.exchange.as_ref())) {
+        let known = used.map(|contact| (contact, None)).or(known.map(|(contact, state)| (*contact, state.exchange.as_ref())));
+        let contact = match known {
             Some((_, Some(Exchange::Issued { .. }))) => {
                 return Ok(Err(CommandError::Link("it is your own; give it to somebody else".into())));
             }
             Some((contact, _)) => contact,
             None => {
-                if let Err(error) = self.may_exchange() {
+                if let Err(error) = self.may_exchange(hour) {
                     return Ok(Err(error));
                 }
                 let request = PendingRequest::new(link, self.profile.name.clone(), self.rng.as_mut());
@@ -111,6 +118,21 @@ impl Engine {
         Ok(Ok(Added { contact, state, message }))
     }
 
+    /// The contact to which a link has led that was taken up here.
+    fn contact_of_used_link(&self, id: &[u8; 8]) -> Option<ContactId> {
+        let knows = |contact: &&Contact| contact.pair.as_ref().is_some_and(|pair| pair.repair.used_links.iter().any(|link| link.id == *id));
+        self.contacts.values().find(knows).map(|contact| contact.row.id)
+    }
+
+    /// Forgets links that were taken up long ago.
+    pub(super) fn forget_used_links(&mut self, hour: Hour) {
+        for pair in self.contacts.values_mut().filter_map(|contact| contact.pair.as_mut()) {
+            let before = pair.repair.used_links.len();
+            pair.repair.used_links.retain(|link| link.until >= hour);
+            pair.dirty |= pair.repair.used_links.len() != before;
+        }
+    }
+
     /// Writes a text to a contact, unless it was written to it before.
     fn send_once(&mut self, now: Now, contact: ContactId, text: String) -> Result<Result<MessageId, CommandError>, StoreError> {
         self.flush_messages()?;
@@ -130,9 +152,9 @@ impl Engine {
         self.look_anew();
     }
 
-    fn may_exchange(&self) -> Result<(), CommandError> {
+    fn may_exchange(&self, hour: Hour) -> Result<(), CommandError> {
         let exchanges = || self.contacts.values().filter_map(|contact| contact.exchange.as_ref());
-        if exchanges().filter(|exchange| exchange.is_pending()).count() >= MAX_PENDING_EXCHANGES {
+        if exchanges().filter(|exchange| exchange.is_pending() && !exchange.link().is_expired(hour)).count() >= MAX_PENDING_EXCHANGES {
             return Err(CommandError::TooMany("links waiting for an answer"));
         }
         if exchanges().count() >= MAX_EXCHANGES || self.contacts.len() >= MAX_CONTACTS {
@@ -201,6 +223,9 @@ impl Engine {
             .filter(|(_, contact)| match &contact.exchange {
                 Some(Exchange::Requested { request, tries, last, .. }) => {
                     let Some(wait) = retry_after(tries.len(), *last, request.link().expires()) else { return false };
+                    if request.link().is_expired(hour) {
+                        return false;
+                    }
                     // Before the last try lies only a clock that was wrong.
                     hour != Hour::UNKNOWN && (hour >= last.plus(wait) || hour < *last)
                 }
@@ -236,13 +261,12 @@ impl Engine {
     /// The contact has shown that it holds the keys of the pair: its link is settled for good, and nobody needs the reply any more.
     pub(super) fn note_met(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.note_repair_met(contact);
-        let last = self.contacts.last_key_value().map(|(id, _)| *id);
-        let Some(Exchange::Issued { met: met @ None, answers, .. }) =
+        let Some(Exchange::Issued { met: met @ false, answers, .. }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
         else {
             return Ok(());
         };
-        *met = last;
+        *met = true;
         let replies: Vec<_> = answers.iter().filter(|answer| !answer.used).map(|answer| (answer.bundle, answer.ack.clone())).collect();
         self.exchanges.insert(contact);
         replies.into_iter().try_for_each(|(bundle, ack)| self.schedule_ack(now, bundle, &AckSecret::new(*ack)))
@@ -269,13 +293,21 @@ impl Engine {
             self.push_answer(contact, answer);
             return Ok(true);
         }
-        if hour != Hour::UNKNOWN && link.link().is_expired(hour) && reply.is_none() {
+        let ours = reply.as_ref().is_none_or(|reply| reply.answers(&request));
+        if hour != Hour::UNKNOWN && link.link().is_expired(hour) && (reply.is_none() || !ours) {
             return Ok(false);
         }
-        let envelope = link.link().envelope(hour);
+        // It has removed us, and taken the link up once more.
+        let same_person = identity_of(&state.row) == Some(request.card().identity().as_slice());
+        let envelope = Envelope { class: Class::Normal, lifetime: REPLY_LIFETIME, created: hour };
         let settles = reply.is_none();
         let held = if settles { self.pair_with(contact, request.card().identity()) } else { None };
-        let held = held.and_then(|other| self.pair(other)).map_or([0; 16], |pair| pair.repair.pair_id());
+        let held = held.and_then(|other| self.contacts.get(&other));
+        if held.is_some_and(|other| other.row.state == ContactState::Blocked) {
+            // As if it had not come: somebody who is blocked learns nothing, and the link stays what it was.
+            return Ok(true);
+        }
+        let held = held.and_then(|other| other.pair.as_ref()).map_or([0; 16], |pair| pair.repair.pair_id());
         let Some(Exchange::Issued { link, reply, answers, .. }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
         else {
@@ -283,7 +315,6 @@ impl Engine {
         };
         // Numbered together, as two requests may show the same ephemeral key and so have the same reply tags and header keys.
         let number = answers.len() as u8;
-        let ours = reply.as_ref().is_none_or(|reply| reply.answers(&request));
         let refused = answers.iter().filter(|answer| answer.used).count();
         if number >= TRIES || (!ours && refused >= usize::from(MAX_REFUSED)) {
             return Ok(true);
@@ -307,13 +338,13 @@ impl Engine {
         self.exchanges.insert(contact);
         self.schedule_ack(now, id, request.ack())?;
         if let Some(keys) = settled
-            && !self.establish(contact, keys, request.card(), request.name())?
+            && !self.establish(now, contact, keys, request.card(), request.name())?
         {
             return Ok(true);
         }
         if ours {
             self.take_riders(now, contact, request.items())?;
-        } else {
+        } else if !same_person {
             self.notice(
                 "link_reused",
                 "somebody else has tried to use the link of this contact: compare fingerprints with them".into(),
@@ -340,18 +371,23 @@ impl Engine {
         let Some(Exchange::Requested { request, .. }) = self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref()) else {
             return Ok(false);
         };
+        let hour = self.hour(now);
+        let since = if hour == Hour::UNKNOWN { request.link().expires() } else { hour };
+        let used_link = UsedLink { id: request.link().id(), until: since.plus(USED_LINK_HOURS) };
         let (used, ack) = match request.open_reply(&self.profile.device, bundle) {
             Err(_) => return Ok(false),
             Ok(Reply::Established { card, held, ack, .. }) if self.has_crossed(contact, card.identity(), &held) => {
                 let kept = self.pair_with(contact, card.identity()).unwrap_or(contact);
                 self.end_request(now, contact)?;
                 self.schedule_ack(now, bundle.id(), &ack)?;
-                self.fold_into(contact, kept)?;
+                self.fold_into(now, contact, kept)?;
+                self.remember_link(kept, used_link);
                 return Ok(true);
             }
             Ok(Reply::Established { keys, card, name, ack, held: _ }) => {
                 let riders = self.end_request(now, contact)?;
-                if self.establish(contact, keys, &card, &name)? {
+                if self.establish(now, contact, keys, &card, &name)? {
+                    self.remember_link(contact, used_link);
                     self.seal_riders(now, contact, riders)?;
                 }
                 (false, ack)
@@ -373,6 +409,13 @@ impl Engine {
         Ok(true)
     }
 
+    fn remember_link(&mut self, contact: ContactId, link: UsedLink) {
+        if let Some(pair) = self.pair(contact) {
+            pair.repair.remember_link(link);
+            pair.dirty = true;
+        }
+    }
+
     /// Ends our request, as it was answered: nobody needs its tries any more. Returns the texts that rode on them.
     fn end_request(&mut self, now: Now, contact: ContactId) -> Result<BTreeSet<MessageId>, StoreError> {
         let exchange = self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.take());
@@ -384,22 +427,23 @@ impl Engine {
         Ok(tries.into_iter().flat_map(|sealed| sealed.riders).collect())
     }
 
-    /// Both can write from here on. `false` if the other side's keys are of no use.
-    fn establish(&mut self, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
+    /// Both can write from here on, unless the person is blocked. `false` if the other side's keys are of no use.
+    fn establish(&mut self, now: Now, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
         let starts = hash(&[self.profile.device.card().identity()]) < hash(&[card.identity()]);
-        let repair = Repair::new(&keys);
+        let mut repair = Repair::new(&keys);
         let Ok(ratchet) = Ratchet::new(keys, starts, self.rng.as_mut()) else {
             self.fail_contact(contact, "the other side's keys are not usable")?;
             return Ok(false);
         };
         let before = self.pair_with(contact, card.identity()).and_then(|before| self.contacts.get(&before));
+        let links = before.and_then(|before| before.pair.as_ref()).map(|pair| pair.repair.used_links.clone());
+        repair.used_links = links.unwrap_or_default();
         let replaced = before.map(|before| before.row.clone());
         if let Some(before) = &replaced {
             // The same person once more, perhaps after one side lost or removed the other: the new keys count, the conversation goes on.
-            self.flush_messages()?;
-            self.store.move_messages(before.id, contact)?;
-            self.remove_contact(before.id)?;
+            self.move_conversation(now, before.id, contact)?;
         }
+        let blocked = replaced.as_ref().is_some_and(|before| before.state == ContactState::Blocked);
         let alias = self.free_name(name.as_str(), Some(contact));
         let order = self.store.last_order(contact)?;
         let Some(state) = self.touch(contact) else { return Ok(false) };
@@ -413,20 +457,37 @@ impl Engine {
             state.row.alias = Some(alias);
         }
         state.row.card = card.encode().to_vec();
-        state.row.state = ContactState::Established;
+        state.row.state = if blocked { ContactState::Blocked } else { ContactState::Established };
         let mut pair = Pair::new(ratchet, repair);
         pair.order = order;
         state.pair = Some(pair);
+        if blocked {
+            self.forget_tags_of(contact);
+            self.end_links_of(contact);
+        }
         self.expect_tags_of(contact);
         self.busy_contacts.insert(contact);
         self.upgrades.insert(contact);
         Ok(true)
     }
 
+    /// Gives a contact's messages to another that is the same person, and removes it. What has no receipt waits to be sealed anew.
+    fn move_conversation(&mut self, now: Now, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        self.flush_messages()?;
+        let waiting = |row: &MessageRow| row.outgoing && row.state <= MessageState::Carried;
+        for row in self.store.load_messages(from, None, None)?.into_iter().filter(waiting) {
+            self.change_message(from, true, row.id, |row| row.await_new_keys(now.wall))?;
+        }
+        self.flush_messages()?;
+        self.store.move_messages(from, to)?;
+        self.remove_contact(from, Some(to))?;
+        Ok(())
+    }
+
     /// Another contact that is the same person and has a pair.
     fn pair_with(&self, contact: ContactId, identity: &[u8; 32]) -> Option<ContactId> {
         let is_same =
-            |other: &&Contact| other.row.id != contact && other.pair.is_some() && other.row.card.get(16..48) == Some(identity.as_slice());
+            |other: &&Contact| other.row.id != contact && other.pair.is_some() && identity_of(&other.row) == Some(identity.as_slice());
         self.contacts.values().find(is_same).map(|other| other.row.id)
     }
 
@@ -434,17 +495,15 @@ impl Engine {
     /// (docs/protocol.md, section 7.5). `held` is the pair that the other had with us when it replied.
     fn has_crossed(&self, contact: ContactId, identity: &[u8; 32], held: &[u8; 16]) -> bool {
         let Some(other) = self.pair_with(contact, identity).and_then(|other| self.contacts.get(&other)) else { return false };
-        let (Some(Exchange::Issued { met, .. }), Some(pair)) = (&other.exchange, &other.pair) else { return false };
-        let crossed = pair.repair.pair_id() != *held && met.is_none_or(|last| contact <= last);
+        let Some(repair) = other.pair.as_ref().map(|pair| &pair.repair).filter(|repair| repair.of_own_link) else { return false };
+        let crossed = repair.pair_id() != *held && repair.met.is_none_or(|last| contact <= last);
         crossed && hash(&[self.profile.device.card().identity()]) < hash(&[identity])
     }
 
     /// Gives up a contact-to-be for a contact that is the same person.
-    fn fold_into(&mut self, contact: ContactId, kept: ContactId) -> Result<(), StoreError> {
-        self.flush_messages()?;
-        self.store.move_messages(contact, kept)?;
+    fn fold_into(&mut self, now: Now, contact: ContactId, kept: ContactId) -> Result<(), StoreError> {
         let alias = self.contacts.get(&contact).and_then(|contact| contact.row.alias.clone());
-        self.remove_contact(contact)?;
+        self.move_conversation(now, contact, kept)?;
         let order = self.store.last_order(kept)?;
         if let Some(pair) = self.pair(kept) {
             pair.order = pair.order.max(order);
@@ -483,20 +542,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends exchanges whose link has run out.
-    pub(super) fn expire_exchanges(&mut self, hour: Hour) -> Result<(), StoreError> {
+    /// Ends exchanges whose link has run out, once no answer can be under way.
+    pub(super) fn expire_exchanges(&mut self, now: Now, hour: Hour) -> Result<(), StoreError> {
         let over: Vec<(ContactId, bool)> = self
             .contacts
             .iter()
             .filter_map(|(id, contact)| {
                 let exchange = contact.exchange.as_ref()?;
-                exchange.link().is_expired(hour).then_some((*id, exchange.is_pending()))
+                (hour > exchange.ends()).then_some((*id, exchange.is_pending()))
             })
             .collect();
         for (contact, pending) in over {
+            let exchange = self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.take());
             self.end_exchange(contact);
+            if let Some(Exchange::Requested { tries, .. }) = exchange {
+                for message in tries.into_iter().flat_map(|sealed| sealed.riders) {
+                    self.expire_message(now, contact, message)?;
+                }
+            }
             if pending {
-                self.fail_contact(contact, "the link ran out before the other side answered")?;
+                self.fail_contact(contact, "the link ran out, and no answer came")?;
             }
         }
         Ok(())
@@ -512,6 +577,11 @@ impl Engine {
         }
         (2_u32..).map(|number| format!("{wanted}-{number}")).find(|name| !taken(name)).unwrap_or_else(|| wanted.to_owned())
     }
+}
+
+/// The identity key on a contact's card; `None` before there is a card.
+fn identity_of(row: &ContactRow) -> Option<&[u8]> {
+    row.card.get(16..48)
 }
 
 /// What a contact is called here.

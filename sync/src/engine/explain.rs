@@ -34,12 +34,8 @@ impl Engine {
             return Ok(Err(CommandError::UnknownMessage));
         };
         let waits = (row.outgoing && row.state < MessageState::Delivered).then(|| self.why_waiting(now, row));
-        let mut message = self.view_message(row);
-        if let Some(waits) = &waits {
-            message.why = Some(waits.text.clone());
-        }
         Ok(Ok(Explanation {
-            message,
+            message: self.view_message(now, row),
             now: now.wall,
             words: self.state_in_words(row),
             log: self.happenings(row),
@@ -90,6 +86,7 @@ impl Engine {
                 LogEvent::Receipt => What::Receipt {},
                 LogEvent::Read => What::Read {},
                 LogEvent::Expired => What::Expired {},
+                LogEvent::NewKeys => What::NewKeys {},
             };
             Happening { what, at: *at }
         });
@@ -131,7 +128,7 @@ impl Engine {
     }
 
     /// Why an outgoing message without a receipt has not arrived.
-    fn why_waiting(&self, now: Now, row: &MessageRow) -> Waits {
+    pub(super) fn why_waiting(&self, now: Now, row: &MessageRow) -> Waits {
         let name = self.name_of(row.contact);
         let waits = |code, text: String| Waits { code, text };
         let state = self.contacts.get(&row.contact).map(|contact| contact.row.state);
@@ -139,7 +136,7 @@ impl Engine {
             Some(ContactState::Invited) => return waits(WaitCode::NotAContact, "waits until the link that was made for it is used".into()),
             Some(ContactState::Pending) => return waits(WaitCode::NotAContact, "waits until the answer to the link has come".into()),
             Some(ContactState::Failed) | None => {
-                return waits(WaitCode::LinkFailed, "the link failed, so there is nobody to seal it for".into());
+                return waits(WaitCode::NotAContact, "the link failed, so there is nobody to seal it for".into());
             }
             Some(ContactState::Blocked) if row.number.is_none() => {
                 return waits(WaitCode::Blocked, format!("{name} is blocked: nothing is sealed meanwhile"));
@@ -212,7 +209,8 @@ impl Engine {
 
     fn helps(&self, now: Now, row: &MessageRow, waits: Option<WaitCode>) -> Vec<Help> {
         let help = |code, text: &str| Help { code, text: text.to_owned() };
-        if row.state == MessageState::Failed {
+        let state = self.contacts.get(&row.contact).map(|contact| contact.row.state);
+        if row.state == MessageState::Failed || (row.state == MessageState::Expired && state == Some(ContactState::Failed)) {
             return vec![help(HelpCode::RenewLink, "make a new link with the person, and send it again then")];
         }
         if row.state == MessageState::Expired {
@@ -225,7 +223,6 @@ impl Engine {
                 HelpCode::RenewLink,
                 "ask the person to be online, or make a new link and have it used: what is written waits for it",
             )),
-            WaitCode::LinkFailed => helps.push(help(HelpCode::RenewLink, "make a new link with the person, and send it again then")),
             WaitCode::Blocked => helps.push(help(HelpCode::Unblock, "unblock the contact")),
             WaitCode::ClockUnknown => {
                 helps.push(help(HelpCode::SetClock, "set the clock of this device, or meet contacts: what their clocks say is taken"));
@@ -233,8 +230,7 @@ impl Engine {
             WaitCode::WindowFull => helps.push(self.help_window(row)),
             _ => {}
         }
-        let established = self.contacts.get(&row.contact).is_some_and(|contact| contact.row.state == ContactState::Established);
-        if established && !self.is_in_reach(row.contact) {
+        if state == Some(ContactState::Established) && !self.is_in_reach(row.contact) {
             helps.push(self.help_meet_reader(now, row.contact));
         }
         if row.state == MessageState::Carried {
@@ -356,13 +352,13 @@ fn heard_at(now: Now, link: &LinkState) -> UnixMillis {
 
 /// Whether the reader's device has said that it holds what was sealed last.
 fn reader_holds(row: &MessageRow) -> bool {
-    let since = row.log.entries().iter().rev().take_while(|entry| !matches!(entry.what, LogEvent::Sealed { .. }));
-    since.into_iter().any(|entry| matches!(entry.what, LogEvent::Handed { to, .. } if to == Some(row.contact)))
+    let mut since = row.log.under_present_keys().take_while(|entry| !matches!(entry.what, LogEvent::Sealed { .. }));
+    since.any(|entry| matches!(entry.what, LogEvent::Handed { to, .. } if to == Some(row.contact)))
 }
 
 /// How many hand-overs that were counted the log holds no more.
 fn omitted(row: &MessageRow) -> u32 {
-    let handed = row.log.entries().iter().filter_map(|entry| match entry.what {
+    let handed = row.log.under_present_keys().filter_map(|entry| match entry.what {
         LogEvent::Handed { to, .. } => Some(to),
         _ => None,
     });

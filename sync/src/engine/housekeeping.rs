@@ -2,7 +2,7 @@
 
 use super::{Engine, holdings::expiry_of};
 use crate::{
-    id::{BundleId, ContactId},
+    id::{BundleId, ContactId, MessageId},
     store::{LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
@@ -21,7 +21,8 @@ impl Engine {
         }
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(now, hour)?;
-            self.expire_exchanges(hour)?;
+            self.expire_exchanges(now, hour)?;
+            self.forget_used_links(hour);
             let strangers_have_room = self.strangers_have_room();
             self.holdings.prune_gone(self.store.as_mut(), hour, strangers_have_room)?;
         }
@@ -68,13 +69,18 @@ impl Engine {
         pair.dirty = true;
         self.store.delete_outbox(contact, number)?;
         match row.message {
-            Some(message) => self.change_message(contact, true, message, |row| {
-                if row.state < MessageState::Delivered {
-                    row.state = MessageState::Expired;
-                    row.log.push(now.wall, LogEvent::Expired);
-                }
-            }),
+            Some(message) => self.expire_message(now, contact, message),
             None => Ok(()),
         }
+    }
+
+    /// A message's time ran out without a receipt.
+    pub(super) fn expire_message(&mut self, now: Now, contact: ContactId, message: MessageId) -> Result<(), StoreError> {
+        self.change_message(contact, true, message, |row| {
+            if row.state < MessageState::Delivered {
+                row.state = MessageState::Expired;
+                row.log.push(now.wall, LogEvent::Expired);
+            }
+        })
     }
 }

@@ -346,7 +346,7 @@ impl Engine {
         }
         self.answered.clear();
         self.tell_wanted();
-        self.save_changed()?;
+        self.save_changed(now)?;
         self.holdings.save_released(self.store.as_mut())?;
         if let Some(state) = self.clock.poll_state() {
             self.store.save_setting(Setting::Clock, &state)?;
@@ -404,11 +404,11 @@ impl Engine {
         Ok(())
     }
 
-    fn save_changed(&mut self) -> Result<(), StoreError> {
+    fn save_changed(&mut self, now: Now) -> Result<(), StoreError> {
         self.flush_messages()?;
         for Changed { row, saved: _ } in std::mem::take(&mut self.changed).into_values() {
             self.told.insert(row.contact);
-            let message = self.view_message(&row);
+            let message = self.view_message(now, &row);
             self.outputs.push_back(Output::Event(Event::Message(message)));
         }
         for id in std::mem::take(&mut self.exchanges) {

@@ -11,16 +11,19 @@ use crate::{
         link::Link,
         ratchet::Ratchet,
     },
-    id::{BundleId, ContactId, MessageId},
+    id::{BundleId, MessageId},
     store::{ContactRow, OutboxRow, StoreError},
     time::{Hour, Instant},
-    wire::codec::Reader,
+    wire::{bundle::Lifetime, codec::Reader},
 };
 
 /// The version of [`Pair::encode`].
 const PAIR_VERSION: u8 = 1;
 /// The version of [`Exchange::encode`].
 const EXCHANGE_VERSION: u8 = 1;
+
+/// Lifetime of the answers to a request (docs/protocol.md, section 7.4).
+pub(super) const REPLY_LIFETIME: Lifetime = Lifetime::Fortnight;
 
 /// One contact in memory.
 pub(super) struct Contact {
@@ -46,9 +49,8 @@ pub(super) enum Exchange {
         reply: Option<ReplyState>,
         /// The requests answered, in order; at most sixteen.
         answers: Vec<Answered>,
-        /// Set once the contact has shown that it has the reply: whoever comes with the link from then on is somebody else. The last
-        /// contact that was made by then.
-        met: Option<ContactId>,
+        /// Set once the contact has shown that it has the reply: whoever comes with the link from then on is somebody else.
+        met: bool,
     },
     /// We were given the link.
     Requested {
@@ -86,7 +88,7 @@ pub(super) struct Try {
 }
 
 impl Exchange {
-    /// Encodes it for the store: version 1 ‖ kind 1 ‖ and, for a link of ours (1), met 4 ‖ count 1 ‖ as many (request 32 ‖ answer 32 ‖ its
+    /// Encodes it for the store: version 1 ‖ kind 1 ‖ and, for a link of ours (1), met 1 ‖ count 1 ‖ as many (request 32 ‖ answer 32 ‖ its
     /// ack secret 16 ‖ used 1) ‖ length of the link 4 ‖ link ‖ reply, if any; for a request (2), hour of the last try 4 ‖ count 1 ‖ as many (bundle 32 ‖ its
     /// ack secret 16 ‖ count 1 ‖ message ids) ‖ request.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -94,7 +96,7 @@ impl Exchange {
         match self {
             Self::Issued { link, reply, answers, met } => {
                 out.push(1);
-                out.extend_from_slice(&met.map_or(0, |id| id.0).to_be_bytes());
+                out.push((*met).into());
                 out.push(answers.len() as u8);
                 for answer in answers {
                     out.extend_from_slice(&answer.request.0);
@@ -136,7 +138,7 @@ impl Exchange {
         }
         match reader.u8().ok()? {
             1 => {
-                let met = Some(ContactId(reader.u32().ok()?)).filter(|id| id.0 != 0);
+                let met = reader.u8().ok()? != 0;
                 let answers = (0..reader.u8().ok()?)
                     .map(|_| {
                         let (request, bundle) = (BundleId(reader.array().ok()?), BundleId(reader.array().ok()?));
@@ -170,6 +172,15 @@ impl Exchange {
         match self {
             Self::Issued { reply, .. } => reply.is_none(),
             Self::Requested { .. } => true,
+        }
+    }
+
+    /// The last hour in which it is of use. A settled link outlasts its own last hour, as the replies to it are under way for a while yet.
+    pub(super) fn ends(&self) -> Hour {
+        let expires = self.link().expires();
+        match self {
+            Self::Requested { .. } | Self::Issued { reply: Some(_), met: false, .. } => expires.plus(REPLY_LIFETIME.hours()),
+            Self::Issued { .. } => expires,
         }
     }
 

@@ -89,7 +89,7 @@ impl Engine {
             .values()
             .filter(|contact| contact.row.state != ContactState::Blocked)
             .filter_map(|contact| Some((contact.row.id, contact.exchange.as_ref()?)))
-            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: Some(_), .. }));
+            .partition(|(_, exchange)| !matches!(exchange, Exchange::Issued { met: true, .. }));
         let wanted = pending.len().min(MAX_PENDING_LISTED) + self.listed_repairs().len();
         let places = RECOGNITION_ENTRIES - wanted.min(RECOGNITION_ENTRIES);
         let room = places.saturating_sub(contacts.len());

@@ -20,7 +20,7 @@ use crate::{
         exchange::repair::{AnswerState, Day, Parties, PendingOffer, RepairSecret, Side, open_offer},
         identity::Card,
         link::TRIES,
-        pair_keys::PairKeys,
+        pair_keys::{PairKeys, PairRole},
         ratchet::Ratchet,
         secret::Secret,
     },
@@ -42,6 +42,8 @@ const REPAIR_VERSION: u8 = 1;
 const LIFETIME: Lifetime = Lifetime::Week;
 /// After how many days an offer goes out again to a contact that is not in reach: before the last one has expired.
 const REPEAT_DAYS: u32 = 6;
+/// Links remembered of one contact, at most (policy): the oldest gives way.
+pub(super) const MAX_USED_LINKS: usize = 16;
 /// How often an offer is sealed with the same keys: as often as it can be answered (docs/protocol.md, section 7.7).
 const MAX_OFFERS: u8 = TRIES;
 /// For how many days an answerer lists the repair, unless it has met the contact (docs/protocol.md, section 7.7).
@@ -75,9 +77,24 @@ struct Answered {
     met: bool,
 }
 
-/// What is kept of one contact for its repair; it outlives the ratchet.
+/// A link of somebody else's that led to a contact.
+#[derive(Clone, Copy)]
+pub(super) struct UsedLink {
+    /// Its id.
+    pub(super) id: [u8; 8],
+    /// The last hour in which it is remembered.
+    pub(super) until: Hour,
+}
+
+/// What is kept of one contact for its repair, and of how the two became contacts; it outlives the ratchet.
 pub(super) struct Repair {
     secret: RepairSecret,
+    /// The pair came of a link of ours (docs/protocol.md, section 7.5: links that cross).
+    pub(super) of_own_link: bool,
+    /// The last contact that was made before this one first showed that it has the pair.
+    pub(super) met: Option<ContactId>,
+    /// The links that led to it, the oldest first; at most [`MAX_USED_LINKS`].
+    pub(super) used_links: Vec<UsedLink>,
     /// The ratchet was restored: it must not seal.
     pub(super) frozen: bool,
     /// Receipts have failed to come: an offer is due, if only tomorrow.
@@ -99,7 +116,16 @@ pub(super) struct Repair {
 impl Repair {
     /// Begins with a contact exchange.
     pub(super) fn new(keys: &PairKeys) -> Self {
-        Self::with_secret(RepairSecret::new(&keys.pair_secret))
+        Self { of_own_link: keys.role == PairRole::Issuer, ..Self::with_secret(RepairSecret::new(&keys.pair_secret)) }
+    }
+
+    /// Remembers a link that led to the contact.
+    pub(super) fn remember_link(&mut self, link: UsedLink) {
+        self.used_links.retain(|other| other.id != link.id);
+        if self.used_links.len() >= MAX_USED_LINKS {
+            self.used_links.remove(0);
+        }
+        self.used_links.push(link);
     }
 
     /// The id of the pair.
@@ -110,6 +136,9 @@ impl Repair {
     const fn with_secret(secret: RepairSecret) -> Self {
         Self {
             secret,
+            of_own_link: false,
+            met: None,
+            used_links: Vec::new(),
             frozen: false,
             wanted: false,
             last_offered: Day(0),
@@ -128,9 +157,16 @@ impl Repair {
         let offer = self.offer.as_ref().map(|offer| (offer.keys.encode(), offer.tries, offer.bundle));
         let answer = self.answer.as_ref().map(|answer| (answer.state.encode(), answer.count, answer.bundle));
         let length = |part: &Option<(Zeroizing<Vec<u8>>, u8, BundleId)>| part.as_ref().map_or(0, |(state, ..)| state.len() + 33);
-        let mut out = Zeroizing::new(Vec::with_capacity(64 + length(&offer) + length(&answer)));
+        let mut out = Zeroizing::new(Vec::with_capacity(64 + 12 * self.used_links.len() + length(&offer) + length(&answer)));
         out.push(REPAIR_VERSION);
         out.extend_from_slice(self.secret.expose());
+        out.push(self.of_own_link.into());
+        out.extend_from_slice(&self.met.map_or(0, |id| id.0).to_be_bytes());
+        out.push(self.used_links.len() as u8);
+        for link in &self.used_links {
+            out.extend_from_slice(&link.id);
+            out.extend_from_slice(&link.until.0.to_be_bytes());
+        }
         let met = self.answer.as_ref().is_some_and(|answer| answer.met);
         out.extend_from_slice(&[self.frozen.into(), self.wanted.into(), met.into()]);
         out.extend_from_slice(&self.last_offered.0.to_be_bytes());
@@ -155,6 +191,11 @@ impl Repair {
             return None;
         }
         let mut repair = Self::with_secret(RepairSecret::from_stored(Secret::from_slice(reader.bytes(32).ok()?)?));
+        repair.of_own_link = reader.u8().ok()? != 0;
+        repair.met = Some(ContactId(reader.u32().ok()?)).filter(|id| id.0 != 0);
+        for _ in 0..reader.u8().ok()? {
+            repair.used_links.push(UsedLink { id: reader.array().ok()?, until: Hour(reader.u32().ok()?) });
+        }
         let [frozen, wanted, met] = reader.array().ok()?;
         (repair.frozen, repair.wanted) = (frozen != 0, wanted != 0);
         (repair.last_offered, repair.last_accepted) = (Day(reader.u32().ok()?), Day(reader.u32().ok()?));
@@ -351,7 +392,7 @@ impl Engine {
                 let Ok(accepted) = offer.accept(parties, envelope(hour), self.rng.as_mut()) else { return Ok(false) };
                 repair.last_accepted = day;
                 let answer = Answered { state: accepted.state, count: 1, bundle: accepted.bundle.bundle.id(), met: false };
-                if !self.replace_pair(contact, accepted.keys, Some(answer))? {
+                if !self.replace_pair(now, contact, accepted.keys, Some(answer))? {
                     return Ok(false);
                 }
                 accepted.bundle
@@ -374,7 +415,7 @@ impl Engine {
         let Some(offer) = &pair.repair.offer else { return Ok(false) };
         let parties = Parties { secret: &pair.repair.secret, device: &self.profile.device, contact: &card };
         let Ok(answer) = offer.keys.open_answer(parties, bundle) else { return Ok(false) };
-        let replaced = self.replace_pair(contact, answer.keys, None)?;
+        let replaced = self.replace_pair(now, contact, answer.keys, None)?;
         if replaced {
             self.schedule_ack(now, bundle.id(), &answer.ack)?;
         }
@@ -382,7 +423,7 @@ impl Engine {
     }
 
     /// The repair is complete on this side: new ratchet, numbers from 0; what has no receipt waits to be sealed again.
-    fn replace_pair(&mut self, contact: ContactId, keys: PairKeys, answer: Option<Answered>) -> Result<bool, StoreError> {
+    fn replace_pair(&mut self, now: Now, contact: ContactId, keys: PairKeys, answer: Option<Answered>) -> Result<bool, StoreError> {
         let Some(state) = self.contacts.get_mut(&contact) else { return Ok(false) };
         let Ok(card) = Card::decode(&state.row.card) else { return Ok(false) };
         let starts = Side::of(self.profile.device.card(), &card) == Side::Lower;
@@ -396,9 +437,7 @@ impl Engine {
             let Some(message) = row.message else { continue };
             self.change_message(contact, true, message, |row| {
                 if row.state < MessageState::Delivered {
-                    row.state = MessageState::Queued;
-                    row.number = None;
-                    row.sealed = 0;
+                    row.await_new_keys(now.wall);
                 }
             })?;
         }
@@ -440,7 +479,12 @@ impl Engine {
 
     /// The contact has shown that it has the keys of the pair.
     pub(super) fn note_repair_met(&mut self, contact: ContactId) {
+        let last = self.contacts.last_key_value().map(|(id, _)| *id);
         let Some(pair) = self.pair(contact) else { return };
+        if pair.repair.met.is_none() {
+            pair.repair.met = last;
+            pair.dirty = true;
+        }
         if let Some(answer) = pair.repair.answer.as_mut().filter(|answer| !answer.met) {
             answer.met = true;
             pair.dirty = true;

@@ -68,10 +68,14 @@ impl Engine {
     /// Seals a further try for texts that have not been on one, if there are enough left and the last is a while ago. Called at the end
     /// of every batch that touched the contact, and at each round of housekeeping.
     pub(super) fn ride_on_request(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
-        let Some(Exchange::Requested { tries, sealed, .. }) = self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref())
+        let Some(Exchange::Requested { request, tries, sealed, .. }) =
+            self.contacts.get(&contact).and_then(|contact| contact.exchange.as_ref())
         else {
             return Ok(());
         };
+        if request.link().is_expired(self.hour(now)) {
+            return Ok(());
+        }
         let rested = sealed.is_none_or(|at| now.mono.since(at) >= TEXT_WAIT);
         if tries.len() > MAX_TRIES_FOR_TEXTS || !rested || self.hour(now) == Hour::UNKNOWN {
             return Ok(());

@@ -592,9 +592,11 @@ impl Engine {
 
     /// The device at the other end of a link says that it holds a bundle of ours.
     fn note_handed(&mut self, now: Now, link: LinkId, id: &BundleId) -> Result<(), StoreError> {
-        let Some((to, transport)) = self.links.get(&link).map(|state| (state.peer.contact(), state.properties.kind)) else { return Ok(()) };
+        let Some((peer, transport)) = self.links.get(&link).map(|state| (state.peer, state.properties.kind)) else { return Ok(()) };
         let Some(row) = self.holdings.row(id) else { return Ok(()) };
         let Origin::Own(contact) = row.origin else { return Ok(()) };
+        // Over the pending link's own session it is the reader itself.
+        let to = if peer == Peer::Invited(contact) { Some(contact) } else { peer.contact() };
         let message = self.pair(contact).and_then(|pair| pair.outbox.get(pair.by_bundle.get(id)?)?.message);
         for message in message.map_or_else(|| self.riders_of(contact, id), |message| vec![message]) {
             self.change_message(contact, true, message, |row| {

@@ -56,6 +56,8 @@ pub enum LogEvent {
     Read,
     /// Its time ran out without a receipt.
     Expired,
+    /// The pair has new keys: what was handed over before can't be opened any more, and it waits to be sealed anew.
+    NewKeys,
 }
 
 /// What has happened to a message, oldest first.
@@ -84,9 +86,14 @@ impl MessageLog {
         &self.0
     }
 
-    /// Whether a contact has said, as far as the log goes back, that it holds the message.
+    /// What has happened since the pair has its present keys, newest first.
+    pub fn under_present_keys(&self) -> impl Iterator<Item = &LogEntry> {
+        self.0.iter().rev().take_while(|entry| entry.what != LogEvent::NewKeys)
+    }
+
+    /// Whether a contact has said, as far as the log goes back, that it holds the message, sealed with the present keys.
     pub fn was_handed_to(&self, contact: ContactId) -> bool {
-        self.0.iter().any(|entry| matches!(entry.what, LogEvent::Handed { to: Some(to), .. } if to == contact))
+        self.under_present_keys().any(|entry| matches!(entry.what, LogEvent::Handed { to: Some(to), .. } if to == contact))
     }
 
     /// Encodes it for the store: nothing for an empty log, else a version byte and 7 to 12 bytes for each entry.
@@ -122,6 +129,7 @@ impl MessageLog {
                 LogEvent::Receipt => put(5),
                 LogEvent::Read => put(6),
                 LogEvent::Expired => put(7),
+                LogEvent::NewKeys => put(8),
             }
         }
         out
@@ -169,6 +177,7 @@ impl MessageLog {
             5 => Some(LogEvent::Receipt),
             6 => Some(LogEvent::Read),
             7 => Some(LogEvent::Expired),
+            8 => Some(LogEvent::NewKeys),
             _ => None,
         };
         Ok(what.map(|what| LogEntry { at, what }))
@@ -217,6 +226,7 @@ mod tests {
             Just(LogEvent::Receipt),
             Just(LogEvent::Read),
             Just(LogEvent::Expired),
+            Just(LogEvent::NewKeys),
         ]
     }
 
@@ -234,7 +244,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_a_log_with_this_encoding_or_damage(bytes in proptest::collection::vec(0_u8..9, 0..320)) {
+        fn any_bytes_are_a_log_with_this_encoding_or_damage(bytes in proptest::collection::vec(0_u8..10, 0..320)) {
             match MessageLog::decode(&bytes) {
                 Ok(log) => prop_assert_eq!(log.encode(), bytes),
                 Err(error) => prop_assert!(matches!(error, StoreError::Damaged(_))),
@@ -254,7 +264,7 @@ mod tests {
             MessageLog::decode(&bytes).is_err()
         };
         assert!(changed(0, 2), "version");
-        assert!(changed(1, 0) && changed(1, 8), "kind");
+        assert!(changed(1, 0) && changed(1, 9), "kind");
         assert!(changed(8, 0) && changed(8, 3) && changed(8, 255), "bundle size");
         assert!(changed(20, 0) && changed(20, 3), "transport");
         let long: Vec<u8> = [VERSION].into_iter().chain([6; 7].repeat(MAX_LOG_ENTRIES + 1)).collect();
@@ -279,5 +289,8 @@ mod tests {
         assert_eq!(log.entries()[1..23], full.entries()[2..]);
         assert_eq!(log.entries()[23].what, LogEvent::Receipt);
         assert!(log.was_handed_to(ContactId(21)) && !log.was_handed_to(ContactId(22)));
+        log.push(UnixMillis(4000), LogEvent::NewKeys);
+        assert!(!log.was_handed_to(ContactId(21)), "it holds what it can't open");
+        assert_eq!(log.under_present_keys().next(), None);
     }
 }

@@ -174,6 +174,18 @@ pub struct MessageRow {
     pub log: MessageLog,
 }
 
+impl MessageRow {
+    /// Puts a message without a receipt back to be sealed with new keys: what others hold of it can't be opened any more and counts no longer.
+    pub fn await_new_keys(&mut self, at: UnixMillis) {
+        if self.log.under_present_keys().next().is_some() {
+            self.log.push(at, LogEvent::NewKeys);
+        }
+        self.state = MessageState::Queued;
+        (self.number, self.expires, self.sealed) = (None, None, 0);
+        (self.handed_contacts, self.handed_strangers) = (0, 0);
+    }
+}
+
 /// A number that was used and is not closed yet (docs/protocol.md, section 8.3).
 #[derive(Debug)]
 pub struct OutboxRow {

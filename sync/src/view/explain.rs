@@ -91,6 +91,8 @@ pub enum What {
     Read {},
     /// Its time ran out without a receipt.
     Expired {},
+    /// The two have agreed on new keys: what was handed over before counts no longer, and it is sealed anew.
+    NewKeys {},
 }
 
 /// Who took a bundle.
@@ -140,8 +142,6 @@ pub struct Waits {
 pub enum WaitCode {
     /// The link between the two is still open.
     NotAContact,
-    /// The link between the two failed.
-    LinkFailed,
     /// The contact is blocked.
     Blocked,
     /// The profile was restored, and the contact has not answered since.
