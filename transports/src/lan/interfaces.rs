@@ -41,15 +41,16 @@ impl Interfaces {
         self.addresses.iter().any(|address| address.metered && address.ip == ip && (scope == 0 || scope == address.index))
     }
 
-    /// Whether this is another host's address, one hop away. mDNS answers are anybody's word: without this, a neighbour could have us dial
-    /// the programs on this device or the whole internet.
+    /// Whether this is a host's address at most one hop away. mDNS answers are anybody's word: without this, a neighbour could have us dial the
+    /// whole internet. This device's own addresses on the network are among them, as two people may share a device; what else listens there,
+    /// any neighbour could dial as well.
     pub(super) fn reach(&self, target: SocketAddr) -> bool {
         let (ip, scope) = parts(target);
         target.port() != 0
             && !ip.is_loopback()
             && !ip.is_multicast()
             && !ip.is_unspecified()
-            && !self.addresses.iter().any(|address| address.ip == ip || is_broadcast(address, ip))
+            && !self.addresses.iter().any(|address| is_broadcast(address, ip))
             && self.addresses.iter().any(|address| shares_prefix(address, ip) && (scope == 0 || scope == address.index))
             && (scope != 0 || !is_link_local_v6(ip))
     }
@@ -139,19 +140,17 @@ mod tests {
     #[test]
     fn only_neighbours_are_reached() {
         let reach = |address: &str| interfaces().reach(address.parse().unwrap());
-        for near in ["192.168.7.9:4000", "[fd00::9]:4000", "[fe80::9%3]:4000", "[::ffff:192.168.7.9]:4000"] {
+        for near in
+            ["192.168.7.9:4000", "[fd00::9]:4000", "[fe80::9%3]:4000", "[::ffff:192.168.7.9]:4000", "192.168.7.2:4000", "[fe80::2%3]:4000"]
+        {
             assert!(reach(near), "{near}");
         }
         for far in [
             "192.168.8.9:4000",
-            "192.168.7.2:4000",
             "192.168.7.0:4000",
             "192.168.7.255:4000",
             "255.255.255.255:4000",
-            "[fd00::2]:4000",
-            "[fe80::2%3]:4000",
             "[ff02::1%3]:4000",
-            "[::ffff:192.168.7.2]:4000",
             "127.0.0.1:4000",
             "[::1]:4000",
             "8.8.8.8:53",
