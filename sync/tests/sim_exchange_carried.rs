@@ -289,14 +289,13 @@ fn sim_both_use_the_others_link_and_the_same_pair_is_left() {
             let (of_ann, of_carol) = (invite(&mut trip.sim, trip.ann, 336), invite(&mut trip.sim, trip.carol, 336));
             let from_ann = add_with(&mut trip.sim, trip.ann, &of_carol, "over carol's link");
             let from_carol = add_with(&mut trip.sim, trip.carol, &of_ann, "over ann's link");
-            // Both wires at once: requests cross, then replies.
-            for _ in 0..3 {
-                trip.sim.mend(trip.to_ann);
-                trip.sim.mend(trip.to_carol);
-                trip.sim.run_for(MEETING);
-                trip.sim.cut(trip.to_ann);
-                trip.sim.cut(trip.to_carol);
-                trip.sim.run_for(SECOND);
+            // Requests cross, then replies, which leave a while after them.
+            for _ in 0..4 {
+                trip.meet(trip.to_ann);
+                trip.meet(trip.to_carol);
+                trip.meet(trip.to_ann);
+                trip.meet(trip.to_carol);
+                trip.sim.run_for(360 * SECOND);
             }
             for (node, other, word, id) in
                 [(trip.ann, "carol", "over ann's link", from_carol.message), (trip.carol, "ann", "over carol's link", from_ann.message)]
