@@ -5,10 +5,14 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{HOUR, MINUTE, SECOND, in_reach, seed, status};
+use common::{
+    HOUR, MINUTE, SECOND, in_reach, seed, status,
+    three::{Eve, Heard, START_HOUR, garbage},
+};
 use hedgerow_sync::{
     engine::Input,
     sim::{Faults, NodeId, Sim, WireId},
+    wire::{bundle::Lifetime, record::Record},
 };
 use hedgerow_transports::{LinkId, TransportKind};
 use rand_chacha::ChaCha20Rng;
@@ -244,6 +248,25 @@ fn sim_fake_neighbours_who_hold_every_place_of_strangers_lose_them() {
     }
     println!("an honest neighbour that stayed, after {linked:?} s");
     assert!(linked.is_some());
+}
+
+#[test]
+fn sim_who_brings_the_same_again_and_again_is_of_no_use() {
+    let mut hall = Hall::new(seed());
+    let ann = hall.join("ann");
+    let fakes: Vec<Eve> = (0..INBOUND).map(|_| Eve::dial(&mut hall.sim, ann)).collect();
+    let bundle = |number: usize| garbage(number as u64, START_HOUR, Lifetime::Fortnight, 512);
+    for (number, eve) in fakes.iter().enumerate() {
+        assert_eq!(eve.hand(&mut hall.sim, &[bundle(number)], 0), [Heard::Stored]);
+    }
+    while fakes.iter().all(|eve| eve.is_there(&hall.sim)) {
+        fakes[0].say(&mut hall.sim, &Record::Bundle { age: 0, copies: 255, bytes: bundle(0) });
+        hall.sim.run_for(5 * SECOND);
+        fakes.iter().for_each(|eve| drop(eve.hear(&mut hall.sim)));
+        assert!(hall.sim.elapsed() < 3 * HOUR, "one gives way");
+    }
+    let stay: Vec<bool> = fakes.iter().map(|eve| eve.is_there(&hall.sim)).collect();
+    assert_eq!(stay, [false, true, true, true], "the first, who has brought nothing new for longest");
 }
 
 #[test]

@@ -3,13 +3,21 @@
 
 mod common;
 
-use common::{HOUR, SECOND, Two, bundles, listen, seed};
+use common::{
+    HOUR, MINUTE, SECOND, Two, bundles, listen, seed,
+    three::{Eve, START_HOUR, garbage},
+};
 use hedgerow_sync::{
     engine::Input,
     session::{Role, SessionInfo},
     sim::{Faults, NodeId, Sim, WireId},
     store::Store,
+    time::Hour,
     view::Command,
+    wire::{
+        bundle::Lifetime,
+        record::{Hello, Record},
+    },
 };
 use hedgerow_transports::{Direction, Flow, LinkId, LinkProperties, TransportKind};
 
@@ -260,6 +268,62 @@ fn sim_an_idle_link_is_not_replaced_while_it_lives() {
         assert!(!two.sim.is_up(second), "the newer one went");
         two.sim.run_for(20 * SECOND);
         assert!(older.is_some() && two.sim.link_of(two.wire, two.ann) == older, "the older one stayed");
+    }
+}
+
+#[test]
+fn sim_a_new_link_is_not_ended_by_who_names_its_beacon() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    let mut lost = 0;
+    for _ in 0..8 {
+        two.sim.cut(two.wire);
+        two.sim.run_for(MINUTE);
+        two.sim.mend(two.wire);
+        two.sim.keep_down(two.wire);
+        two.sim.run_for(SECOND / 2);
+        assert!(two.sim.is_up(two.wire));
+        let beacon = two.sim.beacon(two.ben);
+        let mut wires = Vec::new();
+        // Among three sessions there is most often one whose hash is lower.
+        for _ in 0..3 {
+            let eve = two.sim.stranger("eve");
+            let wire = two.sim.connect(eve, two.ann, Faults::NONE);
+            two.sim.keep_down(wire);
+            two.sim.run_for(SECOND / 10);
+            let hello = Hello { beacon, hour: Hour(0), window: 1_048_576, carries: true };
+            two.sim.send_raw(wire, eve, &Record::Hello(hello).encode());
+            two.sim.run_for(SECOND / 10);
+            wires.push(wire);
+        }
+        two.sim.run_for(12 * SECOND);
+        lost += usize::from(!two.sim.is_up(two.wire));
+        assert!(wires.into_iter().all(|wire| !two.sim.is_up(wire)), "they are taken for second links to Ben");
+    }
+    assert_eq!(lost, 0, "of 8 honest links");
+}
+
+#[test]
+fn sim_of_two_links_between_two_strangers_one_stays() {
+    for number in 0..24 {
+        let mut two = Two::strangers(seed() + number, Faults::NONE);
+        // Records flow from the beginning.
+        for (node, first) in [(two.ann, 0), (two.ben, 50)] {
+            let eve = Eve::dial(&mut two.sim, node);
+            let bundles: Vec<Vec<u8>> = (first..first + 20).map(|number| garbage(number, START_HOUR, Lifetime::Fortnight, 512)).collect();
+            two.sim.cut(two.wire);
+            eve.hand(&mut two.sim, &bundles, 0);
+            two.sim.cut(eve.wire);
+        }
+        // Both dial at nearly the same time, over ways of different lengths: HELLOs come in any order.
+        let delay = SECOND / 1000 * [1, 20, 300][number as usize % 3];
+        let other = two.sim.connect(two.ben, two.ann, Faults { delay, ..Faults::NONE });
+        two.sim.keep_down(other);
+        two.sim.run_for(SECOND / 1000 * (number as u32 / 3 * 40));
+        two.sim.mend(two.wire);
+        two.sim.keep_down(two.wire);
+        two.sim.run_for(13 * SECOND);
+        let up = [two.wire, other].into_iter().filter(|wire| two.sim.is_up(*wire)).count();
+        assert_eq!(up, 1, "number {number}");
     }
 }
 

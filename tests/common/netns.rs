@@ -194,6 +194,11 @@ impl Running {
         }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Processor time it has used, all threads.
     pub(crate) fn processor_time(&self) -> Duration {
         processor_time(self.child.id())

@@ -3,8 +3,15 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "these tests measure time and fail by panic")]
 
 use std::{
+    fs::{File, read_dir, read_to_string},
+    net::{Ipv4Addr, UdpSocket},
+    os::fd::AsFd,
     process::Command,
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,6 +19,7 @@ use std::{
 mod netns;
 
 use netns::{INTERFACE, Network, Running};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A bound on every wait that is no measurement itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -169,4 +177,81 @@ fn a_new_beacon_is_found_the_old_one_lapses_without_goodbye_and_the_link_lives_o
     assert!(line.ends_with(&format!("found {new}")), "{line}");
     let more = b.find(&[" up ", "down"], Duration::from_secs(3));
     assert!(more.is_none(), "the link did not live on alone: {more:?}");
+}
+
+/// An mDNS response with 40 names of our service that nobody has had, in 1,300 bytes.
+fn invented_names(first: u64) -> Vec<u8> {
+    const COUNT: u64 = 40;
+    let mut packet = vec![0, 0, 0x84, 0, 0, 0, 0, COUNT as u8, 0, 0, 0, 0];
+    packet.extend(b"\x09_hedgerow\x04_tcp\x05local\0");
+    for number in first..first + COUNT {
+        if number > first {
+            packet.extend([0xc0, 12]);
+        }
+        // PTR, class IN, 75 min, 19 bytes: the instance and where the rest stands.
+        packet.extend([0, 12, 0, 1, 0, 0, 0x11, 0x94, 0, 19, 16]);
+        packet.extend(format!("{number:016x}").bytes());
+        packet.extend([0xc0, 12]);
+    }
+    packet
+}
+
+/// Sends invented names as fast as it can from within a node's network, until it is to stop.
+fn flood(network: &Network, node: usize, stop: &AtomicBool, sent: &AtomicU64) {
+    let namespace = File::open(network.namespace(node)).unwrap();
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 5353)).unwrap();
+    while !stop.load(Ordering::Relaxed) {
+        let packet = invented_names(sent.fetch_add(1, Ordering::Relaxed) * 40);
+        socket.send_to(&packet, (Ipv4Addr::new(224, 0, 0, 251), 5353)).unwrap();
+    }
+}
+
+/// How many mDNS daemons there are in a process.
+fn daemons(id: u32) -> usize {
+    let names = read_dir(format!("/proc/{id}/task")).unwrap().filter_map(|task| read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("mDNS")).count()
+}
+
+fn resident_kib(id: u32) -> u64 {
+    let status = read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn a_flood_of_names_is_noticed_costs_one_thread_and_neighbours_are_found_after_it() {
+    let network = Network::new(3, true);
+    (0..3).for_each(|node| wait_for_v6(&network, node));
+    network.ip(1, &format!("route add 224.0.0.0/4 dev {INTERFACE}"));
+    let a = probe(&network, 0, &[]);
+    a.wait_for(" beacon ", PATIENCE);
+    let (stop, sent, start) = (AtomicBool::new(false), AtomicU64::new(0), Instant::now());
+    let before = resident_kib(a.id());
+    thread::scope(|scope| {
+        scope.spawn(|| flood(&network, 1, &stop, &sent));
+        let noticed = a.find(&["trouble somebody floods"], PATIENCE);
+        // Long enough for another, if one were begun beside the daemon that can't be ended.
+        thread::sleep(Duration::from_secs(20));
+        stop.store(true, Ordering::Relaxed);
+        let seconds = start.elapsed().as_secs_f64();
+        let (packets, after) = (sent.load(Ordering::Relaxed), resident_kib(a.id()));
+        println!("{:.0} packets/s for {seconds:.0} s: resident {before} KiB, then {after} KiB", packets as f64 / seconds);
+        println!("noticed after {:?}", noticed.as_ref().map(|(at, _)| *at - start));
+        assert!(noticed.is_some(), "the flood was not noticed");
+        assert!(daemons(a.id()) <= 1, "a second daemon beside one that is flooded");
+    });
+    let stopped = Instant::now();
+    let (again, _) = a.wait_for(" beacon ", Duration::from_secs(60));
+    println!("shown again after {:?}", again - stopped);
+    assert!(daemons(a.id()) <= 1, "the flooded daemon lives on");
+    let b = probe(&network, 2, &[]);
+    b.wait_for(" up ", PATIENCE);
+    assert_eq!(daemons(a.id()), 1);
+    let (since, used) = (Instant::now(), a.processor_time());
+    a.wait_for("trouble over", Duration::from_secs(90));
+    let (waited, used) = (since.elapsed(), a.processor_time().saturating_sub(used));
+    println!("processor time in the {waited:?} after that: {used:?}");
+    assert!(used < waited / 20, "the flood still costs {used:?} in {waited:?}");
 }

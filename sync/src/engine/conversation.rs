@@ -15,7 +15,7 @@ use crate::{
         ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
     },
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{AckRow, GoneReason, LogEvent, MessageLog, MessageRow, OutboxRow, SkippedRow, StoreError},
+    store::{AckRow, GoneReason, LogEvent, MessageLog, MessageRow, Origin, OutboxRow, SkippedRow, StoreError},
     time::{Hour, Now, UnixMillis},
     view::{ContactState, MessageState},
     wire::{
@@ -56,7 +56,11 @@ impl Engine {
     /// Opens a bundle, or counts the failure; returns the bundles held that are expected since.
     fn open_or_count(&mut self, now: Now, bundle: &Bundle, from: Option<ContactId>) -> Result<Vec<BundleId>, StoreError> {
         let tag = bundle.header().tag;
+        let noted = self.note_brought(bundle, from)?;
         let (opened, newly_expected) = self.try_open(now, bundle)?;
+        if let Some(contact) = noted.filter(|_| !opened) {
+            self.answered.remove(&contact);
+        }
         if opened {
             self.tries.remove(&tag);
         } else if self.is_exchange_by(&tag, from) {
@@ -68,6 +72,13 @@ impl Engine {
             }
         }
         Ok(newly_expected)
+    }
+
+    /// Notes that somebody else than its sender has brought a bundle that may be opened now; returns the sender if that is news.
+    fn note_brought(&mut self, bundle: &Bundle, from: Option<ContactId>) -> Result<Option<ContactId>, StoreError> {
+        let Some(contact) = self.expected_from(&bundle.header().tag)? else { return Ok(None) };
+        let by_itself = from.is_some() || self.holdings.origin_of(&bundle.id()) == Some(Origin::Contact(contact));
+        Ok((!by_itself && self.answered.insert(contact)).then_some(contact))
     }
 
     /// Whether who is to send an exchange under this tag, on a session that its link opened, has used up its tries.

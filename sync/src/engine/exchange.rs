@@ -512,6 +512,9 @@ impl Engine {
         if let Some(kept) = self.touch(kept) {
             kept.row.alias = kept.row.alias.take().or(alias);
         }
+        if self.answered.contains(&contact) {
+            self.answered.insert(kept);
+        }
         self.busy_contacts.insert(kept);
         Ok(())
     }

@@ -42,6 +42,16 @@ struct Gone {
     slot: Slot,
     /// Counts what was let go, or learnt to be read, since the program started; 0 for what was gone before.
     number: u64,
+    /// The running hour since which it is told of; counts while there is no mesh hour.
+    since: u32,
+}
+
+impl Gone {
+    /// Whether strangers are still told of it; without a mesh hour, running time counts.
+    const fn is_told_to_strangers(&self, hour: Hour, running: u32) -> bool {
+        let (now, since) = if hour.0 == Hour::UNKNOWN.0 { (running, self.since) } else { (hour.0, self.row.at.0) };
+        now < since.saturating_add(TOLD_TO_STRANGERS)
+    }
 }
 
 /// The index. Every change goes to the store in the same call.
@@ -54,6 +64,8 @@ pub(super) struct Holdings {
     let_go: u64,
     /// The highest arrival sequence given so far.
     arrived: u64,
+    /// How many hours this profile has been running.
+    running: u32,
     slots: Vec<BundleId>,
     free_slots: Vec<Slot>,
     // Looked up, never iterated: their order can't reach an output.
@@ -87,12 +99,12 @@ pub(super) struct Holdings {
 }
 
 impl Holdings {
-    /// Builds the index at `hour`; at most `gone_limit` ids are remembered without their bundles, the oldest are forgotten first. What was
-    /// sealed here and not released before the end is held back anew.
-    pub(super) fn load(store: &dyn Store, gone_limit: usize, hour: Hour) -> Result<Self, StoreError> {
+    /// Builds the index at `hour`, after so many hours of running; at most `gone_limit` ids are remembered without their bundles, the oldest
+    /// are forgotten first. What was sealed here and not released before the end is held back anew.
+    pub(super) fn load(store: &dyn Store, gone_limit: usize, hour: Hour, running: u32) -> Result<Self, StoreError> {
         let mark = store.load_setting(Setting::Released)?.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_slice().try_into().ok()?)));
         let mark = mark.unwrap_or(0);
-        let mut holdings = Self { gone_limit, released_up_to: mark, arrived: store.last_sequence()?, ..Self::default() };
+        let mut holdings = Self { gone_limit, running, released_up_to: mark, arrived: store.last_sequence()?, ..Self::default() };
         store.visit_bundles(&mut |row| {
             let released = !matches!(row.origin, Origin::Own(_)) || (row.sequence <= mark && row.created != Hour::UNKNOWN);
             let slot = holdings.take_slot(row.id);
@@ -100,7 +112,7 @@ impl Holdings {
         })?;
         for row in store.load_gone()? {
             let slot = holdings.take_slot(row.id);
-            holdings.index_gone(Gone { row, slot, number: 0 }, hour);
+            holdings.index_gone(Gone { row, slot, number: 0, since: running }, hour);
         }
         Ok(holdings)
     }
@@ -171,7 +183,7 @@ impl Holdings {
         if row.reason == GoneReason::Dropped {
             self.by_commitment.insert((row.commitment, row.id));
             self.dropped_by_tag.insert((row.tag, row.id));
-            self.show(row.created, row.id, Some(row.expiry), false, is_told_to_strangers(row, hour));
+            self.show(row.created, row.id, Some(row.expiry), false, gone.is_told_to_strangers(hour, self.running));
         }
         self.gone.insert(row.id, gone);
     }
@@ -299,7 +311,7 @@ impl Holdings {
                 let gone = GoneRow { id: *id, created, expiry, tag, commitment, reason, ack, at, origin };
                 store.insert_gone(&gone)?;
                 self.let_go += 1;
-                self.index_gone(Gone { row: gone, slot, number: self.let_go }, at);
+                self.index_gone(Gone { row: gone, slot, number: self.let_go, since: self.running }, at);
                 self.limit_gone(store)?;
             }
             None => self.free_slots.push(slot),
@@ -341,11 +353,11 @@ impl Holdings {
         if self.known(id) != Some(Known::Gone(GoneReason::Dropped)) {
             return Ok(false);
         }
-        let Some(Gone { row, slot, number: _ }) = self.unindex_gone(id) else { return Ok(false) };
+        let Some(Gone { row, slot, .. }) = self.unindex_gone(id) else { return Ok(false) };
         let row = GoneRow { reason: GoneReason::Acknowledged, ack, at: hour, ..row };
         store.insert_gone(&row)?;
         self.let_go += 1;
-        self.index_gone(Gone { row, slot, number: self.let_go }, hour);
+        self.index_gone(Gone { row, slot, number: self.let_go, since: self.running }, hour);
         Ok(true)
     }
 
@@ -357,7 +369,7 @@ impl Holdings {
 
     /// Whether strangers are still told of an id that is gone.
     pub(super) fn is_told_to_strangers(&self, id: &BundleId, hour: Hour) -> bool {
-        self.gone.get(id).is_some_and(|gone| is_told_to_strangers(&gone.row, hour))
+        self.gone.get(id).is_some_and(|gone| gone.is_told_to_strangers(hour, self.running))
     }
 
     /// Ack secrets learnt since `hour`, and after the first `told` bundles that were let go; the newest first.
@@ -383,13 +395,18 @@ impl Holdings {
         gone.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
+    /// Notes how many hours this profile has been running.
+    pub(super) const fn note_running(&mut self, hours: u32) {
+        self.running = hours;
+    }
+
     /// Forgets ids that need not be remembered at `hour`: expired ones, and where strangers' pool has room again those that were dropped
     /// from it a day ago. What is a day old is no longer shown to strangers.
     pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, strangers_have_room: bool) -> Result<(), StoreError> {
         let mut doomed = Vec::new();
         let mut faded = Vec::new();
-        for Gone { row, .. } in self.gone.values() {
-            let is_old = !is_told_to_strangers(row, hour);
+        for gone in self.gone.values() {
+            let (row, is_old) = (&gone.row, !gone.is_told_to_strangers(hour, self.running));
             if row.expiry <= hour || (is_old && strangers_have_room && is_strangers(row.origin) && row.reason == GoneReason::Dropped) {
                 doomed.push(row.id);
             } else if is_old {
@@ -559,10 +576,6 @@ fn under<K: Copy + Ord>(index: &BTreeSet<(K, BundleId)>, key: K) -> impl Iterato
     index.range((key, BundleId([0; 32]))..=(key, BundleId([u8::MAX; 32]))).map(|(_, id)| *id)
 }
 
-const fn is_told_to_strangers(row: &GoneRow, hour: Hour) -> bool {
-    hour.0 < row.at.plus(TOLD_TO_STRANGERS).0
-}
-
 const fn is_strangers(origin: Origin) -> bool {
     matches!(origin, Origin::StrangerInbound | Origin::StrangerOutbound)
 }
@@ -653,6 +666,29 @@ mod tests {
         );
         holdings.prune_gone(&mut store, Hour(498_824), false).unwrap();
         assert_eq!(sees(&holdings), [false, true]);
+    }
+
+    #[test]
+    fn without_a_clock_a_mark_fades_after_a_day_of_running() {
+        let (mut holdings, mut store) = with(1..3);
+        let dropped = bundle(1);
+        let told = |holdings: &Holdings| {
+            (
+                holdings.set(false).contains(dropped.header().created, &dropped.id()),
+                holdings.is_told_to_strangers(&dropped.id(), Hour::UNKNOWN),
+            )
+        };
+        holdings.note_running(500);
+        holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour::UNKNOWN))).unwrap();
+        for (running, is_told) in [(523, true), (524, false)] {
+            holdings.note_running(running);
+            holdings.prune_gone(&mut store, Hour::UNKNOWN, false).unwrap();
+            assert_eq!(told(&holdings), (is_told, is_told), "after {running} hours");
+        }
+        assert!(holdings.set(true).contains(dropped.header().created, &dropped.id()), "contacts are told as long as it is remembered");
+        // A restart begins the day anew.
+        store.commit().unwrap();
+        assert_eq!(told(&Holdings::load(&store, 9, Hour::UNKNOWN, 530).unwrap()), (true, true));
     }
 
     #[test]

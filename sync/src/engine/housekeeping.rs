@@ -12,7 +12,11 @@ impl Engine {
     /// One round of housekeeping. Nothing is destroyed while the clock is unknown, nor by more than settled time.
     pub(super) fn keep_house(&mut self, now: Now) -> Result<(), StoreError> {
         let hour = self.hour(now);
-        if hour != Hour::UNKNOWN {
+        self.holdings.note_running(self.clock.running_hours());
+        if hour == Hour::UNKNOWN {
+            // Nothing is forgotten by this; strangers are told less.
+            self.holdings.prune_gone(self.store.as_mut(), hour, false)?;
+        } else {
             self.holdings.stamp_stored(self.store.as_mut(), hour)?;
         }
         if let Some(hour) = self.clock.settled(now) {
@@ -45,6 +49,7 @@ impl Engine {
                     link.set.remove(row.created, &id);
                 }
                 self.releases.retain(|(_, other)| *other != id);
+                self.without_stem.remove(&id);
             }
             if self.acks.remove(&id).is_some() {
                 self.store.delete_ack(&id)?;

@@ -167,6 +167,8 @@ pub(super) struct LinkState {
     pub(super) shorts: ShortIds,
     /// The hour in our HELLO.
     pub(super) hour_told: Hour,
+    /// Our HELLO said that we carry for this peer.
+    pub(super) carries_told: bool,
     pub(super) hello: Option<Hello>,
     /// NAME went out.
     pub(super) name_sent: bool,
@@ -191,6 +193,8 @@ pub(super) struct LinkState {
     pub(super) listed: Listed,
     /// A newer link to the same device, and when this one was asked for a sign of life because of it.
     pub(super) rival: Option<(LinkId, Instant)>,
+    /// The PING by which it was asked: its PONG says that the other side has not ended it.
+    pub(super) rival_ping: u64,
     /// The link is being closed; nothing more is sent or handled.
     pub(super) closing: bool,
 
@@ -272,6 +276,7 @@ impl LinkState {
             repair_hint: None,
             repairing: false,
             hour_told: Hour::UNKNOWN,
+            carries_told: false,
             hello: None,
             name_sent: false,
             claimed_name: None,
@@ -286,6 +291,7 @@ impl LinkState {
             told: false,
             listed: Vec::new(),
             rival: None,
+            rival_ping: 0,
             closing: false,
             scope: Scope::Nothing,
             set: ItemSet::new(),

@@ -170,12 +170,16 @@ pub struct Engine {
     acks: BTreeMap<BundleId, (UnixMillis, Zeroizing<[u8; 16]>)>,
     /// When own bundles that are held back are released.
     releases: BTreeSet<(Instant, BundleId)>,
+    /// Of those the ones that no stem is offered.
+    without_stem: BTreeSet<BundleId>,
     /// Which link is offered own bundles at once.
     stem: Option<Stem>,
     /// What strangers may bring now.
     buckets: Buckets,
-    /// Bundles to be opened in the next batch.
-    to_open: Vec<BundleId>,
+    /// How many batches have begun.
+    batch: u64,
+    /// Bundles to be opened in a later batch than the one they came in, which is noted with them.
+    to_open: Vec<(u64, BundleId)>,
     /// The day of whose weeks the tags of repairs are expected; absent without mesh time.
     repair_day: Option<Day>,
     /// Counts rounds of housekeeping, for repairs that are listed by turns.
@@ -192,6 +196,8 @@ pub struct Engine {
     busy_contacts: BTreeSet<ContactId>,
     /// Contacts established in this batch, whose links are to be upgraded once the reply is on its way.
     upgrades: BTreeSet<ContactId>,
+    /// Contacts of whom somebody else brought a bundle that was opened in this batch: what is sealed for them now may answer it.
+    answered: BTreeSet<ContactId>,
 }
 
 impl Engine {
@@ -211,7 +217,7 @@ impl Engine {
         let profile = Profile::load(store.as_ref())?;
         let policy = Policy::load(store.as_ref())?;
         let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
-        let mut holdings = Holdings::load(store.as_ref(), config.gone_ids, clock.read(now).0)?;
+        let mut holdings = Holdings::load(store.as_ref(), config.gone_ids, clock.read(now).0, clock.running_hours())?;
         let acks: BTreeMap<_, _> = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
         acks.keys().for_each(|id| holdings.note_opened(id));
         let mut engine = Self {
@@ -234,8 +240,10 @@ impl Engine {
             mail: BTreeMap::new(),
             acks,
             releases: BTreeSet::new(),
+            without_stem: BTreeSet::new(),
             stem: None,
             buckets: Buckets::default(),
+            batch: 0,
             to_open: Vec::new(),
             repair_day: None,
             repair_turn: 0,
@@ -245,6 +253,7 @@ impl Engine {
             busy_links: BTreeSet::new(),
             busy_contacts: BTreeSet::new(),
             upgrades: BTreeSet::new(),
+            answered: BTreeSet::new(),
             store,
         };
         engine.load_contacts(now)?;
@@ -284,6 +293,7 @@ impl Engine {
     ///
     /// [`StoreError`]: the engine is to be dropped.
     pub fn begin(&mut self) -> Result<(), StoreError> {
+        self.batch += 1;
         self.store.begin()
     }
 
@@ -334,6 +344,7 @@ impl Engine {
         for contact in std::mem::take(&mut self.upgrades) {
             self.send_upgrades(contact);
         }
+        self.answered.clear();
         self.tell_wanted();
         self.save_changed(now)?;
         self.holdings.save_released(self.store.as_mut())?;

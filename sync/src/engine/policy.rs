@@ -224,9 +224,10 @@ impl Engine {
         self.contacts.keys().try_for_each(|contact| self.store.save_cursor(*contact, Cursor { epoch: [0; 8], sequence: 0 }))
     }
 
-    /// Whether MARK counts on a link: not where contacts are shown less only because it costs money, as they are shown the rest on another.
+    /// Whether MARK counts on a link: not where contacts are shown less only because it costs money, as they are shown the rest on another;
+    /// nor in a session that was upgraded, if our HELLO to a stranger said that nothing is carried.
     pub(super) fn marks_count(&self, state: &LinkState) -> bool {
-        !self.policy.relay.on || self.scope_for(state) == Scope::Everything
+        !self.policy.relay.on || (state.carries_told && self.scope_for(state) == Scope::Everything)
     }
 
     /// What is carried for others.

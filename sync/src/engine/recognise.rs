@@ -177,6 +177,9 @@ impl Engine {
         let beacon = self.beacons.get(&state.properties.kind).copied().unwrap_or(crate::id::BeaconId([0; 8]));
         let carries = self.links.get(&link).is_some_and(|state| self.scope_for(state) == Scope::Everything);
         let hello = Hello { beacon, hour, window: self.config.window, carries };
+        if let Some(state) = self.links.get_mut(&link) {
+            state.carries_told = carries;
+        }
         self.timers.insert((now.mono + self.config.ping_after, Timer::Link(link)));
         self.transmit(link, &Record::Hello(hello));
         self.tell_name(now, link);
@@ -312,12 +315,12 @@ impl Engine {
             .collect();
         for twin in twins {
             let Some(other) = self.links.get(&twin) else { continue };
-            // Of two that are new the same one stays at both ends. An older link gives way only if it is dead: else whoever names its beacon
-            // could end it.
+            // Of two that are new the same one stays at both ends. A link that was there before gives way only to a contact's or if it is
+            // dead: else whoever names its beacon could end it.
             let both_new = now.mono.since(other.opened) < self.config.replace_after;
-            if both_new && hash < other.info.hash {
+            if both_new && hash < other.info.hash && peer.contact().is_some() {
                 self.end_link(twin, ByeReason::Duplicate);
-            } else if both_new || other.rival.is_some() {
+            } else if (both_new && hash > other.info.hash) || other.rival.is_some() {
                 return self.end_link(link, ByeReason::Duplicate);
             } else {
                 self.probe_link(now, twin, link);
@@ -336,17 +339,18 @@ impl Engine {
         let Some(state) = self.links.get_mut(&older) else { return };
         state.rival = Some((newer, now.mono));
         state.pings += 1;
+        state.rival_ping = state.pings;
         let after = self.config.replace_after;
         self.timers.extend([after, 2 * after].map(|after| (now.mono + after, Timer::Rival(older))));
         self.transmit(older, &Record::Ping);
     }
 
     /// Decides between an older link that was probed and its rival. The side that dialled the newer link decides as soon as the older one
-    /// is heard, the other side only if that fails to: so that they don't close both.
+    /// has answered, the other side only if that fails to: so that they don't close both.
     pub(super) fn settle_rival(&mut self, now: Now, older: LinkId) {
         let Some(state) = self.links.get_mut(&older).filter(|state| state.is_open()) else { return };
         let Some((newer, since)) = state.rival else { return };
-        let (heard, waited) = (state.last_heard > since, now.mono.since(since));
+        let (heard, answered, waited) = (state.last_heard > since, state.pongs >= state.rival_ping, now.mono.since(since));
         let Some(role) = self.links.get(&newer).filter(|newer| newer.is_open()).map(|newer| newer.info.role) else {
             if let Some(state) = self.links.get_mut(&older) {
                 state.rival = None;
@@ -355,7 +359,7 @@ impl Engine {
         };
         let after = self.config.replace_after;
         let loser = match heard {
-            true if role == Role::Initiator || waited >= 2 * after => newer,
+            true if (role == Role::Initiator && answered) || waited >= 2 * after => newer,
             false if waited >= after => older,
             _ => return,
         };

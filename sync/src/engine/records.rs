@@ -38,12 +38,7 @@ impl Engine {
         state.last_heard = now.mono;
         let probed = state.rival.is_some();
         let outcome = match Record::decode(bytes) {
-            Ok(record) => {
-                if matches!(record, Record::Bundle { .. } | Record::Stored(_)) {
-                    state.last_useful = now.mono;
-                }
-                self.dispatch(now, link, record)
-            }
+            Ok(record) => self.dispatch(now, link, record),
             Err(_) => Err(Breach.into()),
         };
         if probed {

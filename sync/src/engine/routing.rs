@@ -150,7 +150,10 @@ impl Engine {
         if let Origin::Own(reader) = row.origin {
             self.hold_back(now, &row);
             self.push_to(reader, &row);
-            if row.created != Hour::UNKNOWN
+            // Whoever brought what this may answer is perhaps the stem: by an answer at once it would see whose that was.
+            if self.answered.contains(&reader) {
+                self.without_stem.insert(row.id);
+            } else if row.created != Hour::UNKNOWN
                 && let Some(stem) = self.stem_link(now)
             {
                 self.offer_on(stem, &row);
@@ -224,6 +227,7 @@ impl Engine {
 
     /// Lets everybody see an own bundle from now on.
     pub(super) fn release(&mut self, id: &BundleId) {
+        self.without_stem.remove(id);
         if self.holdings.release(id)
             && let Some(row) = self.holdings.row(id).cloned()
         {
@@ -242,7 +246,7 @@ impl Engine {
         for row in &rows {
             let is_reader = peer.contact().is_some() && peer.contact() == reader_of(row);
             // Offered even to its reader, who may have it from an earlier session.
-            if is_reader || (is_stem && row.created != Hour::UNKNOWN) {
+            if is_reader || (is_stem && row.created != Hour::UNKNOWN && !self.without_stem.contains(&row.id)) {
                 self.offer_on(link, row);
             }
         }

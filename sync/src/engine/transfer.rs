@@ -448,6 +448,9 @@ impl Engine {
         }
         let age = clamp_age(age, hour, bundle.header().created);
         self.holdings.insert(self.store.as_mut(), &bundle, origin, age, hour)?;
+        if let Some(state) = self.links.get_mut(&link) {
+            state.last_useful = now.mono;
+        }
         self.route_new(now, &id, Some(link));
         match peer {
             Peer::Contact(_) => self.open_bundle(now, bundle, None)?,
@@ -460,18 +463,20 @@ impl Engine {
 
     /// Has a bundle opened in the next batch, if it is expected.
     fn open_later(&mut self, now: Now, id: BundleId) {
-        self.to_open.push(id);
+        self.to_open.push((self.batch, id));
         self.timers.insert((now.mono, Timer::Open));
     }
 
     /// Opens what waits from earlier batches.
     pub(super) fn open_waiting(&mut self, now: Now) -> Result<(), StoreError> {
         // A few in each batch: by what a flood of copies costs, nobody is to see that their tag is expected here.
-        let rest = self.to_open.split_off(self.to_open.len().min(MAX_OPENED_AT_ONCE));
+        let earlier = self.to_open.partition_point(|(batch, _)| *batch < self.batch);
+        let rest = self.to_open.split_off(earlier.min(MAX_OPENED_AT_ONCE));
+        self.timers.retain(|(at, timer)| *timer != Timer::Open || *at > now.mono);
         if !rest.is_empty() {
             self.timers.insert((now.mono + NEXT_BATCH, Timer::Open));
         }
-        for id in std::mem::replace(&mut self.to_open, rest) {
+        for (_, id) in std::mem::replace(&mut self.to_open, rest) {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
             if self.is_flooding(sender) {
@@ -558,7 +563,7 @@ impl Engine {
     }
 
     /// Who is expected to use a tag, skipped messages included.
-    fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
+    pub(super) fn expected_from(&self, tag: &Tag) -> Result<Option<ContactId>, StoreError> {
         match self.tags.get(tag) {
             Some(expected) => Ok(Some(expected.contact())),
             None => Ok(self.store.find_skipped(tag)?.map(|row| row.contact)),
@@ -573,6 +578,7 @@ impl Engine {
             if state.known.get(&sent.id) == Some(&Given::Again) {
                 continue;
             }
+            state.last_useful = now.mono;
             self.watch_receipt(link, &sent.id);
             self.note_handed(now, link, &sent.id)?;
             // Of what its reader has, nobody needs to know how often it went on.

@@ -381,14 +381,16 @@ impl Sim {
                 }
             }
             Happening::Feed { node } => {
-                let inputs = std::mem::take(&mut self.nodes[node].gathered);
+                let mut inputs = std::mem::take(&mut self.nodes[node].gathered);
+                // The time-out comes last, whatever came meanwhile.
+                inputs.retain(|input| !matches!(input, Input::Timeout));
+                inputs.extend(self.is_due(node).then_some(Input::Timeout));
                 self.feed(NodeId(node), inputs);
             }
             Happening::Wake { node } => {
-                let due = self.nodes[node].engine.as_ref().and_then(Engine::poll_timeout);
-                if due.is_some_and(|due| due <= Instant::from_origin(self.now)) && !self.nodes[node].puppet {
+                if self.is_due(node) {
                     self.nodes[node].wakes += 1;
-                    self.feed(NodeId(node), vec![Input::Timeout]);
+                    self.gather_or_feed(NodeId(node), vec![Input::Timeout]);
                 }
             }
         }
@@ -429,14 +431,22 @@ impl Sim {
         }
         if self.nodes[node.0].puppet {
             self.move_puppet(node, inputs);
-        } else if let Some(after) = self.nodes[node.0].gather {
-            if self.nodes[node.0].gathered.is_empty() {
-                self.schedule(self.now + after, Happening::Feed { node: node.0 });
-            }
-            self.nodes[node.0].gathered.extend(inputs);
         } else {
-            self.feed(node, inputs);
+            self.gather_or_feed(node, inputs);
         }
+    }
+
+    fn is_due(&self, node: usize) -> bool {
+        let due = self.nodes[node].engine.as_ref().and_then(Engine::poll_timeout);
+        due.is_some_and(|due| due <= Instant::from_origin(self.now)) && !self.nodes[node].puppet
+    }
+
+    fn gather_or_feed(&mut self, node: NodeId, inputs: Vec<Input>) {
+        let Some(after) = self.nodes[node.0].gather else { return self.feed(node, inputs) };
+        if self.nodes[node.0].gathered.is_empty() {
+            self.schedule(self.now + after, Happening::Feed { node: node.0 });
+        }
+        self.nodes[node.0].gathered.extend(inputs);
     }
 
     fn properties(&self, node: NodeId, link: LinkId) -> LinkProperties {

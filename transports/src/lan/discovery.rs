@@ -6,6 +6,9 @@
 //! - `unregister` and `shutdown` both send a goodbye, which beside the next announcement would tie two beacons together. A daemon without
 //!   interfaces can't send: all are disabled first, and the records of the old beacon lapse by themselves (host and port within 2 min).
 //! - A daemon that is only dropped runs on for ever; it must be shut down.
+//! - It reads packets as long as there are any before it takes a command, and looks each new name up among all that it holds: under a flood
+//!   that comes faster than that, it neither counts nor ends. Its thread can't be ended otherwise; it ends with the flood. Until then it
+//!   uses a core, and no second is begun beside it. No answer is how such a flood is noticed.
 //! - It looks for interfaces every 5 s unless told otherwise, and takes the loopback interface for one.
 //! - It queries and announces once on a new address. IPv6 addresses can't send for their first second or two, so that both are lost;
 //!   browsing anew repeats the query.
@@ -19,7 +22,9 @@ use std::{
     time::Duration,
 };
 
-use mdns_sd::{DaemonEvent, IfKind, MDNS_PORT, Metrics, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{
+    DaemonEvent, DaemonStatus, IfKind, MDNS_PORT, Metrics, Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo,
+};
 use socket2::{Domain, Socket, Type};
 
 use super::{dial::MAX_ADDRESSES, interfaces::is_link_local_v6};
@@ -33,6 +38,8 @@ const INTERFACE_CHECK_SECS: u32 = 1;
 const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
 /// Records and timers of a daemon, at most (guess: a hall of 2,000 with four records each and a timer for every one; some ten megabytes).
 const MAX_RECORDS: i64 = 16_384;
+/// A daemon that gives no answer for so many checks, each a second after the other, has no time for any (guess).
+const UNANSWERED_CHECKS: u32 = 3;
 /// The daemon's names of what it counts, as far as it grows with what others send.
 const COUNTED: [&str; 7] = ["cached-ptr", "cached-srv", "cached-addr", "cached-txt", "cached-nsec", "cached-subtype", "timer"];
 
@@ -60,6 +67,27 @@ pub(super) struct Discovery {
     resting: bool,
     /// Where the daemon's counters will arrive.
     counters: Option<Receiver<Metrics>>,
+    /// How often in a row they had not.
+    unanswered: u32,
+    /// The daemon was told to end.
+    ended: bool,
+}
+
+/// A daemon that was told to end.
+pub(super) struct Ending {
+    daemon: ServiceDaemon,
+    /// Where its last word will arrive; `None` while it has no place for the command.
+    last_word: Option<Receiver<DaemonStatus>>,
+}
+
+impl Ending {
+    /// Whether it has ended.
+    pub(super) fn is_over(&mut self) -> bool {
+        if self.last_word.is_none() {
+            self.last_word = end_quietly(&self.daemon);
+        }
+        self.last_word.as_ref().is_some_and(|last_word| last_word.try_recv().is_ok() || last_word.is_disconnected())
+    }
 }
 
 impl Discovery {
@@ -71,7 +99,9 @@ impl Discovery {
         let daemon = ServiceDaemon::new()?;
         let started = Self::set_up(&daemon, beacon, port, on);
         match started {
-            Ok((events, reports)) => Ok(Self { daemon, beacon, events, reports, resting: false, counters: None }),
+            Ok((events, reports)) => {
+                Ok(Self { daemon, beacon, events, reports, resting: false, counters: None, unanswered: 0, ended: false })
+            }
             Err(error) => {
                 end_quietly(&daemon);
                 Err(error)
@@ -142,22 +172,41 @@ impl Discovery {
         self.resting
     }
 
-    /// Whether the daemon held too much when it was last asked; asks again. To be called every second or so.
+    /// Whether the daemon held too much when it was last asked, or has not answered since some checks; asks again. To be called every second
+    /// or so.
     pub(super) fn is_flooded(&mut self) -> bool {
-        let counters = match self.counters.take() {
-            None => None,
+        let (answer, asked) = match self.counters.take() {
+            None => (None, false),
             Some(receiver) => match receiver.try_recv() {
-                Ok(counters) => Some(counters),
+                Ok(counters) => (Some(counters), true),
                 // It is busy: its answer comes later.
                 Err(_) if !receiver.is_disconnected() => {
                     self.counters = Some(receiver);
-                    return false;
+                    return self.count_unanswered();
                 }
-                Err(_) => None,
+                Err(_) => (None, true),
             },
         };
         self.counters = self.daemon.get_metrics().ok();
-        counters.is_some_and(|counters| held(&counters) > MAX_RECORDS)
+        match answer {
+            Some(counters) => {
+                self.unanswered = 0;
+                held(&counters) > MAX_RECORDS
+            }
+            None if asked || self.counters.is_none() => self.count_unanswered(),
+            None => false,
+        }
+    }
+
+    fn count_unanswered(&mut self) -> bool {
+        self.unanswered += 1;
+        self.unanswered >= UNANSWERED_CHECKS
+    }
+
+    /// Tells the daemon to end, without a word on the network. It may take its time.
+    pub(super) fn end(mut self) -> Ending {
+        self.ended = true;
+        Ending { last_word: end_quietly(&self.daemon), daemon: self.daemon.clone() }
     }
 
     fn judge(&self, event: ServiceEvent) -> Option<Sighting> {
@@ -177,7 +226,9 @@ impl Discovery {
 
 impl Drop for Discovery {
     fn drop(&mut self) {
-        end_quietly(&self.daemon);
+        if !self.ended && end_quietly(&self.daemon).is_none() {
+            tracing::warn!("mDNS could not be ended in order");
+        }
     }
 }
 
@@ -203,12 +254,10 @@ fn can_bind() -> bool {
     })
 }
 
-/// Ends a daemon without goodbyes: first its interfaces, then itself. The commands are taken in this order.
-fn end_quietly(daemon: &ServiceDaemon) {
-    let _ = daemon.disable_interface(IfKind::All);
-    if daemon.shutdown().is_err() {
-        tracing::warn!("mDNS could not be ended in order");
-    }
+/// Ends a daemon without goodbyes: first its interfaces, then itself. The commands are taken in this order. `None` if it takes none now.
+fn end_quietly(daemon: &ServiceDaemon) -> Option<Receiver<DaemonStatus>> {
+    daemon.disable_interface(IfKind::All).ok()?;
+    daemon.shutdown().ok()
 }
 
 fn service(beacon: BeaconId, port: u16, on: &[IpAddr]) -> Result<ServiceInfo, mdns_sd::Error> {
@@ -276,7 +325,7 @@ mod tests {
         let daemon = ServiceDaemon::new().unwrap();
         daemon.disable_interface(IfKind::All).unwrap();
         let counters = daemon.get_metrics().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
-        end_quietly(&daemon);
+        end_quietly(&daemon).unwrap();
         assert!(COUNTED.iter().all(|name| counters.contains_key(*name)), "{counters:?}");
         assert!(held(&counters) < MAX_RECORDS);
         let flooded = counters.into_keys().map(|name| (name, MAX_RECORDS)).collect();

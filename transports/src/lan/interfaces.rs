@@ -41,14 +41,15 @@ impl Interfaces {
         self.addresses.iter().any(|address| address.metered && address.ip == ip && (scope == 0 || scope == address.index))
     }
 
-    /// Whether this address is one hop away. mDNS answers are anybody's word: without this, a neighbour could have us dial the loopback
-    /// interface or the whole internet.
+    /// Whether this is another host's address, one hop away. mDNS answers are anybody's word: without this, a neighbour could have us dial
+    /// the programs on this device or the whole internet.
     pub(super) fn reach(&self, target: SocketAddr) -> bool {
         let (ip, scope) = parts(target);
         target.port() != 0
             && !ip.is_loopback()
             && !ip.is_multicast()
             && !ip.is_unspecified()
+            && !self.addresses.iter().any(|address| address.ip == ip || is_broadcast(address, ip))
             && self.addresses.iter().any(|address| shares_prefix(address, ip) && (scope == 0 || scope == address.index))
             && (scope != 0 || !is_link_local_v6(ip))
     }
@@ -112,6 +113,14 @@ fn shares_prefix(own: &Address, other: IpAddr) -> bool {
     (own_bits ^ other_bits).leading_zeros() >= prefix
 }
 
+/// Whether it means all hosts of a network: its highest address, and, of old, its lowest.
+fn is_broadcast(own: &Address, other: IpAddr) -> bool {
+    let IpAddr::V4(v4) = other else { return false };
+    let hosts = u32::MAX.checked_shr(u32::from(own.prefix)).unwrap_or(0);
+    let number = v4.to_bits() & hosts;
+    v4.is_broadcast() || (own.prefix < 31 && shares_prefix(own, other) && (number == hosts || number == 0))
+}
+
 /// Moves the bits of an IPv4 address to the top.
 fn widen(bits: u32) -> u128 {
     u128::from(bits) << 96
@@ -135,6 +144,14 @@ mod tests {
         }
         for far in [
             "192.168.8.9:4000",
+            "192.168.7.2:4000",
+            "192.168.7.0:4000",
+            "192.168.7.255:4000",
+            "255.255.255.255:4000",
+            "[fd00::2]:4000",
+            "[fe80::2%3]:4000",
+            "[ff02::1%3]:4000",
+            "[::ffff:192.168.7.2]:4000",
             "127.0.0.1:4000",
             "[::1]:4000",
             "8.8.8.8:53",

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -41,12 +41,23 @@ const EXPECTED_LATENCY_MS: u32 = 5;
 pub(super) struct LinkHandle {
     stream: Weak<TcpStream>,
     lost: Arc<AtomicBool>,
+    heard: Arc<AtomicU32>,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
 }
 
 impl LinkHandle {
-    /// Ends the link at once because the network under it is gone.
+    /// How many messages its owner took from it.
+    pub(super) fn heard(&self) -> u32 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether [`close`](Self::close) has ended it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Ends the link at once, because the network under it is gone or its place is.
     pub(super) fn close(&self) {
         self.lost.store(true, Ordering::Release);
         if let Some(stream) = self.stream.upgrade() {
@@ -68,6 +79,7 @@ pub(super) struct TcpLink {
     sent: usize,
     ended: bool,
     lost: Arc<AtomicBool>,
+    heard: Arc<AtomicU32>,
     key: u64,
     dropped: mpsc::UnboundedSender<u64>,
 }
@@ -89,11 +101,11 @@ impl TcpLink {
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         let (local, peer) = (stream.local_addr()?, canonical(stream.peer_addr()?));
         let stream = Arc::new(stream);
-        let lost = Arc::new(AtomicBool::new(false));
-        let handle = LinkHandle { stream: Arc::downgrade(&stream), lost: Arc::clone(&lost), local, peer };
+        let (lost, heard) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let handle = LinkHandle { stream: Arc::downgrade(&stream), lost: Arc::clone(&lost), heard: Arc::clone(&heard), local, peer };
         let decoder = FrameDecoder::default();
         Ok((
-            Self { stream, direction, dialled, metered, peer, decoder, out: Vec::new(), sent: 0, ended: false, lost, key, dropped },
+            Self { stream, direction, dialled, metered, peer, decoder, out: Vec::new(), sent: 0, ended: false, lost, heard, key, dropped },
             handle,
         ))
     }
@@ -159,6 +171,7 @@ impl Link for TcpLink {
         loop {
             self.check()?;
             if let Some(message) = self.decoder.next_message()? {
+                self.heard.fetch_add(1, Ordering::Relaxed);
                 return Poll::Ready(Ok(Some(message)));
             }
             if self.ended {

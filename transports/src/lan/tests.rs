@@ -92,20 +92,35 @@ async fn garbage_ends_its_link_and_no_other() {
     assert_eq!(receive(&mut back).await, Ok(Some(b"still here".to_vec())));
 }
 
+fn of_two_places() -> Lan {
+    Lan::start(LanConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], max_links: 2, ..quiet() }).unwrap()
+}
+
+/// Waits until the other side has closed this connection.
+async fn closed(raw: RawStream) {
+    raw.set_read_timeout(Some(PATIENCE)).unwrap();
+    let end = tokio::task::spawn_blocking(move || std::io::Read::read(&mut &raw, &mut [0; 1]));
+    if let Ok(count) = end.await.unwrap().map_err(|error| assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset)) {
+        assert_eq!(count, 0);
+    }
+}
+
 #[tokio::test]
 async fn inbound_links_are_bounded_and_give_their_place_back() {
-    let config = LanConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], max_links: 2, ..quiet() };
-    let mut lan = Lan::start(config).unwrap();
+    let mut lan = of_two_places();
     let (address, mut raws, mut links) = (lan.listening()[0], Vec::new(), Vec::new());
-    // All of one device, which may have no more.
+    // All of one device, which may have no more, and as far as an open session.
     for _ in 0..2 {
-        raws.push(RawStream::connect(address).unwrap());
-        links.push(next_link(&mut lan).await);
+        let mut raw = RawStream::connect(address).unwrap();
+        raw.write_all(&[0, 1, 7, 0, 1, 8, 0, 1, 9]).unwrap();
+        let mut link = next_link(&mut lan).await;
+        for byte in 7..10 {
+            assert_eq!(receive(&mut link).await, Ok(Some(vec![byte])));
+        }
+        raws.push(raw);
+        links.push(link);
     }
-    let refused = RawStream::connect(address).unwrap();
-    refused.set_read_timeout(Some(PATIENCE)).unwrap();
-    let end = tokio::task::spawn_blocking(move || std::io::Read::read(&mut &refused, &mut [0; 1]));
-    assert_eq!(end.await.unwrap().unwrap_or(0), 0);
+    closed(RawStream::connect(address).unwrap()).await;
     links.pop();
     let mut later = RawStream::connect(address).unwrap();
     later.write_all(&[0, 1, 9]).unwrap();
@@ -119,6 +134,26 @@ async fn inbound_links_are_bounded_and_give_their_place_back() {
         }
     };
     assert_eq!(receive(&mut link).await, Ok(Some(vec![9])));
+}
+
+#[tokio::test]
+async fn silent_connections_shut_nobody_out() {
+    let mut lan = of_two_places();
+    let (address, mut links) = (lan.listening()[0], Vec::new());
+    let mut raws = Vec::new();
+    for _ in 0..6 {
+        raws.push(RawStream::connect(address).unwrap());
+        links.push(next_link(&mut lan).await);
+    }
+    for link in links.iter_mut().take(4) {
+        assert_eq!(receive(link).await, Err(LinkError::Broken), "it was silent, and older than others");
+    }
+    for (raw, link) in raws.iter_mut().zip(&mut links).skip(4) {
+        raw.write_all(&[0, 1, 9]).unwrap();
+        assert_eq!(receive(link).await, Ok(Some(vec![9])));
+    }
+    // As long as their owner keeps those that were ended, there is a bound on them, too.
+    closed(RawStream::connect(address).unwrap()).await;
 }
 
 #[tokio::test]

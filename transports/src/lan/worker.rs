@@ -18,8 +18,8 @@ use tokio::{
 
 use super::{
     LanConfig, LanError, Listening,
-    dial::{Dialler, MAX_ADDRESSES, Target},
-    discovery::{Discovery, Sighting},
+    dial::{Dialler, MAX_ADDRESSES, Site, Target},
+    discovery::{Discovery, Ending, Sighting},
     interfaces::Interfaces,
     tcp::{LinkHandle, TcpLink, canonical, listen, listen_anywhere},
 };
@@ -47,6 +47,20 @@ const CROWD: usize = 8;
 const LOOK_FOR: Duration = Duration::from_secs(15);
 /// Pause between two looks of a node that finds nobody to dial among those it remembers (guess).
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Messages that a side which was dialled has taken when the session is open (docs/protocol.md, section 3: the handshake's first, the list,
+/// the confirmation). It ends the link at any that is wrong.
+const MESSAGES_TO_OPEN: u32 = 3;
+/// How long mDNS rests after the first flood of names (guess). Each one after the other it doubles.
+const FLOOD_PAUSE: Duration = Duration::from_secs(5);
+/// The longest such rest (guess).
+const FLOOD_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// mDNS without a flood for so long has come through it.
+const CALM_AFTER: Duration = Duration::from_secs(60);
+/// How often a daemon that was to end is asked whether it has.
+const ENDING_CHECK: Duration = Duration::from_millis(250);
+/// A daemon that takes longer to end has a flood before itself.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
+const FLOODED: &str = "somebody floods the local network with names (mDNS): neighbours are looked for when that is over";
 /// Pause after a failure of the system: no port, no sockets left.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -76,6 +90,16 @@ struct Live {
     target: Option<Target>,
 }
 
+impl Live {
+    fn is_open(&self) -> bool {
+        self.handle.heard() >= MESSAGES_TO_OPEN
+    }
+
+    fn site(&self) -> Site {
+        Site::of(self.handle.peer.ip())
+    }
+}
+
 /// All state of the transport.
 pub(super) struct Worker {
     config: LanConfig,
@@ -97,6 +121,11 @@ pub(super) struct Worker {
     max_links: usize,
     interfaces: Interfaces,
     discovery: Option<Discovery>,
+    /// The last beacon's daemon, and since when it is to end.
+    ending: Option<(Ending, Instant)>,
+    /// Floods of names one after the other, and since when there may be none.
+    floods: u32,
+    calm_since: Instant,
     phase: Phase,
     sweep_at: Option<Instant>,
     browse_at: Option<Instant>,
@@ -147,6 +176,9 @@ impl Worker {
             next_key: 0,
             interfaces,
             discovery: None,
+            ending: None,
+            floods: 0,
+            calm_since: now,
             phase: Phase::Silent(now),
             sweep_at: None,
             browse_at: None,
@@ -215,7 +247,9 @@ impl Worker {
 
     /// Ends the beacon: no listener of its own, no mDNS. Links stay.
     fn hide(&mut self, now: Instant) {
-        self.discovery = None;
+        if let Some(discovery) = self.discovery.take() {
+            self.ending = Some((discovery.end(), now));
+        }
         self.beacon_listener = JoinSet::new();
         self.publish(&[]);
         let silence = if self.config.mdns { random_within(&self.config.silence) } else { Duration::ZERO };
@@ -224,6 +258,19 @@ impl Worker {
 
     /// Takes a new beacon, with a new port where the owner has set none, and shows it.
     async fn show(&mut self, now: Instant) -> Result<(), Stopped> {
+        if let Some((ending, since)) = &mut self.ending
+            && !ending.is_over()
+        {
+            // One that can't be ended costs its processor time and memory: there is never a second beside it.
+            let late = now.saturating_duration_since(*since) >= ENDS_WITHIN;
+            self.phase = Phase::Silent(now + ENDING_CHECK);
+            if late && self.floods == 0 {
+                self.note_flood(now);
+                return self.trouble(Some(FLOODED)).await;
+            }
+            return Ok(());
+        }
+        self.ending = None;
         let mut beacon = BeaconId([0; 8]);
         if getrandom::fill(&mut beacon.0).is_err() {
             self.phase = Phase::Silent(now + RETRY_AFTER);
@@ -250,14 +297,15 @@ impl Worker {
         self.emit(TransportEvent::Beacon(beacon)).await?;
         if self.config.mdns {
             match Discovery::start(beacon, port, &on) {
-                Ok(discovery) => (self.discovery, self.looking_since) = (Some(discovery), now),
+                Ok(discovery) => (self.discovery, self.looking_since, self.calm_since) = (Some(discovery), now, now),
                 Err(_) => return self.discovery_failed(now).await,
             }
         }
         self.dialler.forget_sightings();
         self.sweep_at = Some(now + SWEEP_AFTER);
         self.phase = Phase::Shown(now + self.config.rotate_every);
-        self.trouble(None).await
+        // Whether a flood is over shows later.
+        if self.floods > 0 { Ok(()) } else { self.trouble(None).await }
     }
 
     async fn discovery_failed(&mut self, now: Instant) -> Result<(), Stopped> {
@@ -320,13 +368,26 @@ impl Worker {
         }
     }
 
-    /// Ends mDNS for a while, and takes another beacon, where its cache has grown without end.
+    /// Ends mDNS for a while, and takes another beacon, where its cache has grown without end or it has no time for anything else.
     async fn check_flood(&mut self, now: Instant) -> Result<(), Stopped> {
-        if !self.discovery.as_mut().is_some_and(Discovery::is_flooded) {
-            return Ok(());
+        let Some(discovery) = &mut self.discovery else { return Ok(()) };
+        if discovery.is_flooded() {
+            self.hide(now);
+            self.note_flood(now);
+            return self.trouble(Some(FLOODED)).await;
         }
-        self.hide(now);
-        self.trouble(Some("somebody floods the local network with names (mDNS): neighbours are looked for anew")).await
+        if self.floods > 0 && now.saturating_duration_since(self.calm_since) >= CALM_AFTER {
+            self.floods = 0;
+            return self.trouble(None).await;
+        }
+        Ok(())
+    }
+
+    /// Stays silent the longer, the more floods came one after the other.
+    fn note_flood(&mut self, now: Instant) {
+        let (Phase::Shown(at) | Phase::Silent(at)) = self.phase;
+        self.phase = Phase::Silent(at.max(now + flood_pause(self.floods)));
+        self.floods = self.floods.saturating_add(1);
     }
 
     async fn check_interfaces_sometimes(&mut self) -> Result<(), Stopped> {
@@ -361,6 +422,23 @@ impl Worker {
 
     fn inbound(&self) -> impl Iterator<Item = &Live> {
         self.links.values().filter(|link| link.target.is_none())
+    }
+
+    /// Sees to it that there is place for one more link from this address; false if all are held by sessions that are open.
+    fn make_place(&self, ip: IpAddr) -> bool {
+        let most = self.max_links.saturating_mul(2);
+        // Those that were closed and not yet dropped by their owner.
+        let leaving = self.inbound().filter(|link| link.handle.is_closed()).count();
+        let (site, held) = (Site::of(ip), self.inbound().count() - leaving);
+        let at_site = self.inbound().filter(|link| !link.handle.is_closed() && link.site() == site).count();
+        if at_site < self.max_links && held < most {
+            return true;
+        }
+        let inbound = self.links.iter().filter(|(_, link)| link.target.is_none() && !link.handle.is_closed() && !link.is_open());
+        let rivals = inbound.filter(|(_, link)| at_site < self.max_links || link.site() == site);
+        let rivals: Vec<_> = rivals.map(|(key, link)| (*key, link.handle.peer.ip(), link.since)).collect();
+        let given_up = least_wanted(&rivals).filter(|_| leaving < most).and_then(|key| self.links.get(&key));
+        given_up.map(|link| link.handle.close()).is_some()
     }
 
     /// Whether to dial neighbours at all, whatever is wanted. Inbound links don't count: whoever opens many doesn't keep us from dialling.
@@ -408,8 +486,7 @@ impl Worker {
             return Ok(());
         };
         let ip = canonical(peer).ip();
-        let of_device = self.inbound().filter(|link| link.handle.peer.ip() == ip).count();
-        if self.inbound().count() >= self.max_links.saturating_mul(2) || of_device >= self.max_links {
+        if !self.make_place(ip) {
             return Ok(());
         }
         self.dialler.inbound(ip, Instant::now());
@@ -452,7 +529,9 @@ impl Worker {
             self.dialler.link_closed(ip, now);
             match link.target {
                 Some(target) => self.dialler.ended(target, lifetime, now),
-                None => self.dialler.visited(ip, lifetime),
+                // Who didn't get as far has not looked at us.
+                None if link.is_open() => self.dialler.visited(ip, lifetime),
+                None => {}
             }
         }
     }
@@ -483,6 +562,19 @@ impl Worker {
         let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         *listening = [&self.own_addresses, beacon_addresses].concat();
     }
+}
+
+/// Which of these links whose handshake is under way gives way: one of the site with most of them, and there of the address with most of
+/// them, the oldest.
+fn least_wanted(links: &[(u64, IpAddr, Instant)]) -> Option<u64> {
+    let at_site = |ip| links.iter().filter(|(_, other, _)| Site::of(*other) == Site::of(ip)).count();
+    let at_address = |ip| links.iter().filter(|(_, other, _)| *other == ip).count();
+    links.iter().max_by_key(|(_, ip, since)| (at_site(*ip), at_address(*ip), std::cmp::Reverse(*since))).map(|(key, _, _)| *key)
+}
+
+/// The rest after a flood of names that so many others came before.
+fn flood_pause(earlier: u32) -> Duration {
+    FLOOD_PAUSE.saturating_mul(1 << earlier.min(8)).min(FLOOD_PAUSE_MAX)
 }
 
 /// The port to show to neighbours, that of the first listener they can reach, and the addresses it is bound to if not to all.
@@ -602,6 +694,24 @@ mod tests {
         assert_eq!(advertised(&addresses(&["127.0.0.1:5", "0.0.0.0:6"])), (Some(6), vec![]));
         let on = vec!["10.0.0.1".parse().unwrap()];
         assert_eq!(advertised(&addresses(&["10.0.0.1:5", "10.0.0.2:6"])), (Some(5), on));
+    }
+
+    #[test]
+    fn the_oldest_unfinished_of_those_who_hold_most_gives_way() {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do; none can be made otherwise")]
+        let start = Instant::from_std(std::time::Instant::now());
+        let link = |key: u64, ip: &str| (key, ip.parse().unwrap(), start + Duration::from_secs(key));
+        assert_eq!(least_wanted(&[]), None);
+        let alone = link(1, "10.0.0.1");
+        assert_eq!(least_wanted(&[alone]), Some(1));
+        assert_eq!(least_wanted(&[alone, link(2, "10.0.0.2"), link(3, "10.0.0.2")]), Some(2));
+        let of_one_network = [alone, link(2, "10.0.0.1"), link(3, "fd00::1"), link(4, "fd00::2"), link(5, "fd00::3"), link(6, "fd00::3")];
+        assert_eq!(least_wanted(&of_one_network), Some(5), "within one network, of the address that holds most");
+    }
+
+    #[test]
+    fn the_rest_after_floods_doubles_up_to_five_minutes() {
+        assert_eq!([0, 1, 2, 5, 6, 7, u32::MAX].map(|earlier| flood_pause(earlier).as_secs()), [5, 10, 20, 160, 300, 300, 300]);
     }
 
     #[test]
