@@ -288,7 +288,7 @@ fn idle() {
     println!("idle, resident: {} kB and {} kB", resident(&at_alice), resident(&at_bob));
 }
 
-/// A message between two contacts who can't hear each other, over whoever carries; then what thirty idle nodes cost.
+/// What thirty idle nodes cost, before and after messages between two contacts who can't hear each other, over whoever carries.
 fn crowd() {
     const NODES: usize = 30;
     const MESSAGES: usize = 200;
@@ -299,6 +299,7 @@ fn crowd() {
     while hall.graph()[0].contains(&1) {
         thread::sleep(Duration::from_millis(500));
     }
+    print_idle(&mut hall, "before any message");
     let (mut writer, mut reader) = (Client::subscribe(&hall.homes[0]), Client::subscribe(&hall.homes[1]));
     let mut to_reader = Vec::new();
     for number in 0..MESSAGES {
@@ -310,18 +311,27 @@ fn crowd() {
         writer.answer().unwrap();
     }
     print_spread("one message to somebody without a link, API to the reader's event", to_reader);
+    print_idle(&mut hall, "after them");
+    let graph = hall.graph();
+    assert!(is_connected(&graph), "{graph:?}");
+    println!("links of a node: median {}, most {}", median(graph.iter().map(Vec::len)), graph.iter().map(Vec::len).max().unwrap());
+}
+
+/// What thirty nodes cost while nobody writes.
+fn print_idle(hall: &mut Hall, when: &str) {
     thread::sleep(SETTLE);
     let before = hall.costs();
     thread::sleep(MEASURE);
     let after = hall.costs();
     let graph = hall.graph();
-    assert!(is_connected(&graph), "{graph:?}");
     let minutes = MEASURE.as_secs_f64() / 60.0;
     let bytes = || before.iter().zip(&after).map(|(before, after)| (after.0 - before.0) as f64 / minutes);
     let processor = median(before.iter().zip(&after).map(|(before, after)| (after.1 - before.1).div_f64(minutes)));
-    let a_link = median(bytes().zip(&graph).map(|(bytes, links)| bytes / links.len() as f64));
-    println!("idle in a crowd, a minute and node, medians: {:.0} bytes, {a_link:.0} a link, processor {processor:.1?}", median(bytes()));
-    println!("links of a node: median {}, most {}", median(graph.iter().map(Vec::len)), graph.iter().map(Vec::len).max().unwrap());
+    let a_link = median(bytes().zip(&graph).map(|(bytes, links)| bytes / links.len().max(1) as f64));
+    println!(
+        "idle in a crowd {when}, a minute and node, medians: {:.0} bytes, {a_link:.0} a link, processor {processor:.1?}",
+        median(bytes())
+    );
 }
 
 /// `VmRSS`, kB.

@@ -45,8 +45,8 @@ pub(crate) enum Action {
         /// What contacts see, 1 to 50 bytes.
         #[arg(long)]
         name: String,
-        /// Tells neighbours the name where the daemon is first started, for 12 hours or until the network changes. People find each other by it; anybody near can note
-        /// who was here when, and claim the same name.
+        /// Tells neighbours the name where the daemon is first started, for 12 hours or until the network changes. People find each other by
+        /// it; anybody near can note who was here when, and claim the same name.
         #[arg(long, conflicts_with = "hidden")]
         visible: bool,
         /// Tells nobody the name but contacts; this holds if neither is given. Strangers see a node without a name, and becoming contacts
@@ -210,7 +210,8 @@ pub(crate) enum ModeArgument {
 pub(crate) enum Visibility {
     /// Contacts alone.
     Hidden,
-    /// Whoever is near, for 12 hours, until the network changes or the profile is closed. Anybody near can note who was here when; a name proves nothing.
+    /// Whoever is near, for 12 hours, until the network changes or the profile is closed. Anybody near can note who was here when; a name
+    /// proves nothing.
     Visible,
 }
 

@@ -402,6 +402,7 @@ impl Driver {
                 Output::Wanted { kind, wanted } => self.tell_transport(kind, TransportCommand::Wanted(wanted)),
                 Output::LookAnew(kind) => self.tell_transport(kind, TransportCommand::LookAnew),
                 Output::Crowded { kind, beacon } => self.tell_transport(kind, TransportCommand::Crowded(beacon)),
+                Output::Useless { kind, beacon } => self.tell_transport(kind, TransportCommand::Useless(beacon)),
                 Output::Reply(request, result) => self.reply(request, result),
                 Output::Event(event) => self.publish(&event),
             }

@@ -78,7 +78,12 @@ impl Side {
                     self.replies.insert(request, answer.unwrap());
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::Linked { .. } | Output::Free { .. } | Output::Wanted { .. } | Output::Crowded { .. } | Output::LookAnew(_) => {}
+                Output::Linked { .. }
+                | Output::Free { .. }
+                | Output::Wanted { .. }
+                | Output::Crowded { .. }
+                | Output::Useless { .. }
+                | Output::LookAnew(_) => {}
             }
         }
         self.flush();

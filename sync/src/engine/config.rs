@@ -53,6 +53,10 @@ pub(crate) const MAX_STEM_CHANGES: u8 = 3;
 /// A link that owes at most so many bundles may bring what another one offers, and the other's offers wait (guess: more is no news, but a
 /// store being copied).
 pub(crate) const MAX_HELD_OFFERS_BEHIND: usize = 64;
+/// Bundles with one commitment that one ack lets go at once, at most: more than one is somebody's copies (guess).
+pub(crate) const MAX_ACKED_AT_ONCE: usize = 1_024;
+/// Bundles that wait to be sent on a link while more are offered, at most (guess: half of what a stranger may be asked for).
+pub(crate) const MAX_QUEUED: usize = 8_192;
 /// Bundles of strangers that are opened in one batch (guess: a tenth of what its commit takes).
 pub(crate) const MAX_OPENED_AT_ONCE: usize = 32;
 /// Ack secrets told to a contact that has not asked, at most (guess: 64 kB).

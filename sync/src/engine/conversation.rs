@@ -135,6 +135,8 @@ impl Engine {
         for (tag, place) in opened.expect {
             self.tags.insert(tag, Expected::Message(contact, place));
             newly.extend(self.holdings.with_tag(&tag).into_iter().filter(|id| *id != bundle));
+            // What was let go before anybody knew whose it is may come again.
+            self.holdings.forget_dropped_under(self.store.as_mut(), &tag)?;
         }
         for key in &opened.skipped {
             let keys = zeroize::Zeroizing::new(key.encode().to_vec());
@@ -288,7 +290,7 @@ impl Engine {
         let due: Vec<(BundleId, [u8; 16])> =
             self.acks.iter().filter(|(_, (due, _))| is_due(*due)).map(|(id, (_, secret))| (*id, **secret)).collect();
         for (id, secret) in due {
-            self.learn_ack(now, &id, secret, None)?;
+            self.learn_ack(now, &id, secret)?;
             if self.acks.remove(&id).is_some() {
                 self.store.delete_ack(&id)?;
             }

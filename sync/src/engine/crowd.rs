@@ -10,8 +10,8 @@
 //!
 //! Contacts come first: one that is recognised takes the place of the least useful stranger. Links that are not open yet hold no place, so
 //! that a newcomer is always recognised; one too many is closed right after, but for strangers who are shown nothing: if their sessions
-//! ended at once where a contact's lives on, who fills the places would see who is a contact. Transports find neighbours and dial; what is decided here is
-//! how many more to dial and which links end. Nothing of one neighbour is ever told to another.
+//! ended at once where a contact's lives on, who fills the places would see who is a contact. Transports find neighbours and dial; what is
+//! decided here is how many more to dial and which links end. Nothing of one neighbour is ever told to another.
 
 use std::{
     cmp::Reverse,
@@ -247,6 +247,7 @@ impl Engine {
         }
         state.give_up = None;
         if self.links.get(&link).is_none_or(|state| self.scope_for(state) == Scope::Nothing) {
+            self.note_useless(now, link);
             self.end_link(link, ByeReason::Closing);
             return false;
         }
@@ -262,6 +263,20 @@ impl Engine {
         let Some(properties) = self.links.get(&link).map(|state| state.properties) else { return };
         if let Some(beacon) = properties.dialled {
             self.outputs.push_back(Output::Crowded { kind: properties.kind, beacon });
+        }
+    }
+
+    /// Somebody who is no contact and is shown nothing, or shows nothing, was linked for as long as such a link lasts: dialling it again at
+    /// once would lead to the same. A link that ends earlier does so for another reason. What was dialled is known by the beacon that was
+    /// dialled, and by no other: a stranger could name that of somebody else and cut him off.
+    pub(super) fn note_useless(&mut self, now: Now, link: LinkId) {
+        let least = self.config.useless_link.0;
+        let is_useless = |state: &&LinkState| {
+            state.is_open() && state.peer.contact().is_none() && state.scope == Scope::Nothing && now.mono.since(state.opened) >= least
+        };
+        let Some(properties) = self.links.get(&link).filter(is_useless).map(|state| state.properties) else { return };
+        if let Some(beacon) = properties.dialled {
+            self.outputs.push_back(Output::Useless { kind: properties.kind, beacon });
         }
     }
 

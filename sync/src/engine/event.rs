@@ -112,6 +112,13 @@ pub enum Output {
         /// The device's beacon on it.
         beacon: BeaconId,
     },
+    /// A link to the device with this beacon was of no use to one of the two: it is not to be dialled for some minutes.
+    Useless {
+        /// The transport.
+        kind: TransportKind,
+        /// The device's beacon on it.
+        beacon: BeaconId,
+    },
     /// Somebody more may be recognised from now on: neighbours that were passed over are worth a look again.
     LookAnew(TransportKind),
     /// Answer a request.

@@ -6,7 +6,7 @@ use super::pools::{Pool, Pools};
 use crate::{
     id::{BundleId, Commitment, ContactId, Tag},
     reconcile::ItemSet,
-    store::{BundleRow, GoneReason, GoneRow, Origin, Store, StoreError},
+    store::{BundleRow, GoneReason, GoneRow, Origin, Setting, Store, StoreError},
     time::Hour,
     wire::bundle::Bundle,
 };
@@ -57,9 +57,11 @@ pub(super) struct Holdings {
     slots: Vec<BundleId>,
     free_slots: Vec<Slot>,
     // Looked up, never iterated: their order can't reach an output.
-    by_tag: HashMap<Tag, Vec<BundleId>>,
+    by_tag: BTreeSet<(Tag, BundleId)>,
+    /// Bundles dropped.
+    dropped_by_tag: BTreeSet<(Tag, BundleId)>,
     /// Bundles held or dropped; several may show one commitment, as anybody can copy it.
-    by_commitment: HashMap<Commitment, Vec<BundleId>>,
+    by_commitment: BTreeSet<(Commitment, BundleId)>,
     /// Bytes of bundles sealed in this batch: they leave in it, without being read again.
     fresh: HashMap<BundleId, Vec<u8>>,
     bytes: u64,
@@ -70,6 +72,9 @@ pub(super) struct Holdings {
     opened: HashSet<BundleId>,
     /// Own bundles that are held back, by arrival.
     held_back: BTreeMap<u64, BundleId>,
+    /// The highest arrival sequence of an own bundle, and the one up to which all are released, as the store has it.
+    last_own: u64,
+    released_up_to: u64,
     /// The gone, oldest first; apart those of strangers.
     gone_by_age: BTreeSet<(Hour, BundleId)>,
     gone_of_strangers: BTreeSet<(Hour, BundleId)>,
@@ -83,12 +88,13 @@ pub(super) struct Holdings {
 
 impl Holdings {
     /// Builds the index at `hour`; at most `gone_limit` ids are remembered without their bundles, the oldest are forgotten first. What was
-    /// sealed here since the last hour is held back anew.
+    /// sealed here and not released before the end is held back anew.
     pub(super) fn load(store: &dyn Store, gone_limit: usize, hour: Hour) -> Result<Self, StoreError> {
-        let mut holdings = Self { gone_limit, arrived: store.last_sequence()?, ..Self::default() };
+        let mark = store.load_setting(Setting::Released)?.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_slice().try_into().ok()?)));
+        let mark = mark.unwrap_or(0);
+        let mut holdings = Self { gone_limit, released_up_to: mark, arrived: store.last_sequence()?, ..Self::default() };
         store.visit_bundles(&mut |row| {
-            let is_new = row.stored.plus(1) >= hour || row.created == Hour::UNKNOWN;
-            let released = !(matches!(row.origin, Origin::Own(_)) && is_new);
+            let released = !matches!(row.origin, Origin::Own(_)) || (row.sequence <= mark && row.created != Hour::UNKNOWN);
             let slot = holdings.take_slot(row.id);
             holdings.index(row, slot, released);
         })?;
@@ -115,12 +121,15 @@ impl Holdings {
         let row = &held.row;
         self.by_sequence.insert(row.sequence, row.id);
         self.arrived = self.arrived.max(row.sequence);
-        self.by_tag.entry(row.tag).or_default().push(row.id);
-        self.by_commitment.entry(row.commitment).or_default().push(row.id);
+        self.by_tag.insert((row.tag, row.id));
+        self.by_commitment.insert((row.commitment, row.id));
         self.bytes += u64::from(row.size);
         self.pools.insert(row, expiry_of(row));
         if let Origin::Contact(contact) = row.origin {
             *self.unopened.entry(contact).or_default() += u64::from(row.size);
+        }
+        if matches!(row.origin, Origin::Own(_)) {
+            self.last_own = self.last_own.max(row.sequence);
         }
         if held.released {
             self.show(row.created, row.id, expiry_of(row), true, true);
@@ -147,8 +156,8 @@ impl Holdings {
                 self.unopened.remove(&contact);
             }
         }
-        take_out(&mut self.by_tag, &row.tag, id);
-        take_out(&mut self.by_commitment, &row.commitment, id);
+        self.by_tag.remove(&(row.tag, row.id));
+        self.by_commitment.remove(&(row.commitment, row.id));
         self.hide(row.created, id);
         Some(held)
     }
@@ -160,7 +169,8 @@ impl Holdings {
             self.gone_of_strangers.insert((row.at, row.id));
         }
         if row.reason == GoneReason::Dropped {
-            self.by_commitment.entry(row.commitment).or_default().push(row.id);
+            self.by_commitment.insert((row.commitment, row.id));
+            self.dropped_by_tag.insert((row.tag, row.id));
             self.show(row.created, row.id, Some(row.expiry), false, is_told_to_strangers(row, hour));
         }
         self.gone.insert(row.id, gone);
@@ -171,7 +181,8 @@ impl Holdings {
         self.gone_by_age.remove(&(gone.row.at, gone.row.id));
         self.gone_of_strangers.remove(&(gone.row.at, gone.row.id));
         if gone.row.reason == GoneReason::Dropped {
-            take_out(&mut self.by_commitment, &gone.row.commitment, id);
+            self.by_commitment.remove(&(gone.row.commitment, *id));
+            self.dropped_by_tag.remove(&(gone.row.tag, *id));
             self.hide(gone.row.created, id);
         }
         Some(gone)
@@ -233,6 +244,16 @@ impl Holdings {
         self.held_back.remove(&sequence);
         self.show(created, *id, expiry, true, true);
         true
+    }
+
+    /// Saves up to where own bundles are released, if that has changed.
+    pub(super) fn save_released(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        let mark = self.held_back.first_key_value().map_or(self.last_own, |(first, _)| first.saturating_sub(1));
+        if mark > self.released_up_to {
+            self.released_up_to = mark;
+            store.save_setting(Setting::Released, &mark.to_be_bytes())?;
+        }
+        Ok(())
     }
 
     /// Own bundles that are held back, in the order in which they were sealed.
@@ -483,12 +504,23 @@ impl Holdings {
 
     /// Bundles held under a tag.
     pub(super) fn with_tag(&self, tag: &Tag) -> Vec<BundleId> {
-        self.by_tag.get(tag).cloned().unwrap_or_default()
+        under(&self.by_tag, *tag).collect()
     }
 
-    /// The bundles held or dropped with this commitment.
-    pub(super) fn with_commitment(&self, commitment: &Commitment) -> Vec<BundleId> {
-        self.by_commitment.get(commitment).cloned().unwrap_or_default()
+    /// Forgets the ids dropped under a tag: they are wanted again.
+    pub(super) fn forget_dropped_under(&mut self, store: &mut dyn Store, tag: &Tag) -> Result<(), StoreError> {
+        let ids: Vec<BundleId> = under(&self.dropped_by_tag, *tag).collect();
+        ids.iter().try_for_each(|id| self.forget_gone(store, id))
+    }
+
+    /// How many ids are held or remembered.
+    pub(super) fn count_known(&self) -> usize {
+        self.held.len() + self.gone.len()
+    }
+
+    /// The bundles held or dropped with this commitment, at most so many.
+    pub(super) fn with_commitment(&self, commitment: &Commitment, most: usize) -> Vec<BundleId> {
+        under(&self.by_commitment, *commitment).take(most).collect()
     }
 
     /// Bundles that arrived after `sequence`, in order of arrival.
@@ -522,14 +554,9 @@ impl Holdings {
     }
 }
 
-/// Takes a bundle out of the list of those with one tag or commitment.
-fn take_out<K: std::hash::Hash + Eq>(lists: &mut HashMap<K, Vec<BundleId>>, key: &K, id: &BundleId) {
-    if let Some(ids) = lists.get_mut(key) {
-        ids.retain(|other| other != id);
-        if ids.is_empty() {
-            lists.remove(key);
-        }
-    }
+/// The ids in an index under one key.
+fn under<K: Copy + Ord>(index: &BTreeSet<(K, BundleId)>, key: K) -> impl Iterator<Item = BundleId> {
+    index.range((key, BundleId([0; 32]))..=(key, BundleId([u8::MAX; 32]))).map(|(_, id)| *id)
 }
 
 const fn is_told_to_strangers(row: &GoneRow, hour: Hour) -> bool {
@@ -589,13 +616,16 @@ mod tests {
     fn a_copied_commitment_hides_no_bundle() {
         let (mut holdings, mut store) = with(0..3);
         let commitment = bundle(0).header().commitment;
-        assert_eq!(holdings.with_commitment(&commitment).len(), 3);
+        assert_eq!(holdings.with_commitment(&commitment, 9).len(), 3);
         holdings.remove(&mut store, &bundle(2).id(), Some((GoneReason::Dropped, [0; 16], Hour(1)))).unwrap();
         holdings.forget_gone(&mut store, &bundle(2).id()).unwrap();
         holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
-        assert_eq!(holdings.with_commitment(&commitment), [bundle(0).id()], "the one that is left is still found");
+        assert_eq!(holdings.with_commitment(&commitment, 9), [bundle(0).id()], "the one that is left is still found");
         holdings.forget_contact(&mut store, ContactId(1)).unwrap();
-        assert!(holdings.by_commitment.is_empty() && holdings.by_tag.is_empty(), "nothing stays behind");
+        assert!(
+            holdings.by_commitment.is_empty() && holdings.by_tag.is_empty() && holdings.dropped_by_tag.is_empty(),
+            "nothing stays behind"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 
 use super::{
-    config::{EngineConfig, MAX_ASKED_IDS, MAX_WINDOW, MIN_WINDOW},
+    config::{EngineConfig, MAX_ASKED_IDS, MAX_KNOWN_IDS, MAX_WINDOW, MIN_WINDOW},
     holdings::Slot,
     recognise::Listed,
     routing::Scope,
@@ -78,6 +78,17 @@ impl Rank {
     pub(super) const FIRST: Self = Self { later: false, normal: false, others: false, forwarded: 0, turn: 0, order: 0 };
 }
 
+/// How a peer came to know a bundle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Given {
+    /// It has it from elsewhere, or passes over it.
+    NotByUs,
+    /// We sent it in this session.
+    Once,
+    /// We sent it again, because the peer asked: that counts for nothing, and there is no third time.
+    Again,
+}
+
 /// Bundles that wait, in order.
 #[derive(Default)]
 pub(super) struct Waiting {
@@ -114,6 +125,11 @@ impl Waiting {
     /// Whether a bundle waits.
     pub(super) fn contains(&self, id: &BundleId) -> bool {
         self.ranks.contains_key(id)
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
     }
 
     /// Whether none waits.
@@ -186,7 +202,11 @@ pub(super) struct LinkState {
     pub(super) set: ItemSet,
     pub(super) reconciler: Option<Reconciler>,
     /// The peer has been sent, holds or refuses these.
-    pub(super) known: HashSet<BundleId>,
+    pub(super) known: HashMap<BundleId, Given>,
+    /// The peer picked or asked for these, and they have not been sent: it waits for an answer.
+    pub(super) owed: HashSet<BundleId>,
+    /// Own bundles that are held back and were offered here.
+    pub(super) let_in: HashSet<BundleId>,
     /// To be sent.
     pub(super) queue: Waiting,
     pub(super) in_flight: BTreeMap<ShortId, InFlight>,
@@ -273,7 +293,9 @@ impl LinkState {
             scope: Scope::Nothing,
             set: ItemSet::new(),
             reconciler: None,
-            known: HashSet::new(),
+            known: HashMap::new(),
+            owed: HashSet::new(),
+            let_in: HashSet::new(),
             queue: Waiting::default(),
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
@@ -319,16 +341,36 @@ impl LinkState {
         !compared && self.known.is_empty() && self.next_offer == 0 && self.next_peer_offer == 0
     }
 
+    /// Notes that the peer has a bundle, or knows it.
+    pub(super) fn note_known(&mut self, id: BundleId) {
+        if self.known.len() < MAX_KNOWN_IDS {
+            self.known.entry(id).or_insert(Given::NotByUs);
+        }
+    }
+
+    /// Queues what the peer has picked or asked for; `false` if it has had it twice.
+    pub(super) fn owe(&mut self, rank: Rank, id: BundleId, short: &ShortId) -> bool {
+        if self.in_flight.contains_key(short) {
+            return true;
+        }
+        if self.known.get(&id) == Some(&Given::Again) {
+            return false;
+        }
+        self.owed.insert(id);
+        self.queue.insert(rank, id);
+        true
+    }
+
     /// Queues a bundle for sending, unless the peer has it.
     pub(super) fn push(&mut self, rank: Rank, id: BundleId) {
-        if !self.known.contains(&id) {
+        if !self.known.contains_key(&id) {
             self.queue.insert(rank, id);
         }
     }
 
     /// Notes a bundle to be offered, unless the peer has it or it is on its way.
     pub(super) fn offer(&mut self, rank: Rank, id: BundleId) {
-        if !self.known.contains(&id) && !self.queue.contains(&id) && !self.offered.contains(&id) {
+        if !self.known.contains_key(&id) && !self.queue.contains(&id) && !self.offered.contains(&id) {
             self.backlog.insert(rank, id);
         }
     }
@@ -380,7 +422,8 @@ impl LinkState {
 
     /// Whether the peer is to be asked for a bundle: once, and not for more than it can be expected to send.
     pub(super) fn ask(&mut self, now: Instant, short: ShortId) -> bool {
-        let asks = self.asked.len() < MAX_ASKED_IDS && self.asked.insert(short);
+        let most = if self.peer.contact().is_some() { MAX_KNOWN_IDS } else { MAX_ASKED_IDS };
+        let asks = self.asked.len() < most && self.asked.insert(short);
         if asks {
             self.asked_since.get_or_insert(now);
         }

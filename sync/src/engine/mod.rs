@@ -336,6 +336,7 @@ impl Engine {
         }
         self.tell_wanted();
         self.save_changed()?;
+        self.holdings.save_released(self.store.as_mut())?;
         if let Some(state) = self.clock.poll_state() {
             self.store.save_setting(Setting::Clock, &state)?;
         }

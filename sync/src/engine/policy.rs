@@ -235,6 +235,10 @@ impl Engine {
         for link in self.links.iter().filter(|(_, state)| changes(state)).map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end_link(link, ByeReason::Closing);
         }
+        if policy.carries_for_strangers(false) && !before.carries_for_strangers(false) {
+            // Links to strangers were of no use, and are now.
+            self.look_anew();
+        }
         Ok(self.settings(now))
     }
 

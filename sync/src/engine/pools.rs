@@ -86,12 +86,17 @@ pub(super) struct Pools {
     pools: BTreeMap<Pool, PoolState>,
     bytes: u64,
     count: usize,
+    /// How many were sealed here.
+    own: usize,
 }
 
 impl Pools {
     /// Counts a bundle that is held.
     pub(super) fn insert(&mut self, row: &BundleRow, expiry: Option<Hour>) {
-        let Some(pool) = Pool::of(row.origin) else { return };
+        let Some(pool) = Pool::of(row.origin) else {
+            self.own += 1;
+            return;
+        };
         let size = u64::from(row.size);
         let state = self.pools.entry(pool).or_default();
         let slot = state.slots.entry(pool.slot(row)).or_default();
@@ -105,7 +110,10 @@ impl Pools {
 
     /// Takes a bundle out that was counted with this row.
     pub(super) fn remove(&mut self, row: &BundleRow, expiry: Option<Hour>) {
-        let Some(pool) = Pool::of(row.origin) else { return };
+        let Some(pool) = Pool::of(row.origin) else {
+            self.own = self.own.saturating_sub(1);
+            return;
+        };
         let size = u64::from(row.size);
         let Some(state) = self.pools.get_mut(&pool) else { return };
         let number = pool.slot(row);
@@ -129,8 +137,11 @@ impl Pools {
     /// In which round a bundle goes out that is about to be counted: of each pool and slot a few in turn, so that who brings much does not
     /// keep back what others bring.
     pub(super) fn turn(&self, row: &BundleRow) -> u16 {
-        let slot = Pool::of(row.origin).and_then(|pool| self.pools.get(&pool)?.slots.get(&pool.slot(row)));
-        u16::try_from(slot.map_or(0, |slot| slot.order.len()) / ROUND).unwrap_or(u16::MAX)
+        let before = match Pool::of(row.origin) {
+            Some(pool) => self.pools.get(&pool).and_then(|state| state.slots.get(&pool.slot(row))).map_or(0, |slot| slot.order.len()),
+            None => self.own,
+        };
+        u16::try_from(before / ROUND).unwrap_or(u16::MAX)
     }
 
     /// The class that a bundle counts as here: strangers' urgent ones are normal beyond their part.
@@ -254,7 +265,6 @@ impl Engine {
     fn drop_from(&mut self, now: Now, pool: Pool) -> Result<bool, StoreError> {
         let hour = self.hour(now);
         let Some(id) = self.holdings.victim(pool) else { return Ok(false) };
-        self.holdings.remove(self.store.as_mut(), &id, Some((GoneReason::Dropped, [0; 16], hour)))?;
-        Ok(true)
+        Ok(self.holdings.remove(self.store.as_mut(), &id, Some((GoneReason::Dropped, [0; 16], hour)))?.is_some())
     }
 }

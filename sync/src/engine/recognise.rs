@@ -429,6 +429,7 @@ impl Engine {
             return;
         }
         if state.peer == Peer::Stranger && state.give_up.is_some_and(|at| at <= now.mono) {
+            self.note_useless(now, link);
             return self.end_link(link, ByeReason::Closing);
         }
         state.told_acks = [state.told_acks[1], Some(self.holdings.let_go())];

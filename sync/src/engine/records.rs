@@ -95,8 +95,10 @@ impl Engine {
             }
             Record::Name(name) => self.handle_name(link, name)?,
             Record::Bye(reason) => {
-                if reason == ByeReason::Crowded {
-                    self.note_crowded(link);
+                match reason {
+                    ByeReason::Crowded => self.note_crowded(link),
+                    ByeReason::Closing => self.note_useless(now, link),
+                    ByeReason::Duplicate | ByeReason::Protocol | ByeReason::Locked | ByeReason::Myself => {}
                 }
                 self.end_link(link, ByeReason::Closing);
             }

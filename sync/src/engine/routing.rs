@@ -33,6 +33,9 @@ pub(super) enum Scope {
     Nothing,
 }
 
+/// Short ids of a link that are kept whatever is known (guess: a few hundred kilobytes).
+const NAMES_KEPT: usize = 8_192;
+
 /// The link that is offered own bundles before all others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stem {
@@ -108,7 +111,7 @@ impl Engine {
     pub(super) fn shows(&self, state: &LinkState, id: &BundleId) -> bool {
         let Some(row) = self.holdings.row(id) else { return false };
         match state.scope {
-            Scope::Everything => self.holdings.is_released(id),
+            Scope::Everything => self.holdings.is_released(id) || state.let_in.contains(id),
             Scope::Between(contact) => is_between(row.origin, contact),
             Scope::Nothing => false,
         }
@@ -130,10 +133,14 @@ impl Engine {
     /// Schedules a bundle that is new here, and came on `from` if it was not sealed here.
     pub(super) fn route_new(&mut self, now: Now, id: &BundleId, from: Option<LinkId>) {
         let Some(row) = self.holdings.row(id).cloned() else { return };
-        let slot = self.holdings.slot_of(id);
+        let (slot, known) = (self.holdings.slot_of(id), self.holdings.count_known());
         for link in self.links.values_mut() {
             if let (Some(names), Some(slot)) = (&mut link.names, slot) {
                 names.insert(link.shorts.short(id), slot);
+                // Names of what was forgotten since stay in it: made anew once they are the most.
+                if names.len() > 2 * known + NAMES_KEPT {
+                    link.names = None;
+                }
             }
             if matches!(link.scope, Scope::Between(contact) if is_between(row.origin, contact)) {
                 link.set.insert(row.created, row.id, expiry_of(&row), true);
@@ -164,6 +171,9 @@ impl Engine {
 
     fn offer_on(&mut self, link: LinkId, row: &BundleRow) {
         let Some(state) = self.links.get_mut(&link) else { return };
+        if !self.holdings.is_released(&row.id) {
+            state.let_in.insert(row.id);
+        }
         state.offer(rank(&self.holdings, row, state.peer, false), row.id);
         self.busy_links.insert(link);
     }

@@ -7,9 +7,9 @@ use rand_core::Rng;
 
 use super::{
     Engine, Output, Timer,
-    config::{MAX_HELD_OFFERS_BEHIND, MAX_KNOWN_IDS, MAX_OPENED_AT_ONCE, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
+    config::{MAX_ACKED_AT_ONCE, MAX_HELD_OFFERS_BEHIND, MAX_OPENED_AT_ONCE, MAX_QUEUED, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
     holdings::{Known, Slot, is_between, reader_of},
-    link::{InFlight, LinkState, Peer, Phase, WaitingOffer},
+    link::{Given, InFlight, LinkState, Peer, Phase, WaitingOffer},
     pools::Pool,
     records::{Breach, Fault},
     routing::{Scope, rank},
@@ -183,8 +183,11 @@ impl Engine {
         let names = self.names_of(link);
         let (mut acks, mut rest) = (Vec::new(), Vec::new());
         for short in shorts {
-            match self.named(&names, link, &short).and_then(|id| self.ack_for(link, hour, &id)) {
+            let id = self.named(&names, link, &short);
+            match id.and_then(|id| self.ack_for(link, hour, &id)) {
                 Some(ack) => acks.push(ack),
+                // Own bundles that are held back are in no set: they are not asked for where they were offered.
+                None if id.is_some_and(|id| self.holdings.row(&id).is_some() && !self.is_hidden_from(link, &id)) => {}
                 None => rest.push(short),
             }
         }
@@ -272,10 +275,11 @@ impl Engine {
             let id = self.named(&names, link, short);
             let wants = match id.and_then(|id| self.holdings.known(&id).map(|known| (id, known))) {
                 _ if scope == Scope::Nothing => false,
+                // Picked as by anybody else: who is offered an own bundle that nobody should see yet does not have it.
+                Some((id, Known::Held)) if self.is_hidden_from(link, &id) => true,
                 Some((id, Known::Held)) => {
-                    self.note_known_outside(&id);
-                    if let Some(state) = self.links.get_mut(&link).filter(|state| state.known.len() < MAX_KNOWN_IDS) {
-                        state.known.insert(id);
+                    if let Some(state) = self.links.get_mut(&link) {
+                        state.note_known(id);
                     }
                     false
                 }
@@ -299,7 +303,8 @@ impl Engine {
             }
             let asks = wants && room > 0 && state.ask(now.mono, *short);
             room = room.saturating_sub(usize::from(asks));
-            wanted.push(asks);
+            // What was asked for already is still wanted: a zero would say that it is known.
+            wanted.push(asks || (wants && state.asked.contains(short)));
         }
         self.keep_names(link, names);
         if let Some(state) = self.links.get_mut(&link) {
@@ -348,12 +353,15 @@ impl Engine {
         }
         for (index, id) in ids.into_iter().enumerate() {
             state.offered.remove(&id);
-            if bitmap_bit(wanted, index)
-                && let Some(row) = self.holdings.row(&id)
-            {
-                state.push(rank(&self.holdings, row, state.peer, false), id);
-            } else {
-                state.known.insert(id);
+            let short = state.shorts.short(&id);
+            match self.holdings.row(&id).filter(|_| bitmap_bit(wanted, index)) {
+                Some(row) => {
+                    state.owe(rank(&self.holdings, row, state.peer, false), id, &short);
+                }
+                None if bitmap_bit(wanted, index) => state.refused.push((short, Refusal::Unwanted)),
+                // Asked for by id meanwhile, it is on its way.
+                None if state.owed.contains(&id) => {}
+                None => state.note_known(id),
             }
         }
         self.busy_links.insert(link);
@@ -368,14 +376,8 @@ impl Engine {
             let row = shown.and_then(|id| self.holdings.row(&id));
             let Some(state) = self.links.get_mut(&link) else { return };
             match row {
-                Some(row) => {
-                    // What was passed over for lack of room may be asked for later; what is on its way is not sent twice.
-                    if !state.in_flight.contains_key(short) {
-                        state.known.remove(&row.id);
-                    }
-                    state.push(rank(&self.holdings, row, state.peer, true), row.id);
-                }
-                None => state.refused.push((*short, Refusal::Unwanted)),
+                Some(row) if state.owe(rank(&self.holdings, row, state.peer, true), row.id, short) => {}
+                Some(_) | None => state.refused.push((*short, Refusal::Unwanted)),
             }
         }
         self.keep_names(link, names);
@@ -416,9 +418,7 @@ impl Engine {
         };
         let (kind, direction) = (state.properties.kind, state.properties.direction);
         state.stored.push(short);
-        if state.known.len() < MAX_KNOWN_IDS {
-            state.known.insert(id);
-        }
+        state.note_known(id);
         let expected = self.tags.get(&bundle.header().tag);
         if let (Peer::Invited(contact), Some(expected)) = (peer, expected)
             && expected.is_exchange_of(contact)
@@ -534,7 +534,8 @@ impl Engine {
         let from_sender = sender.is_some() && sender == peer.contact();
         if hour != Hour::UNKNOWN && !from_sender {
             let (created, expiry) = (bundle.header().created, bundle.header().expiry());
-            let too_long = peer.contact().is_none() && expiry.is_some_and(|expiry| expiry > hour.plus(STRANGERS_LIFETIME_HOURS));
+            let left = expiry.map_or(bundle.header().lifetime.hours(), |expiry| expiry.0.saturating_sub(hour.0));
+            let too_long = peer.contact().is_none() && left > STRANGERS_LIFETIME_HOURS;
             if expiry.is_some_and(|expiry| expiry <= hour) || created > hour.plus(CREATED_AHEAD_HOURS) || too_long {
                 return Ok(Some(Refusal::Time));
             }
@@ -569,6 +570,9 @@ impl Engine {
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             let sent = state.answered(short).ok_or(Breach)?;
             let by_contact = state.peer.contact();
+            if state.known.get(&sent.id) == Some(&Given::Again) {
+                continue;
+            }
             self.watch_receipt(link, &sent.id);
             self.note_handed(now, link, &sent.id)?;
             // Of what its reader has, nobody needs to know how often it went on.
@@ -609,7 +613,8 @@ impl Engine {
                 Some(sent) if *refusal != Refusal::Unwanted => {
                     let sequence = self.holdings.row(&sent.id).map(|row| row.sequence);
                     state.refused_from = [state.refused_from, sequence].into_iter().flatten().min();
-                    if matches!(refusal, Refusal::Time | Refusal::Room) {
+                    let is_first = state.known.get(&sent.id) == Some(&Given::Once);
+                    if is_first && matches!(refusal, Refusal::Time | Refusal::Room) {
                         state.refused_lately.push_back((now.mono, sent.id));
                     }
                 }
@@ -630,37 +635,37 @@ impl Engine {
     pub(super) fn handle_acks(&mut self, now: Now, link: LinkId, secrets: &[[u8; 16]]) -> Result<(), StoreError> {
         for secret in secrets {
             // A secret that fits nothing held or dropped is ignored and never passed on.
-            for id in self.holdings.with_commitment(&commitment(secret)) {
-                self.learn_ack(now, &id, *secret, Some(link))?;
+            let mut learnt = Vec::new();
+            for id in self.holdings.with_commitment(&commitment(secret), MAX_ACKED_AT_ONCE) {
+                learnt.extend(self.let_go(now, &id, *secret)?);
             }
+            self.tell_ack(*secret, &learnt, Some(link));
         }
         Ok(())
     }
 
-    /// Lets a bundle go because it was read; its id stays, with the secret that proves it, and everybody else is told.
-    pub(super) fn learn_ack(&mut self, now: Now, id: &BundleId, secret: [u8; 16], from: Option<LinkId>) -> Result<(), StoreError> {
+    /// Notes that a bundle was read, and tells everybody.
+    pub(super) fn learn_ack(&mut self, now: Now, id: &BundleId, secret: [u8; 16]) -> Result<(), StoreError> {
+        let learnt = self.let_go(now, id, secret)?;
+        self.tell_ack(secret, learnt.as_slice(), None);
+        Ok(())
+    }
+
+    /// Lets a bundle go because it was read; its id stays, with the secret that proves it. Returns whose it was if that is news.
+    fn let_go(&mut self, now: Now, id: &BundleId, secret: [u8; 16]) -> Result<Option<Origin>, StoreError> {
         let hour = self.hour(now);
-        let Some(origin) = self.holdings.origin_of(id) else { return Ok(()) };
+        let Some(origin) = self.holdings.origin_of(id) else { return Ok(None) };
         let removed = self.holdings.remove(self.store.as_mut(), id, Some((GoneReason::Acknowledged, secret, hour)))?;
         let learnt = removed.is_some() || self.holdings.acknowledge_dropped(self.store.as_mut(), id, secret, hour)?;
         if self.acks.remove(id).is_some() {
             self.store.delete_ack(id)?;
         }
         if !learnt {
-            return Ok(());
+            return Ok(None);
         }
-        for (other, link) in &mut self.links {
-            if let (Scope::Between(_), Some(row)) = (link.scope, &removed) {
+        if let Some(row) = &removed {
+            for link in self.links.values_mut().filter(|link| matches!(link.scope, Scope::Between(_))) {
                 link.set.remove(row.created, id);
-            }
-            let told = match link.scope {
-                Scope::Everything => true,
-                Scope::Between(contact) => is_between(origin, contact),
-                Scope::Nothing => false,
-            };
-            if told && link.live && link.is_open() && Some(*other) != from {
-                link.acks.push(secret);
-                self.busy_links.insert(*other);
             }
         }
         // Only its reader could have told: that is a receipt, whoever brings it.
@@ -669,7 +674,31 @@ impl Engine {
         {
             self.close_delivered(now, contact, number)?;
         }
-        Ok(())
+        Ok(Some(origin))
+    }
+
+    /// Tells a secret once to everybody who may learn that bundles of these origins were read.
+    fn tell_ack(&mut self, secret: [u8; 16], origins: &[Origin], from: Option<LinkId>) {
+        for (other, link) in &mut self.links {
+            let told = match link.scope {
+                Scope::Everything => !origins.is_empty(),
+                Scope::Between(contact) => origins.iter().any(|origin| is_between(*origin, contact)),
+                Scope::Nothing => false,
+            };
+            if told && link.live && link.is_open() && Some(*other) != from {
+                link.acks.push(secret);
+                self.busy_links.insert(*other);
+            }
+        }
+    }
+
+    /// Whether a bundle is an own one that is held back, and this peer was not shown it: it is treated as unknown.
+    fn is_hidden_from(&self, link: LinkId, id: &BundleId) -> bool {
+        let Some(row) = self.holdings.row(id).filter(|_| !self.holdings.is_released(id)) else { return false };
+        self.links.get(&link).is_some_and(|state| {
+            let is_reader = state.peer.contact().is_some() && state.peer.contact() == reader_of(row);
+            !is_reader && !state.let_in.contains(id) && !state.known.contains_key(id)
+        })
     }
 
     pub(super) fn handle_mark(&mut self, link: LinkId, mark: Cursor) -> Result<(), Fault> {
@@ -716,12 +745,12 @@ impl Engine {
                 records.push(Record::Ping);
             }
         }
-        while state.offers.len() < MAX_UNANSWERED_OFFERS && !state.backlog.is_empty() {
+        while state.offers.len() < MAX_UNANSWERED_OFFERS && state.queue.len() < MAX_QUEUED && !state.backlog.is_empty() {
             let mut ids = Vec::new();
             while ids.len() < MAX_RECORD_IDS
                 && let Some(id) = state.backlog.pop()
             {
-                if !state.known.contains(&id) && !state.queue.contains(&id) && self.holdings.row(&id).is_some() {
+                if !state.known.contains_key(&id) && !state.queue.contains(&id) && self.holdings.row(&id).is_some() {
                     ids.push(id);
                 }
             }
@@ -747,9 +776,15 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let window = state.window(&self.config);
+        let mut gone = Vec::new();
         while let Some(id) = state.queue.first() {
-            let Some(row) = self.holdings.row(&id).filter(|_| !state.known.contains(&id)) else {
+            let is_owed = state.owed.contains(&id);
+            let Some(row) = self.holdings.row(&id).filter(|_| is_owed || !state.known.contains_key(&id)) else {
                 state.queue.pop();
+                if state.owed.remove(&id) {
+                    let short = state.shorts.short(&id);
+                    gone.push((short, Refusal::Unwanted));
+                }
                 continue;
             };
             let size = usize::from(row.size);
@@ -759,13 +794,19 @@ impl Engine {
             state.queue.pop();
             let Some(bytes) = self.holdings.bytes_of(self.store.as_ref(), &id)? else { continue };
             let short = state.shorts.short(&id);
-            state.known.insert(id);
+            state.owed.remove(&id);
+            let given = if matches!(state.known.get(&id), Some(Given::Once | Given::Again)) { Given::Again } else { Given::Once };
+            state.known.insert(id, given);
             if state.in_flight.insert(short, InFlight { id, size }).is_none() {
                 state.in_flight_bytes += size;
             }
             let age = row.age.saturating_add(hour.0.saturating_sub(row.stored.0).try_into().unwrap_or(u16::MAX));
             let record = Record::Bundle { age: if row.stored == Hour::UNKNOWN { row.age } else { age }, copies: COPIES_UNLIMITED, bytes };
             self.outputs.push_back(Output::Transmit { link, record: record.encode() });
+        }
+        // What was picked and let go since: the peer waits for it no longer.
+        for refusals in gone.chunks(MAX_RECORD_IDS) {
+            self.transmit(link, &Record::Refused(refusals.to_vec()));
         }
         Ok(())
     }

@@ -168,6 +168,11 @@ impl Sim {
         self.nodes[node.0].crowded.contains(&beacon)
     }
 
+    /// Whether a node's transport was told that a link to this beacon was of no use, and not that it may look anew.
+    pub fn is_useless(&self, node: NodeId, beacon: BeaconId) -> bool {
+        self.nodes[node.0].useless.contains(&beacon)
+    }
+
     /// How often a node's time-out came.
     pub fn wakes(&self, node: NodeId) -> u64 {
         self.nodes[node.0].wakes

@@ -63,6 +63,8 @@ struct Node {
     wanted: Option<Wanted>,
     /// To whom it has said there is no place for a link, or who has said so.
     crowded: BTreeSet<BeaconId>,
+    /// Links to whom were of no use.
+    useless: BTreeSet<BeaconId>,
     /// The engine hears and says nothing more; a test speaks in its place.
     puppet: bool,
     /// A puppet that does not even answer in recognition.
@@ -179,6 +181,7 @@ impl Sim {
             linked: BTreeSet::new(),
             wanted: None,
             crowded: BTreeSet::new(),
+            useless: BTreeSet::new(),
             puppet: false,
             mute: false,
             infos: BTreeMap::new(),
@@ -505,9 +508,15 @@ impl Sim {
                 self.nodes[node.0].linked.remove(&beacon);
             }
             Output::Wanted { wanted, .. } => self.nodes[node.0].wanted = Some(wanted),
-            Output::LookAnew(_) => self.nodes[node.0].crowded.clear(),
+            Output::LookAnew(_) => {
+                self.nodes[node.0].crowded.clear();
+                self.nodes[node.0].useless.clear();
+            }
             Output::Crowded { beacon, .. } => {
                 self.nodes[node.0].crowded.insert(beacon);
+            }
+            Output::Useless { beacon, .. } => {
+                self.nodes[node.0].useless.insert(beacon);
             }
             Output::Reply(request, result) => {
                 self.nodes[node.0].replies.insert(request, result);
@@ -618,6 +627,7 @@ impl Sim {
         self.nodes[node.0].beacon = BeaconId(beacon);
         self.nodes[node.0].linked.clear();
         self.nodes[node.0].crowded.clear();
+        self.nodes[node.0].useless.clear();
         self.feed(node, vec![Input::Beacon(TransportKind::Memory, BeaconId(beacon))]);
     }
 }

@@ -235,7 +235,7 @@ fn fill(store: &mut dyn Store, mark: u8) -> ContactId {
 /// Everything a store holds, in words.
 fn dump(store: &dyn Store) -> Vec<String> {
     let mut out = Vec::new();
-    for setting in [Setting::Device, Setting::Name, Setting::Epoch, Setting::Clock, Setting::Restored, Setting::Policy] {
+    for setting in [Setting::Device, Setting::Name, Setting::Epoch, Setting::Clock, Setting::Restored, Setting::Policy, Setting::Released] {
         out.push(format!("{setting:?} {:?}", store.load_setting(setting).unwrap()));
     }
     // Numbers beyond those in use too, so that what outlives its contact is seen.
@@ -342,7 +342,7 @@ fn writes_need_a_transaction(place: &mut dyn Reopen) {
 
 fn settings_are_replaced(place: &mut dyn Reopen) {
     let store = place.store();
-    let all = [Setting::Device, Setting::Name, Setting::Epoch, Setting::Clock, Setting::Restored, Setting::Policy];
+    let all = [Setting::Device, Setting::Name, Setting::Epoch, Setting::Clock, Setting::Restored, Setting::Policy, Setting::Released];
     transact(store, |store| {
         for (mark, setting) in (0u8..).zip(all) {
             assert!(store.load_setting(setting).unwrap().is_none());

@@ -84,6 +84,8 @@ pub enum Setting {
     Restored,
     /// Mode, visibility and relay settings; the engine encodes them.
     Policy,
+    /// The arrival sequence up to which own bundles have been shown to all.
+    Released,
 }
 
 /// A contact, without its keys.

@@ -16,7 +16,7 @@ pub const WINDOW_RANGE: std::ops::RangeInclusive<u32> = 4096..=1_048_576;
 /// What `copies` says of a bundle without a copy limit.
 pub const COPIES_UNLIMITED: u8 = 255;
 
-/// Flag of HELLO: this node carries for strangers.
+/// Flag of HELLO: this node carries for the peer on this link.
 const FLAG_CARRIES: u8 = 0x01;
 
 /// What a side says of itself when a session opens.
@@ -28,7 +28,7 @@ pub struct Hello {
     pub hour: Hour,
     /// How many bytes of bundles it takes unanswered.
     pub window: u32,
-    /// Whether it carries for strangers.
+    /// Whether it carries for the peer on this link.
     pub carries: bool,
 }
 

@@ -43,6 +43,11 @@ const PROBE_AFTER: Duration = Duration::from_secs(10);
 const PROBE_AFTER_MAX: Duration = Duration::from_secs(50);
 /// Longest pause between two neighbours where one after the other has no place for us (guess).
 const CROWDED_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Pause for a neighbour whose link was of no use to one of the two, and the longest for one that has no place for us (guess: in the quarter of
+/// an hour that its beacon lasts it is looked at once or twice, 3 kB each).
+const REST: Duration = Duration::from_secs(600);
+/// The first pause for one that has no place for us is 64 s: [`BACK_OFF_MIN`] doubled so often. Each time one after the other it doubles.
+const CROWDED_DOUBLINGS: u32 = 8;
 /// Both sides see each other at once; the delay makes it rare that both dial.
 const FIRST_DELAY_MAX: Duration = Duration::from_millis(150);
 /// Pause in dialling a neighbour whose device has just dialled us: by then the driver knows whether that is the one.
@@ -80,11 +85,26 @@ struct Entry {
     passed: bool,
     /// A link to it that was kept has broken, and it was not dialled since.
     lost: bool,
+    /// How often it had no place for us since it last had.
+    turned_away: u32,
+    /// It is left alone until then, whatever else makes it due: a link would be of no use, or find no place.
+    rests_until: Option<Instant>,
 }
 
 impl Entry {
     fn new(due: Instant, addresses: Vec<SocketAddr>) -> Self {
-        Self { state: State::Waiting(due), addresses, failures: 0, brief_links: 0, seen: true, paused: false, passed: false, lost: false }
+        Self {
+            state: State::Waiting(due),
+            addresses,
+            failures: 0,
+            brief_links: 0,
+            seen: true,
+            paused: false,
+            passed: false,
+            lost: false,
+            turned_away: 0,
+            rests_until: None,
+        }
     }
 
     /// How often it was dialled in vain, or for a link that ended at once.
@@ -94,9 +114,15 @@ impl Entry {
 
     fn due(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting(due) => Some(due),
+            State::Waiting(due) => Some(self.rests_until.map_or(due, |until| until.max(due))),
             State::Dialling | State::Up(_) => None,
         }
+    }
+
+    /// Leaves it alone for a while. The word may come before or after the end of its link.
+    fn rest(&mut self, until: Instant) {
+        (self.passed, self.lost) = (true, false);
+        self.rests_until = Some(until);
     }
 }
 
@@ -132,17 +158,27 @@ impl Dialler {
 
     /// Takes every neighbour for new: one that was passed over may be recognised now.
     pub(super) fn look_anew(&mut self) {
-        self.entries.values_mut().for_each(|entry| entry.passed = false);
+        self.entries.values_mut().for_each(|entry| (entry.passed, entry.rests_until) = (false, None));
     }
 
     /// Notes that there is no place for a link to this neighbour. Where it is the neighbours who have none, dialling slows down.
     pub(super) fn crowded(&mut self, beacon: BeaconId, now: Instant) {
+        let random = self.random;
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
-            entry.passed = true;
+            entry.rest(now + back_off(CROWDED_DOUBLINGS.saturating_add(entry.turned_away), REST, random()));
+            entry.turned_away = entry.turned_away.saturating_add(1);
         }
         if self.wanted.neighbours > 0 {
             self.pace_until = now + back_off(self.crowded, CROWDED_PAUSE_MAX, (self.random)());
             self.crowded = self.crowded.saturating_add(1);
+        }
+    }
+
+    /// Notes that a link to this neighbour was of no use: it is dialled again once in a while only.
+    pub(super) fn useless(&mut self, beacon: BeaconId, now: Instant) {
+        let until = now + around(REST, (self.random)());
+        if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
+            entry.rest(until);
         }
     }
 
@@ -157,9 +193,10 @@ impl Dialler {
     }
 
     /// Whether there is a neighbour to dial if more are wanted.
-    pub(super) fn has_others(&self) -> bool {
+    pub(super) fn has_others(&self, now: Instant) -> bool {
+        let waits = |entry: &Entry| entry.due().is_some() && entry.rests_until.is_none_or(|until| until <= now);
         self.entries.iter().any(|(target, entry)| {
-            matches!(target, Target::Beacon(_)) && entry.failures == 0 && entry.due().is_some() && self.may_dial(*target, entry)
+            matches!(target, Target::Beacon(_)) && entry.failures == 0 && waits(entry) && self.may_dial(*target, entry)
         })
     }
 
@@ -216,7 +253,7 @@ impl Dialler {
     pub(super) fn linked(&mut self, beacon: BeaconId, now: Instant) {
         self.linked.insert(beacon);
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
-            entry.passed = false;
+            (entry.passed, entry.turned_away, entry.rests_until) = (false, 0, None);
         }
         (self.crowded, self.pace_until) = (0, now);
     }
@@ -384,9 +421,7 @@ impl Dialler {
             entry.paused = false;
             entry.lost = !brief && !entry.passed;
             entry.brief_links = if brief { entry.brief_links.saturating_add(1) } else { 0 };
-            // Whom there is no place for is not dialled again before others had their turn.
-            let least = if entry.passed { 8 } else { 0 };
-            entry.state = State::Waiting(now + back_off(entry.brief_links.max(least), BACK_OFF_MAX_BRIEF, random()));
+            entry.state = State::Waiting(now + back_off(entry.brief_links, BACK_OFF_MAX_BRIEF, random()));
         }
         if !brief {
             self.retry_fixed(now);
@@ -488,7 +523,11 @@ fn has_ip(addresses: &[SocketAddr], ip: IpAddr) -> bool {
 
 /// The pause after so many failures: doubling, with a quarter of jitter either way.
 fn back_off(failures: u32, longest: Duration, random: u32) -> Duration {
-    let pause = BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(longest);
+    around(BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(longest), random)
+}
+
+/// A pause with a quarter of jitter to both sides.
+fn around(pause: Duration, random: u32) -> Duration {
     pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
 
@@ -812,6 +851,83 @@ mod tests {
         dialler.free(A, now);
         dialler.ended(target, Duration::from_secs(60), now);
         assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
+    }
+
+    /// A neighbour whose link was kept for a while, and the dialler that held it.
+    fn linked_for(lifetime: Duration) -> (Dialler, Target, Instant) {
+        let (mut dialler, now) = wanting(3, 1);
+        let (target, addresses) = dialler.next(true, now).unwrap();
+        dialler.connected(target, addresses[0], now);
+        dialler.link_opened(addresses[0].ip());
+        dialler.linked(beacon_of(target), now);
+        (dialler, target, now + lifetime)
+    }
+
+    fn end(dialler: &mut Dialler, target: Target, now: Instant) {
+        dialler.link_closed(far_at(0)[0].ip(), now);
+        dialler.ended(target, Duration::from_secs(45), now);
+        dialler.free(beacon_of(target), now);
+    }
+
+    #[test]
+    fn a_neighbour_whose_link_was_of_no_use_is_left_alone_for_minutes() {
+        for word_first in [true, false] {
+            let (mut dialler, target, now) = linked_for(Duration::from_secs(45));
+            if word_first {
+                dialler.useless(beacon_of(target), now);
+                end(&mut dialler, target, now);
+            } else {
+                end(&mut dialler, target, now);
+                dialler.useless(beacon_of(target), now);
+            }
+            // Whatever else would make it due: a link that its device dials and that ends, its records, a new address.
+            dialler.inbound(far_at(0)[0].ip(), now);
+            dialler.link_opened(far_at(0)[0].ip());
+            dialler.link_closed(far_at(0)[0].ip(), now + Duration::from_secs(45));
+            dialler.seen(beacon_of(target), [far_at(0), at(1)].concat(), now + Duration::from_secs(46));
+            dialler.network_changed(now + Duration::from_secs(47));
+            assert_eq!(dialler.next_due(true, now), Some(now + REST.mul_f64(0.75)), "word first: {word_first}");
+            assert!(!dialler.has_others(now) && dialler.has_others(now + REST), "nobody gives way for it meanwhile");
+            assert_eq!(dialler.next(true, now + REST).map(|(target, _)| target), Some(target));
+        }
+    }
+
+    #[test]
+    fn a_neighbour_that_was_of_no_use_is_dialled_at_once_if_it_may_be_recognised() {
+        let (mut dialler, target, now) = linked_for(Duration::from_secs(45));
+        dialler.useless(beacon_of(target), now);
+        end(&mut dialler, target, now);
+        dialler.look_anew();
+        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
+        // Or if it was recognised when it dialled us, and that link broke.
+        dialler.useless(beacon_of(target), now);
+        dialler.linked(beacon_of(target), now);
+        dialler.free(beacon_of(target), now);
+        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
+    }
+
+    #[test]
+    fn a_neighbour_without_a_place_for_us_is_tried_ever_more_rarely() {
+        for word_first in [true, false] {
+            let (mut dialler, target, mut now) = linked_for(Duration::from_secs(45));
+            let mut pauses = Vec::new();
+            for _ in 0..6 {
+                if word_first {
+                    dialler.crowded(beacon_of(target), now);
+                    end(&mut dialler, target, now);
+                } else {
+                    end(&mut dialler, target, now);
+                    dialler.crowded(beacon_of(target), now);
+                }
+                let due = dialler.next_due(true, now).unwrap();
+                pauses.push((due - now).as_secs());
+                now = due;
+                let (target, addresses) = dialler.next(true, now).unwrap();
+                dialler.connected(target, addresses[0], now);
+                dialler.link_opened(addresses[0].ip());
+            }
+            assert_eq!(pauses, [48, 96, 192, 384, 450, 450], "word first: {word_first}");
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::{BeaconId, Direction, Flow, FrameDecoder, Link, LinkError, LinkProper
 
 /// Most bytes a link holds for the network (policy); what goes beyond waits with its sender.
 pub(super) const MAX_BUFFERED: usize = 65_536;
+/// So many bytes wait for others that leave in the same write, or for the flush (policy): a frame that left alone would cost a segment and
+/// its acknowledgement, 132 bytes of headers.
+const GATHERED: usize = 16_384;
 /// Bytes taken from the network at a time (guess): a slow reader leaves the rest to TCP's own window.
 const READ_SIZE: usize = 4_096;
 /// Bytes in flight that stay unacknowledged for so long end the link; without it a link over a cut wire hangs for minutes. Linux counts the
@@ -111,6 +114,11 @@ impl TcpLink {
         Poll::Ready(Ok(()))
     }
 
+    /// Bytes taken and not written.
+    const fn waiting(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
     fn check(&self) -> Result<(), LinkError> {
         if self.lost.load(Ordering::Acquire) { Err(LinkError::Broken) } else { Ok(()) }
     }
@@ -169,11 +177,13 @@ impl Link for TcpLink {
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         self.check()?;
-        let written = self.poll_write_out(context)?;
-        if written.is_ready() || self.out.len() - self.sent + MAX_FRAME_LEN + 2 <= MAX_BUFFERED {
-            return Poll::Ready(Ok(()));
+        if self.waiting() >= GATHERED {
+            let written = self.poll_write_out(context)?;
+            if written.is_pending() && self.waiting() + MAX_FRAME_LEN + 2 > MAX_BUFFERED {
+                return Poll::Pending;
+            }
         }
-        Poll::Pending
+        Poll::Ready(Ok(()))
     }
 
     fn start_send(&mut self, message: &[u8]) -> Result<(), LinkError> {
@@ -305,6 +315,34 @@ mod tests {
         poll_fn(|context| link.poll_flush(context)).await.unwrap();
         drop(link);
         assert!(reader.join().unwrap() >= taken as u64 * (MAX_FRAME_LEN as u64 + 2));
+    }
+
+    #[tokio::test]
+    async fn small_frames_leave_together_at_the_flush() {
+        let (mut link, _handle, mut raw, _drops) = link_and_raw("127.0.0.1:0").await;
+        raw.set_nonblocking(true).unwrap();
+        let mut seen = vec![0; MAX_BUFFERED];
+        for number in 0..10 {
+            poll_fn(|context| link.poll_ready(context)).await.unwrap();
+            link.start_send(&[number; 560]).unwrap();
+            assert_eq!(raw.read(&mut seen).unwrap_err().kind(), io::ErrorKind::WouldBlock, "frame {number} left alone");
+        }
+        poll_fn(|context| link.poll_flush(context)).await.unwrap();
+        raw.set_nonblocking(false).unwrap();
+        assert_eq!(raw.read(&mut seen).unwrap(), 10 * 562, "all at once");
+    }
+
+    #[tokio::test]
+    async fn much_leaves_before_the_flush() {
+        let (mut link, _handle, mut raw, _drops) = link_and_raw("127.0.0.1:0").await;
+        let frames = GATHERED / 562 + 1;
+        for _ in 0..frames {
+            poll_fn(|context| link.poll_ready(context)).await.unwrap();
+            link.start_send(&[7; 560]).unwrap();
+        }
+        poll_fn(|context| link.poll_ready(context)).await.unwrap();
+        assert_eq!(link.waiting(), 0);
+        raw.read_exact(&mut vec![0; frames * 562]).unwrap();
     }
 
     #[tokio::test]

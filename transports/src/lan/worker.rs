@@ -273,6 +273,7 @@ impl Worker {
             TransportCommand::Wanted(wanted) => self.dialler.want(wanted),
             TransportCommand::LookAnew => self.dialler.look_anew(),
             TransportCommand::Crowded(beacon) => self.dialler.crowded(beacon, Instant::now()),
+            TransportCommand::Useless(beacon) => self.dialler.useless(beacon, Instant::now()),
         }
     }
 
@@ -458,7 +459,7 @@ impl Worker {
 
     /// Tells the owner whether there are others to dial, where that has changed.
     async fn tell_others(&mut self) -> Result<(), Stopped> {
-        let others = self.dialler.has_others();
+        let others = self.dialler.has_others(Instant::now());
         if others == std::mem::replace(&mut self.others, others) {
             return Ok(());
         }

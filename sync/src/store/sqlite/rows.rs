@@ -67,6 +67,7 @@ pub(super) fn setting_code(setting: Setting) -> i64 {
         Setting::Clock => 4,
         Setting::Restored => 5,
         Setting::Policy => 6,
+        Setting::Released => 7,
     }
 }
 
