@@ -2,7 +2,7 @@
 //! Three in a line: what waits with a carrier when it meets the reader. Thirty on one bridge: what a message takes between two who have no
 //! link, and what idle ones cost.
 //!
-//! `cargo bench --bench daemons [-- PART…]`, PART being `link`, `latency`, `queue`, `carry`, `idle` (four minutes) or `crowd` (eight); all without.
+//! `cargo bench --features test-delays --bench daemons [-- PART…]`, PART being `link`, `latency`, `queue`, `carry`, `idle` (four minutes) or `crowd` (eight); all without.
 //! Needs root and iproute2. Prints; asserts nothing but that everything arrived. docs/performance.md says how to read it.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark: it reads the clock, and what fails ends it")]
 

@@ -28,6 +28,13 @@ fn a_daemon_says_ready_answers_and_ends_on_a_signal() {
     home.ok(&["contact", "list"]);
 }
 
+#[cfg(not(feature = "test-delays"))]
+#[test]
+fn no_release_shortens_delays() {
+    Home::with_profile("alice").fails(2, &["daemon", "--no-mdns", "--shorten-delays", "60"]);
+}
+
+#[cfg(feature = "test-delays")]
 #[test]
 fn shortened_delays_are_a_trouble_that_status_tells_and_help_does_not_offer() {
     let home = Home::with_profile("alice");

@@ -66,6 +66,27 @@ fn a_profile_can_be_made_visible() {
 }
 
 #[test]
+fn a_name_is_told_on_no_network_but_the_one_that_was_meant() {
+    // On loopback alone, so that there is a network to be on.
+    const LISTEN: &[&str] = &["--no-mdns", "--listen", "127.0.0.1:0"];
+    let visible = |home: &Home| home.json(&["visibility"])["visible"] == true;
+    let home = Home::empty();
+    home.ok(&["init", "--name", "alice", "--visible"]);
+    let daemon = home.daemon(LISTEN);
+    assert!(visible(&home), "where it first runs");
+    home.ok(&["lock"]);
+    home.ok(&["unlock"]);
+    assert!(!visible(&home), "it may have been carried elsewhere");
+    home.ok(&["visibility", "visible"]);
+    home.ok(&["backup", home.beside("copy").to_str().unwrap()]);
+    assert!(!visible(&home));
+    home.ok(&["visibility", "visible"]);
+    drop(daemon);
+    let _daemon = home.daemon(LISTEN);
+    assert!(!visible(&home));
+}
+
+#[test]
 fn sizes_out_of_range_are_usage_errors() {
     let home = Home::with_profile("alice");
     let _daemon = home.daemon(QUIET);

@@ -45,8 +45,8 @@ pub(crate) enum Action {
         /// What contacts see, 1 to 50 bytes.
         #[arg(long)]
         name: String,
-        /// Tells neighbours the name, for 12 hours or until the network changes. People find each other by it; anybody near can note
-        /// who was here when, and claim the same name.
+        /// Tells neighbours the name where the daemon is first started, for 12 hours or until the network changes. People find each other by
+        /// it; anybody near can note who was here when, and claim the same name.
         #[arg(long, conflicts_with = "hidden")]
         visible: bool,
         /// Tells nobody the name but contacts; this holds if neither is given. Strangers see a node without a name, and becoming contacts
@@ -176,8 +176,23 @@ pub(crate) struct DaemonArgs {
     #[arg(long, value_name = "IFACE")]
     pub(crate) metered: Vec<String>,
     /// For tests only: divides the delays that hide who writes and who reads. `status` says so.
+    #[cfg(feature = "test-delays")]
     #[arg(long, hide = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) shorten_delays: u32,
+}
+
+impl DaemonArgs {
+    /// By how much delays are divided: 1 but in tests.
+    #[cfg(feature = "test-delays")]
+    pub(crate) const fn delay_divisor(&self) -> u32 {
+        self.shorten_delays
+    }
+
+    /// By how much delays are divided.
+    #[cfg(not(feature = "test-delays"))]
+    pub(crate) const fn delay_divisor(&self) -> u32 {
+        1
+    }
 }
 
 /// With whom mail is exchanged.
@@ -195,7 +210,8 @@ pub(crate) enum ModeArgument {
 pub(crate) enum Visibility {
     /// Contacts alone.
     Hidden,
-    /// Whoever is near, for 12 hours or until the network changes. Anybody near can note who was here when; a name proves nothing.
+    /// Whoever is near, for 12 hours, until the network changes or the profile is closed. Anybody near can note who was here when; a name
+    /// proves nothing.
     Visible,
 }
 

@@ -17,14 +17,15 @@ use crate::{client, config::Config, daemon};
 
 /// `daemon`.
 pub(super) fn daemon(config: &Config, arguments: DaemonArgs) -> Result<(), CliError> {
-    let DaemonArgs { listen, connect, no_mdns, metered, shorten_delays } = arguments;
+    let delay_divisor = arguments.delay_divisor();
+    let DaemonArgs { listen, connect, no_mdns, metered, .. } = arguments;
     let wanted = !no_mdns || !listen.is_empty() || !connect.is_empty();
     let lan = wanted.then(|| {
         let mut config = LanConfig { listen, connect, mdns: !no_mdns, ..LanConfig::default() };
         config.metered.extend(metered);
         config
     });
-    daemon::run(config, lan, shorten_delays, |config, listen| {
+    daemon::run(config, lan, delay_divisor, |config, listen| {
         // A closed output is no reason to end.
         let _ = show(config, &json!({ "ready": true, "listen": listen }), |_| "ready".to_owned());
     })

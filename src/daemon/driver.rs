@@ -530,6 +530,8 @@ impl Driver {
     fn start_transports(&mut self) -> Result<(), LanError> {
         self.trouble.remove(TransportKind::Lan.name());
         if let Some(config) = &self.lan_config {
+            // Where the device is now, it may not have been when its owner decided who sees its name. Told before any link comes up.
+            self.own_inputs.push_back(Input::NetworkChanged(TransportKind::Lan));
             self.lan = Some(LanHandle::start(&self.runtime, config.clone(), self.sender.clone(), self.alive.clone())?);
         }
         Ok(())

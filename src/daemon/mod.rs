@@ -43,13 +43,13 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Runs the daemon until SIGTERM or Ctrl-C. `lan` is absent when the local network is not to be used; `ready` is told the addresses
-/// listened on. `shorten_delays` is 1 but in tests.
+/// listened on. `delay_divisor` is 1 but in tests.
 ///
 /// # Errors
 ///
 /// A configuration error if the profile is in use or the network can't be used as told; a store error if the profile can't be opened.
-pub(crate) fn run(config: &Config, lan: Option<LanConfig>, shorten_delays: u32, ready: fn(&Config, &[String])) -> Result<(), CliError> {
-    let profile = Profile::at(&config.home).with_delays_divided_by(shorten_delays);
+pub(crate) fn run(config: &Config, lan: Option<LanConfig>, delay_divisor: u32, ready: fn(&Config, &[String])) -> Result<(), CliError> {
+    let profile = Profile::at(&config.home).with_delays_divided_by(delay_divisor);
     profile.require()?;
     let socket = config.socket()?;
     let lock = take_lock(config, &socket)?;

@@ -12,6 +12,7 @@ use common::{
 use hedgerow_sync::{
     engine::Input,
     sim::{Faults, NodeId, Sim, WireId},
+    view::{Command, ContactState, Mode},
     wire::{bundle::Lifetime, record::Record},
 };
 use hedgerow_transports::{LinkId, TransportKind};
@@ -170,7 +171,7 @@ fn sim_a_contact_gets_in_though_every_place_is_held() {
         hall.sim.introduce(ann, friend);
         hall.dial(friend, ann);
         hall.sim.run_for(2 * SECOND);
-        assert_eq!(common::contact_states(&mut hall.sim, friend), [hedgerow_sync::view::ContactState::Established]);
+        assert_eq!(common::contact_states(&mut hall.sim, friend), [ContactState::Established]);
     }
     let last = *friends.last().unwrap();
     hall.sim.cut(hall.wires[&(last, ann)]);
@@ -267,6 +268,40 @@ fn sim_who_brings_the_same_again_and_again_is_of_no_use() {
     }
     let stay: Vec<bool> = fakes.iter().map(|eve| eve.is_there(&hall.sim)).collect();
     assert_eq!(stay, [false, true, true, true], "the first, who has brought nothing new for longest");
+}
+
+#[test]
+fn sim_who_holds_a_pending_link_holds_no_places_for_good() {
+    for mode in [Mode::Mesh, Mode::Contacts] {
+        let mut hall = Hall::new(seed());
+        let ann = hall.join("ann");
+        hall.sim.tell(ann, Command::SetMode { mode });
+        let leaked = common::invite(&mut hall.sim, ann, 24);
+        let link = common::invite(&mut hall.sim, ann, 24);
+        let eves: Vec<NodeId> = (0..7).map(|number| hall.join(&format!("eve {number}"))).collect();
+        let mut wires = Vec::new();
+        let silent = eves.clone();
+        // They hold the link, say so, and bring nothing.
+        hall.sim.on_transmit(move |node, _, record| !(silent.contains(&node) && [0x02, 0x04, 0x05].contains(&record[0])));
+        for eve in &eves {
+            common::add(&mut hall.sim, *eve, &leaked).unwrap();
+            wires.push(hall.dial(*eve, ann));
+            hall.sim.run_for(SECOND);
+        }
+        let up = |hall: &Hall| wires.iter().filter(|wire| hall.sim.is_up(**wire)).count();
+        // Two have the one place, since HELLO settles which of two stays; the others are strangers.
+        assert_eq!(up(&hall), if mode == Mode::Mesh { 2 + INBOUND } else { 7 });
+        // Who holds another link of hers gets in all the same.
+        let ben = hall.join("ben");
+        common::add(&mut hall.sim, ben, &link).unwrap();
+        hall.dial(ben, ann);
+        hall.sim.run_for(3 * SECOND);
+        assert_eq!(common::contact_states(&mut hall.sim, ben), [ContactState::Established]);
+        assert!(in_reach(&mut hall.sim, ann, "ben"));
+        // And in the end all of them are but strangers, or are not there.
+        hall.sim.run_for(MINUTE);
+        assert_eq!(up(&hall), if mode == Mode::Mesh { INBOUND } else { 0 });
+    }
 }
 
 #[test]

@@ -5,13 +5,15 @@ mod common;
 
 use common::{HOUR, MINUTE, SECOND, Two, seed, status};
 use hedgerow_sync::{
-    engine::Input,
+    engine::{Input, make_visible},
     id::BundleId,
-    sim::{Faults, NodeId, Sim},
+    session::{RECOGNITION_LIST_LEN, Role, SessionInfo},
+    sim::{Faults, NodeId, START_MILLIS, Sim},
     store::memory::MemoryStore,
+    time::UnixMillis,
     view::{Answer, Command, CommandError, Event, Mode, Settings},
 };
-use hedgerow_transports::TransportKind;
+use hedgerow_transports::{BeaconId, Direction, Flow, LinkId, LinkProperties, TransportKind};
 
 fn decide(sim: &mut Sim, node: NodeId, command: Command) -> Settings {
     match sim.tell(node, command) {
@@ -43,7 +45,7 @@ fn sim_settings_outlive_a_crash() {
 }
 
 #[test]
-fn sim_a_change_renews_the_links_that_it_concerns_and_no_others() {
+fn sim_a_change_of_what_is_shown_renews_all_links_so_that_none_stands_out() {
     let mut two = Two::contacts(seed());
     let carl = two.sim.node("carl").0;
     let stranger = two.sim.connect(two.ann, carl, Faults::NONE);
@@ -62,8 +64,8 @@ fn sim_a_change_renews_the_links_that_it_concerns_and_no_others() {
     };
     // To the contact, to the stranger.
     assert_eq!(renewed(&mut two, Command::SetMode { mode: Mode::Mesh }), [false, false], "nothing changed");
-    assert_eq!(renewed(&mut two, Command::SetMode { mode: Mode::Contacts }), [false, true]);
-    assert_eq!(renewed(&mut two, relay(Some(false), None, None)), [true, false], "the stranger was shown nothing before");
+    assert_eq!(renewed(&mut two, Command::SetMode { mode: Mode::Contacts }), [true, true]);
+    assert_eq!(renewed(&mut two, relay(Some(false), None, None)), [true, true], "though the stranger was shown nothing before");
     assert_eq!(renewed(&mut two, Command::SetMode { mode: Mode::Mesh }), [false, false], "and still is");
     assert_eq!(renewed(&mut two, relay(Some(true), None, None)), [true, true]);
     assert_eq!(renewed(&mut two, relay(None, Some(1 << 30), Some(true))), [false, false], "neither link costs money");
@@ -265,6 +267,56 @@ fn sim_a_name_is_told_while_visible_and_no_longer() {
     two.sim.run_for(12 * HOUR + MINUTE);
     renew(&mut two);
     assert_eq!(claimed(&mut two.sim, ben), [None], "nor another day");
+}
+
+#[test]
+fn sim_a_profile_that_was_made_visible_is_so_where_it_first_runs_and_nowhere_else() {
+    let mut sim = Sim::new(seed());
+    let (ann, store) = sim.node("ann");
+    sim.kill(ann);
+    let mut store = store.handle();
+    store.reopen();
+    make_visible(&mut store, UnixMillis(START_MILLIS)).unwrap();
+    sim.revive(ann);
+    let joins = |sim: &mut Sim| {
+        sim.inject(ann, Input::NetworkChanged(TransportKind::Lan));
+        status(sim, ann).shown.visible
+    };
+    assert!(joins(&mut sim), "this is the network that was meant");
+    sim.kill(ann);
+    sim.revive(ann);
+    assert!(status(&mut sim, ann).shown.visible);
+    assert!(!joins(&mut sim), "and nobody knows whether this is the same");
+    assert!(!joins(&mut sim));
+}
+
+#[test]
+fn sim_a_name_is_not_told_to_an_address_that_was_given() {
+    let mut sim = Sim::new(seed());
+    let ann = sim.node("ann").0;
+    decide(&mut sim, ann, Command::SetVisible { visible: true });
+    let heard = common::listen(&mut sim);
+    let names = |heard: &common::Heard| heard.borrow().iter().filter(|(_, record)| record[0] == 0x10).count();
+    // A link to somebody who answers as a stranger: dialled by its beacon, by an address, or the other side has dialled.
+    let cases = [(Direction::Outbound, true, 1), (Direction::Outbound, false, 0), (Direction::Inbound, false, 1)];
+    for (number, (direction, by_beacon, told)) in cases.into_iter().enumerate() {
+        let (link, before) = (LinkId(1_000 + number as u64), names(&heard));
+        let properties = LinkProperties {
+            kind: TransportKind::Memory,
+            direction,
+            dialled: by_beacon.then_some(BeaconId([7; 8])),
+            flow: Flow::Duplex,
+            rate: 1_000_000,
+            latency_ms: 1,
+            metered: false,
+        };
+        let role = Role::from(direction);
+        sim.inject(ann, Input::Handshaken { link, properties, info: SessionInfo { role, hash: [number as u8; 32], version: 1 } });
+        sim.inject(ann, Input::PeerList { link, list: Box::new([0; RECOGNITION_LIST_LEN]) });
+        sim.inject(ann, Input::Open { link, recognised: false });
+        decide(&mut sim, ann, Command::SetVisible { visible: true });
+        assert_eq!(names(&heard) - before, told, "{direction:?}, by beacon: {by_beacon}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{HOUR, MINUTE, SECOND, Two, in_reach, seed};
 use hedgerow_sync::{
-    sim::{Faults, Sim, WireId},
+    sim::{Faults, NodeId, Sim, WireId},
     view::{Command, Mode},
 };
 
@@ -27,7 +27,7 @@ fn observe(sim: &mut Sim, wire: WireId, begin: impl FnOnce(&mut Sim, WireId)) ->
     begin(sim, wire);
     sim.take_crossings();
     sim.run_for(30 * SECOND);
-    let crossings = sim.take_crossings();
+    let crossings: Vec<_> = sim.take_crossings().into_iter().filter(|crossing| crossing.wire == wire).collect();
     let first = *crossings.first().expect("a session begins");
     crossings.iter().map(|crossing| (crossing.at - first.at, crossing.from == first.from, crossing.length)).collect()
 }
@@ -108,6 +108,83 @@ fn sim_visible_contacts_and_visible_strangers_look_alike() {
     two.sim.tell(two.ann, Command::SetVisible { visible: true });
     assert_eq!(renewed(&mut two), expected);
     assert_ne!(expected, strangers(seed, Faults::NONE), "a name is seen to be told");
+}
+
+/// Idle strangers with links to a node, which they dialled.
+fn crowd_at(sim: &mut Sim, node: NodeId, count: usize) -> Vec<WireId> {
+    let dial = |sim: &mut Sim| {
+        let eve = sim.stranger("eve");
+        let wire = sim.connect(eve, node, Faults::NONE);
+        sim.keep_down(wire);
+        wire
+    };
+    // A few at a time: of those that are being recognised there may be no more.
+    let few = |sim: &mut Sim, from: usize| -> Vec<WireId> {
+        let wires = (from..count.min(from + 12)).map(|_| dial(sim)).collect();
+        sim.run_for(SECOND);
+        wires
+    };
+    (0..count).step_by(12).flat_map(|from| few(sim, from)).collect()
+}
+
+#[test]
+fn sim_who_fills_the_places_of_strangers_does_not_see_who_is_a_contact() {
+    for seed in seed()..seed() + 4 {
+        let expected = strangers(seed, Faults::NONE);
+        // More than there are places, and as many as the local network lets in.
+        for count in [4, 14, 23] {
+            let mut two = Two::strangers(seed, Faults::NONE);
+            contacts_only(&mut two);
+            two.sim.run_for(MINUTE);
+            let eves = crowd_at(&mut two.sim, two.ben, count);
+            assert!(eves.iter().all(|wire| two.sim.is_up(*wire)));
+            assert_eq!(renewed(&mut two), expected, "seed {seed}: a stranger among {count}");
+            let mut two = settled_contacts(seed, Faults::NONE);
+            crowd_at(&mut two.sim, two.ben, count);
+            assert_eq!(renewed(&mut two), expected, "seed {seed}: a contact among {count}");
+        }
+    }
+}
+
+#[test]
+fn sim_strangers_without_a_place_are_bounded_and_the_oldest_goes() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    contacts_only(&mut two);
+    two.sim.run_for(2 * SECOND);
+    two.sim.cut(two.wire);
+    two.sim.keep_down(two.wire);
+    let first = crowd_at(&mut two.sim, two.ann, 1)[0];
+    let others = crowd_at(&mut two.sim, two.ann, 35);
+    assert!(two.sim.is_up(first));
+    let last = crowd_at(&mut two.sim, two.ann, 1)[0];
+    assert!(!two.sim.is_up(first));
+    assert!(two.sim.is_up(last) && others.iter().all(|wire| two.sim.is_up(*wire)));
+}
+
+#[test]
+fn sim_no_decision_ends_the_links_of_strangers_alone() {
+    /// Ann's links to a contact and to a stranger: whether each is the same after this.
+    fn renews(two: &mut Two, other: WireId, command: Command) -> [bool; 2] {
+        let links = |two: &Two| [two.wire, other].map(|wire| two.sim.link_of(wire, two.ann));
+        let before = links(two);
+        assert!(before.iter().all(Option::is_some), "both are up");
+        two.sim.tell(two.ann, command);
+        two.sim.run_for(4 * SECOND);
+        let after = links(two);
+        [0, 1].map(|wire| before[wire] != after[wire])
+    }
+    let mut two = Two::contacts(seed());
+    let (cat, dan) = (two.sim.node("cat").0, two.sim.node("dan").0);
+    let other = two.sim.connect(two.ann, cat, Faults::NONE);
+    two.sim.run_for(2 * SECOND);
+    let mode = |mode| Command::SetMode { mode };
+    assert_eq!(renews(&mut two, other, mode(Mode::Contacts)), [true, true]);
+    let link = common::invite(&mut two.sim, dan, 24);
+    assert_eq!(renews(&mut two, other, Command::AddContact { link, alias: None, message: None }), [true, true]);
+    assert_eq!(renews(&mut two, other, mode(Mode::Mesh)), [true, true]);
+    // Here strangers are shown what is carried: their sessions differ from contacts' anyway.
+    let link = common::invite(&mut two.sim, dan, 24);
+    assert_eq!(renews(&mut two, other, Command::AddContact { link, alias: None, message: None }), [false, true]);
 }
 
 #[test]

@@ -17,12 +17,18 @@ pub(crate) const fn max_links(kind: TransportKind) -> usize {
         TransportKind::Lan | TransportKind::Memory => 12,
     }
 }
-/// The share of these that strangers who dialled us may hold, as a divisor: a third (design brief, 4.1).
+/// Open links of one transport that hold no place, at most; a further one takes that of the oldest, which shows that it was no contact's.
+/// More than the local network lets in (24) and dials (12), so that there it does not come to that.
+pub(crate) const fn max_guests(kind: TransportKind) -> usize {
+    3 * max_links(kind)
+}
+/// The share of [`max_links`] that strangers who dialled us may hold, as a divisor: a third (design brief, 4.1).
 pub(crate) const INBOUND_SHARE: usize = 3;
 /// The share that strangers whom we dialled may hold: a quarter (guess). Fewer than the third, so that a newcomer finds a place: where
 /// everybody dials as many as he takes, all places are taken in the end (measured: `crowd`, tests).
 pub(crate) const OUTBOUND_SHARE: usize = 4;
-/// The share that those may hold who have nothing but a pending link of ours, or are to be repaired: a third (guess).
+/// The share that those may hold who have nothing but a pending link of ours, or are to be repaired: a third, one of them for repairs alone
+/// (guess).
 pub(crate) const INVITED_SHARE: usize = 3;
 /// Two of so many parts are filled by dialling anybody; the rest is for contacts and for who dials us (guess).
 pub(crate) const DIALLED_SHARE: usize = 3;
@@ -84,7 +90,8 @@ pub struct EngineConfig {
     pub ping_after: Duration,
     /// Silence after PING after which a link is closed. Default 10 s.
     pub pong_within: Duration,
-    /// How long a link to a stranger lasts who is shown nothing: a time between these is drawn for each. Default 30 s to 60 s (policy).
+    /// How long a link to a stranger lasts who is shown nothing, and how long the holder of a pending link has a place for it: a time between
+    /// these is drawn for each. Default 30 s to 60 s (policy).
     pub useless_link: (Duration, Duration),
     /// How long recognition may take after a handshake. Default 10 s (guess: a hundred times what it takes at 10 kB/s).
     pub recognise_within: Duration,

@@ -4,11 +4,14 @@
 //!   of one transport's 12 places     contacts: all, if need be
 //!                                    dialled strangers: 3, drawn anew every ten minutes or so
 //!                                    strangers who dialled: 4
+//!                                    pending links and repairs: 4, each once
+//!   without a place, 36 at most      strangers who are shown nothing, for 30 s to 60 s
 //! ```
 //!
 //! Contacts come first: one that is recognised takes the place of the least useful stranger. Links that are not open yet hold no place, so
-//! that a newcomer is always recognised; one too many is closed right after. Transports find neighbours and dial; what is decided here is
-//! how many more to dial and which links end. Nothing of one neighbour is ever told to another.
+//! that a newcomer is always recognised; one too many is closed right after, but for strangers who are shown nothing: if their sessions
+//! ended at once where a contact's lives on, who fills the places would see who is a contact. Transports find neighbours and dial; what is
+//! decided here is how many more to dial and which links end. Nothing of one neighbour is ever told to another.
 
 use std::{
     cmp::Reverse,
@@ -19,7 +22,7 @@ use hedgerow_transports::{Direction, LinkId, TransportKind, Wanted};
 
 use super::{
     Engine, Output, Timer,
-    config::{CONTACT_STAYS, DIALLED_SHARE, INBOUND_SHARE, INVITED_SHARE, MAX_REFRESH_MEANS, OUTBOUND_SHARE, max_links},
+    config::{CONTACT_STAYS, DIALLED_SHARE, INBOUND_SHARE, INVITED_SHARE, MAX_REFRESH_MEANS, OUTBOUND_SHARE, max_guests, max_links},
     link::{LinkState, Peer},
     routing::Scope,
 };
@@ -58,8 +61,13 @@ enum Claim {
     Inbound,
     /// A stranger's whom we dialled.
     Outbound,
-    /// Somebody's who holds a pending link, or is to be repaired.
-    Invited,
+    /// Somebody's who holds the pending link of this contact-to-be, or is to be repaired.
+    Invited {
+        /// Who.
+        id: ContactId,
+        /// A repair.
+        repair: bool,
+    },
     /// Anybody's at an address that the owner gave.
     Given,
     /// This contact's.
@@ -75,19 +83,27 @@ impl Claim {
     const fn rank(self) -> u8 {
         match self {
             Self::Inbound | Self::Outbound => 0,
-            Self::Invited => 1,
+            Self::Invited { .. } => 1,
             Self::Given => 2,
             Self::Contact(_) => 3,
         }
     }
 
-    /// How many links of this claim there may be among `places`.
+    /// Whether this is one device's, as far as is known: its links count as one.
+    const fn is_one(self) -> bool {
+        matches!(self, Self::Invited { .. } | Self::Contact(_))
+    }
+
+    /// How many links of this kind of claim there may be among `places`.
     const fn share(self, places: usize) -> usize {
         match self {
             Self::Inbound => places / INBOUND_SHARE,
             Self::Outbound => places / OUTBOUND_SHARE,
-            Self::Invited => places / INVITED_SHARE,
-            Self::Given | Self::Contact(_) => places,
+            Self::Invited { repair: true, .. } => places / INVITED_SHARE,
+            // One is kept for repairs.
+            Self::Invited { repair: false, .. } => places / INVITED_SHARE - 1,
+            Self::Given => places,
+            Self::Contact(_) => usize::MAX,
         }
     }
 }
@@ -109,10 +125,10 @@ impl Holder {
         let properties = &state.properties;
         let claim = match (state.peer, properties.direction) {
             (Peer::Contact(contact), _) => Claim::Contact(contact),
-            (Peer::Invited(_), _) => Claim::Invited,
-            (Peer::Stranger, Direction::Inbound) => Claim::Inbound,
-            (Peer::Stranger, Direction::Outbound) if properties.dialled.is_none() => Claim::Given,
-            (Peer::Stranger, Direction::Outbound) => Claim::Outbound,
+            (Peer::Invited(id), _) if !state.ordinary => Claim::Invited { id, repair: state.repairing },
+            (Peer::Invited(_) | Peer::Stranger, Direction::Inbound) => Claim::Inbound,
+            (Peer::Invited(_) | Peer::Stranger, Direction::Outbound) if properties.dialled.is_none() => Claim::Given,
+            (Peer::Invited(_) | Peer::Stranger, Direction::Outbound) => Claim::Outbound,
         };
         Self {
             link,
@@ -143,21 +159,20 @@ fn least_useful(holders: impl Iterator<Item = Holder>) -> Option<LinkId> {
         .map(|it| it.link)
 }
 
-/// How many places are taken. Two links to one contact count as one: which of them stays is settled by HELLO.
-fn taken(held: &[Holder]) -> usize {
-    let contacts: BTreeSet<_> = held.iter().filter(|holder| holder.claim.rank() == 3).map(|holder| holder.claim).collect();
-    held.iter().filter(|holder| holder.claim.rank() < 3).count() + contacts.len()
+/// How many places are taken. Two links to one device count as one: which of them stays is settled by HELLO.
+fn taken<'a>(held: impl IntoIterator<Item = &'a Holder>) -> usize {
+    let (one, each): (Vec<Claim>, Vec<Claim>) = held.into_iter().map(|holder| holder.claim).partition(|claim| claim.is_one());
+    each.len() + one.into_iter().collect::<BTreeSet<_>>().len()
 }
 
 /// Finds a place for somebody who has just been recognised, or not.
 fn place_for(claim: Claim, held: &[Holder], places: usize, now: Instant) -> Place {
     let alike = held.iter().filter(|holder| holder.claim == claim).count();
-    if let Claim::Contact(_) = claim
-        && alike > 0
-    {
+    if claim.is_one() && alike > 0 {
         return if alike == 1 { Place::Free } else { Place::Nowhere };
     }
-    if alike >= claim.share(places) {
+    let of_kind = held.iter().filter(|holder| std::mem::discriminant(&holder.claim) == std::mem::discriminant(&claim));
+    if taken(of_kind) >= claim.share(places) {
         return Place::Nowhere;
     }
     if taken(held) < places {
@@ -175,26 +190,70 @@ fn wanted(held: &[Holder], places: usize) -> Wanted {
     let dialled = held.iter().filter(|holder| holder.claim == Claim::Outbound).count();
     let strangers = Claim::Outbound.share(places).saturating_sub(dialled);
     let any = (places * 2 / DIALLED_SHARE).saturating_sub(taken(held));
-    let firm = held.iter().filter(|holder| !holder.claim.is_stranger()).copied().collect::<Vec<_>>();
-    Wanted { neighbours: strangers.min(any), contacts: taken(&firm) < places }
+    let firm = held.iter().filter(|holder| !holder.claim.is_stranger());
+    Wanted { neighbours: strangers.min(any), contacts: taken(firm) < places }
 }
 
 impl Engine {
     /// Finds a place for a link that has just opened, at another's cost if need be; `false` if there is none and it was closed.
     pub(super) fn admit(&mut self, now: Now, link: LinkId) -> bool {
-        let Some(newcomer) = self.links.get(&link).map(|state| Holder::new(link, state)) else { return false };
-        let Some(kind) = self.links.get(&link).map(|state| state.properties.kind) else { return false };
+        if self.seat(now, link) {
+            return true;
+        }
+        // Who holds the place of a pending link keeps nobody from it: the others are as good as strangers.
+        if self.make_ordinary(link) && self.seat(now, link) {
+            return true;
+        }
+        self.give_way(link);
+        false
+    }
+
+    /// Gives a link a place, or none if it needs none; `false` if there is none for it.
+    fn seat(&mut self, now: Now, link: LinkId) -> bool {
+        let Some(state) = self.links.get(&link) else { return false };
+        let (newcomer, kind) = (Holder::new(link, state), state.properties.kind);
+        if self.is_guest(state, newcomer.claim) {
+            self.bound_guests(kind);
+            return true;
+        }
         let held: Vec<Holder> = self.holders(kind).into_iter().filter(|holder| holder.link != link).collect();
         match place_for(newcomer.claim, &held, max_links(kind), now.mono) {
             Place::Free => {}
             Place::Of(other) => self.give_way(other),
-            Place::Nowhere => {
-                self.give_way(link);
-                return false;
-            }
+            Place::Nowhere => return false,
         }
         if newcomer.claim.is_stranger() {
             self.arm_refresh(now);
+        }
+        true
+    }
+
+    /// Takes from a link the place of somebody who is invited; `false` if it has no such.
+    fn make_ordinary(&mut self, link: LinkId) -> bool {
+        let Some(state) = self.links.get_mut(&link) else { return false };
+        matches!(state.peer, Peer::Invited(_)) && !std::mem::replace(&mut state.ordinary, true)
+    }
+
+    /// The time is up in which the holder of a pending link, or somebody to be repaired, is expected to bring what makes him a contact: from
+    /// now on the link is a stranger's, and ends where such a one would have to. `false` if it has ended.
+    pub(super) fn settle_invited(&mut self, now: Now, link: LinkId) -> bool {
+        let least = self.config.useless_link.0;
+        let Some(state) = self.links.get_mut(&link) else { return false };
+        let busy_until = state.last_useful + least;
+        if busy_until > now.mono {
+            state.give_up = Some(busy_until);
+            self.timers.insert((busy_until, Timer::Link(link)));
+            return true;
+        }
+        state.give_up = None;
+        if self.links.get(&link).is_none_or(|state| self.scope_for(state) == Scope::Nothing) {
+            self.note_useless(now, link);
+            self.end_link(link, ByeReason::Closing);
+            return false;
+        }
+        if self.make_ordinary(link) && !self.seat(now, link) {
+            self.give_way(link);
+            return false;
         }
         true
     }
@@ -207,13 +266,13 @@ impl Engine {
         }
     }
 
-    /// A stranger who is shown nothing, or shows nothing, was linked for as long as such a link lasts: dialling it again at once would lead to
-    /// the same. A link that ends earlier does so for another reason. What was dialled is known by the beacon that was dialled, and by no
-    /// other: a stranger could name that of somebody else and cut him off.
+    /// Somebody who is no contact and is shown nothing, or shows nothing, was linked for as long as such a link lasts: dialling it again at
+    /// once would lead to the same. A link that ends earlier does so for another reason. What was dialled is known by the beacon that was
+    /// dialled, and by no other: a stranger could name that of somebody else and cut him off.
     pub(super) fn note_useless(&mut self, now: Now, link: LinkId) {
         let least = self.config.useless_link.0;
         let is_useless = |state: &&LinkState| {
-            state.is_open() && state.peer == Peer::Stranger && state.scope == Scope::Nothing && now.mono.since(state.opened) >= least
+            state.is_open() && state.peer.contact().is_none() && state.scope == Scope::Nothing && now.mono.since(state.opened) >= least
         };
         let Some(properties) = self.links.get(&link).filter(is_useless).map(|state| state.properties) else { return };
         if let Some(beacon) = properties.dialled {
@@ -231,15 +290,41 @@ impl Engine {
         self.end_link(link, ByeReason::Crowded);
     }
 
+    /// Whether a link holds no place, because it leads to somebody who is shown nothing and ends by itself.
+    fn is_guest(&self, state: &LinkState, claim: Claim) -> bool {
+        !claim.is_one() && self.scope_for(state) == Scope::Nothing
+    }
+
+    /// The open links of a transport: those that hold a place, and those that hold none.
+    fn seated(&self, kind: TransportKind) -> (Vec<Holder>, Vec<Holder>) {
+        let open = self.links.iter().filter(|(_, state)| state.is_open() && state.properties.kind == kind);
+        let (guests, held): (Vec<_>, Vec<_>) =
+            open.map(|(link, state)| (Holder::new(*link, state), state)).partition(|(holder, state)| self.is_guest(state, holder.claim));
+        let holder = |(holder, _)| holder;
+        (held.into_iter().map(holder).collect(), guests.into_iter().map(holder).collect())
+    }
+
     fn holders(&self, kind: TransportKind) -> Vec<Holder> {
-        let holds = |state: &LinkState| state.is_open() && state.properties.kind == kind;
-        self.links.iter().filter(|(_, state)| holds(state)).map(|(link, state)| Holder::new(*link, state)).collect()
+        self.seated(kind).0
+    }
+
+    /// Ends the oldest link that holds no place, where there are too many.
+    fn bound_guests(&mut self, kind: TransportKind) {
+        let guests = self.seated(kind).1;
+        if guests.len() > max_guests(kind)
+            && let Some(oldest) = guests.iter().min_by_key(|holder| (holder.opened, holder.link)).map(|holder| holder.link)
+        {
+            self.end_link(oldest, ByeReason::Closing);
+        }
     }
 
     /// Tells transports whom to dial, where that has changed.
     pub(super) fn tell_wanted(&mut self) {
         for kind in self.beacons.keys().copied().collect::<Vec<_>>() {
-            let wanted = wanted(&self.holders(kind), max_links(kind));
+            let (mut held, guests) = self.seated(kind);
+            // Of strangers whom we dialled there are enough at a time, with places or without; who dials us does not keep us from dialling.
+            held.extend(guests.into_iter().filter(|holder| holder.claim == Claim::Outbound));
+            let wanted = wanted(&held, max_links(kind));
             if self.crowd.told.insert(kind, wanted) != Some(wanted) {
                 self.outputs.push_back(Output::Wanted { kind, wanted });
             }
@@ -270,7 +355,7 @@ impl Engine {
                 }
             }
         }
-        if self.links.values().any(|state| state.is_open() && state.peer == Peer::Stranger) {
+        if self.links.values().any(|state| state.is_open() && state.peer.contact().is_none()) {
             self.arm_refresh(now);
         }
     }

@@ -27,10 +27,7 @@ use crate::{
     store::{ContactRow, MessageRow, StoreError},
     time::{Hour, Now},
     view::{Added, CommandError, ContactState, Invitation, MessageState},
-    wire::{
-        bundle::{Bundle, Class},
-        record::ByeReason,
-    },
+    wire::bundle::{Bundle, Class},
 };
 
 /// Hours until an unanswered request is sealed again, at least (guess: eleven tries in the fortnight of a common link).
@@ -112,7 +109,7 @@ impl Engine {
         if matches!(self.contacts.get(&contact).and_then(|state| state.exchange.as_ref()), Some(Exchange::Requested { tries, .. }) if tries.is_empty())
         {
             self.seal_request(now, contact)?;
-            self.renew_strangers();
+            self.renew_links();
         }
         let state = self.contacts.get(&contact).map_or(ContactState::Pending, |state| state.row.state);
         Ok(Ok(Added { contact, state, message }))
@@ -141,15 +138,6 @@ impl Engine {
             Some(row) => Ok(Ok(row.id)),
             None => Ok(self.send(now, contact, text, None, false)?.map(|sent| sent.id)),
         }
-    }
-
-    /// Ends the links whose session began before a link was taken up: only a new session can show that its holder is at the other end.
-    fn renew_strangers(&mut self) {
-        let strangers: Vec<LinkId> = self.links.iter().filter(|(_, state)| state.peer == Peer::Stranger).map(|(id, _)| *id).collect();
-        for link in strangers {
-            self.end_link(link, ByeReason::Closing);
-        }
-        self.look_anew();
     }
 
     fn may_exchange(&self, hour: Hour) -> Result<(), CommandError> {

@@ -164,6 +164,8 @@ pub(super) struct LinkState {
     pub(super) repair_hint: Option<ContactId>,
     /// The entry that matched was that of a repair.
     pub(super) repairing: bool,
+    /// It has a stranger's place, if any, though its peer is invited.
+    pub(super) ordinary: bool,
     pub(super) shorts: ShortIds,
     /// The hour in our HELLO.
     pub(super) hour_told: Hour,
@@ -178,7 +180,7 @@ pub(super) struct LinkState {
     pub(super) empty_cursor: bool,
     /// How many bundles had been let go at the last two looks at this link: by the second their acks have arrived, or the link is dead.
     pub(super) told_acks: [Option<u64>; 2],
-    /// When a link is closed to somebody who is shown nothing.
+    /// When a link is closed to somebody who is shown nothing, or becomes a stranger's whose peer was invited.
     pub(super) give_up: Option<Instant>,
     /// The beacon that is not to be dialled while this link lives.
     pub(super) linked: Option<BeaconId>,
@@ -275,6 +277,7 @@ impl LinkState {
             upgrade_sent: false,
             repair_hint: None,
             repairing: false,
+            ordinary: false,
             hour_told: Hour::UNKNOWN,
             carries_told: false,
             hello: None,

@@ -1,16 +1,17 @@
 //! What a person has decided about this node: for whom it carries, who sees its name.
 //!
-//! Every decision is stored in the transaction of its command. One that changes what a link's peer may be shown ends that link, so that a
-//! new session begins under it: what a session compares is settled when it opens.
+//! Every decision is stored in the transaction of its command. One that changes what some peer may be shown ends all links of that kind, so
+//! that new sessions begin under it: what a session compares is settled when it opens. All, since who saw which links end and which stay
+//! would know those of contacts.
 
 use std::time::Duration;
 
-use hedgerow_transports::LinkId;
+use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
 use super::{
     Engine,
-    link::LinkState,
+    link::{LinkState, Peer},
     pools::Pool,
     records::{Breach, Fault},
     routing::Scope,
@@ -38,8 +39,8 @@ const RELAY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 40;
 pub(super) struct VisibleUntil {
     /// By the system clock.
     pub(super) wall: UnixMillis,
-    /// By the profile's running time.
-    pub(super) running: Duration,
+    /// By the profile's running time; absent before the node has run, as that of a profile that was made visible.
+    pub(super) running: Option<Duration>,
 }
 
 /// Mode, relay settings and visibility; kept by the store under [`Setting::Policy`].
@@ -64,11 +65,22 @@ impl Policy {
     /// Encodes it for the store.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![POLICY_VERSION, (self.mode == Mode::Contacts).into(), self.relay.on.into(), self.relay.metered.into()];
-        let (wall, running) = self.visible_until.map_or((0, 0), |until| (until.wall.0, until.running.as_secs()));
+        let seconds = |until: VisibleUntil| until.running.map_or(0, |running| running.as_secs());
+        let (wall, running) = self.visible_until.map_or((0, 0), |until| (until.wall.0, seconds(until)));
         for number in [self.relay.bytes, wall, running] {
             out.extend_from_slice(&number.to_be_bytes());
         }
         out
+    }
+
+    /// Whether anything is carried over links that cost money, or don't.
+    pub(super) const fn carries(&self, metered: bool) -> bool {
+        self.relay.on && (self.relay.metered || !metered)
+    }
+
+    /// Whether strangers are shown anything on such links.
+    pub(super) fn carries_for_strangers(&self, metered: bool) -> bool {
+        self.carries(metered) && self.mode == Mode::Mesh
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -80,28 +92,32 @@ impl Policy {
         let mode = if flag(&mut reader)? != 0 { Mode::Contacts } else { Mode::Mesh };
         let (on, metered) = (flag(&mut reader)? != 0, flag(&mut reader)? != 0);
         let (bytes, wall) = (reader.u64().ok()?, reader.u64().ok()?);
-        let running = Duration::from_secs(reader.u64().ok()?);
+        let running = Some(Duration::from_secs(reader.u64().ok()?)).filter(|running| !running.is_zero());
         let visible_until = (wall != 0).then_some(VisibleUntil { wall: UnixMillis(wall), running });
         Some(Self { mode, relay: RelaySettings { on, bytes, metered }, visible_until })
     }
 
-    /// Lets the name be told from now on, `running` being the running time of the profile.
-    fn show_name(&mut self, now: UnixMillis, running: Duration) {
+    /// Lets the name be told from now on, `running` being the running time of the profile, if it has run.
+    fn show_name(&mut self, now: UnixMillis, running: Option<Duration>) {
         let wall = UnixMillis(now.0.saturating_add(VISIBLE_FOR.as_millis() as u64));
-        // Kept in whole seconds: rounded up, so that it is the system clock that decides while both go alike.
-        let running = Duration::from_secs(running.saturating_add(VISIBLE_FOR).as_secs().saturating_add(1));
-        self.visible_until = Some(VisibleUntil { wall, running });
+        self.visible_until = Some(VisibleUntil { wall, running: running.map(until_running) });
     }
 }
 
-/// Lets a profile that was just made tell neighbours its name, for 12 hours from `now` at most, and commits.
+/// The running time at which visibility ends that begins at this one. Kept in whole seconds: rounded up, so that it is the system clock that
+/// decides while both go alike.
+const fn until_running(running: Duration) -> Duration {
+    Duration::from_secs(running.saturating_add(VISIBLE_FOR).as_secs().saturating_add(1))
+}
+
+/// Lets a profile that was just made tell neighbours its name, where it is first started, for 12 hours from `now` at most, and commits.
 ///
 /// # Errors
 ///
 /// [`StoreError`] if the store fails; it is then as before.
 pub fn make_visible(store: &mut dyn Store, now: UnixMillis) -> Result<(), StoreError> {
     let mut policy = Policy::load(store)?;
-    policy.show_name(now, Duration::ZERO);
+    policy.show_name(now, None);
     store.begin()?;
     store.save_setting(Setting::Policy, &policy.encode())?;
     store.commit()
@@ -122,7 +138,8 @@ impl Engine {
     /// Until when at the latest neighbours are told the name; `None` if they are not.
     pub(super) fn visible_until(&self, now: Now) -> Option<UnixMillis> {
         let VisibleUntil { wall, running } = self.policy.visible_until?;
-        let left = Duration::from_millis(wall.0.saturating_sub(now.wall.0)).min(running.saturating_sub(self.clock.running()));
+        let running = running.map_or(VISIBLE_FOR, |running| running.saturating_sub(self.clock.running()));
+        let left = Duration::from_millis(wall.0.saturating_sub(now.wall.0)).min(running);
         (!left.is_zero()).then(|| UnixMillis(now.wall.0.saturating_add(left.as_millis() as u64)))
     }
 
@@ -151,7 +168,7 @@ impl Engine {
 
     /// Tells neighbours the name for a while, or stops.
     pub(super) fn set_visible(&mut self, now: Now, visible: bool) -> Result<Settings, StoreError> {
-        let running = self.clock.running();
+        let running = Some(self.clock.running());
         let settings =
             self.change_policy(now, |policy| if visible { policy.show_name(now.wall, running) } else { policy.visible_until = None })?;
         for link in self.links.iter().filter(|(_, state)| state.is_open()).map(|(id, _)| *id).collect::<Vec<_>>() {
@@ -160,19 +177,27 @@ impl Engine {
         Ok(settings)
     }
 
-    /// The device is somewhere else: who is near now was not meant.
+    /// The device is, or may be, somewhere else: who is near now was not meant. A profile that was made visible is so where it first runs.
     pub(super) fn end_visibility(&mut self, now: Now) -> Result<(), StoreError> {
-        if self.visible_until(now).is_some() {
-            self.set_visible(now, false)?;
-            self.notice("hidden", "the network has changed: neighbours are not told the name any more".into(), None);
+        let running = self.clock.running();
+        if self.visible_until(now).is_none() {
+            return Ok(());
         }
+        if let Some(VisibleUntil { running: begins @ None, .. }) = &mut self.policy.visible_until {
+            *begins = Some(until_running(running));
+            return self.store.save_setting(Setting::Policy, &self.policy.encode());
+        }
+        self.set_visible(now, false)?;
+        self.notice("hidden", "this may be another network: neighbours are not told the name any more".into(), None);
         Ok(())
     }
 
-    /// Tells the name on a link that is open, once, if it is to be told: to contacts too, so that sessions look alike.
+    /// Tells the name on a link that is open, once, if it is to be told: to contacts too, so that sessions look alike. Whoever is at an
+    /// address that the owner gave need not be near.
     pub(super) fn tell_name(&mut self, now: Now, link: LinkId) {
         let visible = self.visible_until(now).is_some();
-        let Some(state) = self.links.get_mut(&link).filter(|state| visible && !state.name_sent) else { return };
+        let is_near = |state: &LinkState| state.properties.direction == Direction::Inbound || state.properties.dialled.is_some();
+        let Some(state) = self.links.get_mut(&link).filter(|state| visible && !state.name_sent && is_near(state)) else { return };
         state.name_sent = true;
         let record = Record::Name(self.profile.name.clone());
         self.transmit(link, &record);
@@ -190,30 +215,42 @@ impl Engine {
         Ok(())
     }
 
-    /// Stores a decision and ends the links whose peers may be shown something else from now on.
+    /// Stores a decision and ends the links where it changes what contacts or strangers are shown, whoever is at their other end.
     fn change_policy(&mut self, now: Now, change: impl FnOnce(&mut Policy)) -> Result<Settings, StoreError> {
-        let open = |engine: &Self| -> Vec<(LinkId, Scope)> {
-            engine.links.iter().filter(|(_, link)| link.is_open()).map(|(id, link)| (*id, engine.scope_for(link))).collect()
-        };
-        let (policy, before) = (self.policy, open(self));
+        let before = self.policy;
         change(&mut self.policy);
-        if self.policy != policy {
-            self.store.save_setting(Setting::Policy, &self.policy.encode())?;
+        let policy = self.policy;
+        if policy != before {
+            self.store.save_setting(Setting::Policy, &policy.encode())?;
             self.shrink_to_settings(now)?;
         }
-        if self.policy.relay.on && !policy.relay.on {
+        if policy.relay.on && !before.relay.on {
             self.forget_cursors()?;
         }
-        let after = open(self);
-        for ((link, _), _) in before.into_iter().zip(after).filter(|(before, after)| before != after) {
+        let shows = |policy: &Policy, metered| [policy.carries(metered), policy.carries_for_strangers(metered)];
+        let changes = |state: &LinkState| {
+            let metered = state.properties.metered;
+            state.is_open() && shows(&policy, metered) != shows(&before, metered)
+        };
+        for link in self.links.iter().filter(|(_, state)| changes(state)).map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end_link(link, ByeReason::Closing);
         }
-        let is_open = |policy: &Policy| policy.relay.on && policy.mode == Mode::Mesh;
-        if is_open(&self.policy) && !is_open(&policy) {
+        if policy.carries_for_strangers(false) && !before.carries_for_strangers(false) {
             // Links to strangers were of no use, and are now.
             self.look_anew();
         }
         Ok(self.settings(now))
+    }
+
+    /// Ends links so that new sessions show whether somebody who is expected from now on is at the other end: those to strangers, or all
+    /// where strangers are shown nothing and nobody is to see which these are.
+    pub(super) fn renew_links(&mut self) {
+        let carries = |state: &LinkState| self.policy.carries_for_strangers(state.properties.metered);
+        let renews = |state: &LinkState| state.peer == Peer::Stranger || !carries(state);
+        for link in self.links.iter().filter(|(_, state)| renews(state)).map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.end_link(link, ByeReason::Closing);
+        }
+        self.look_anew();
     }
 
     /// Begins to number arrivals anew, and forgets how far those of contacts were dealt with: what was passed over while nothing was carried is
@@ -252,10 +289,12 @@ mod tests {
     #[test]
     fn settings_survive_the_store() {
         let relay = RelaySettings { on: false, bytes: 7 << 30, metered: true };
-        let visible_until = Some(VisibleUntil { wall: UnixMillis(9), running: Duration::from_secs(8) });
-        for policy in [Policy::default(), Policy { mode: Mode::Contacts, relay, visible_until }] {
+        let until = |running| Some(VisibleUntil { wall: UnixMillis(9), running });
+        for visible_until in [None, until(None), until(Some(Duration::from_secs(8)))] {
+            let policy = Policy { mode: Mode::Contacts, relay, visible_until };
             assert_eq!(Policy::decode(&policy.encode()), Some(policy));
         }
+        assert_eq!(Policy::decode(&Policy::default().encode()), Some(Policy::default()));
         assert_eq!(Policy::decode(&[]), None);
         assert_eq!(Policy::decode(&[2; 28]), None);
     }

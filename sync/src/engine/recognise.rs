@@ -187,9 +187,7 @@ impl Engine {
             Peer::Contact(contact) => self.meet_contact(now, link, contact)?,
             Peer::Invited(_) | Peer::Stranger => self.send_empty_cursor(link),
         }
-        if peer == Peer::Stranger {
-            self.limit_useless_link(now, link);
-        }
+        self.limit_useless_link(now, link);
         self.tell_link(link, true);
         if let Some(contact) = hint.filter(|_| !recognised) {
             self.note_repair_hint(now, link, contact);
@@ -212,9 +210,14 @@ impl Engine {
         if std::mem::replace(&mut state.empty_cursor, true) { Err(Breach) } else { Ok(()) }
     }
 
-    /// Draws when a link is closed over which a stranger is shown nothing.
+    /// Draws when a link is closed over which a stranger is shown nothing, and until when who was invited is expected to become a contact.
     fn limit_useless_link(&mut self, now: Now, link: LinkId) {
-        if self.links.get(&link).is_none_or(|state| self.scope_for(state) != Scope::Nothing) {
+        let lasts = |state: &LinkState| match state.peer {
+            Peer::Contact(_) => true,
+            Peer::Invited(_) => false,
+            Peer::Stranger => self.scope_for(state) != Scope::Nothing,
+        };
+        if self.links.get(&link).is_none_or(lasts) {
             return;
         }
         let (least, most) = self.config.useless_link;
@@ -418,6 +421,10 @@ impl Engine {
 
     /// A link's timer: asks for a sign of life, or gives the link up.
     pub(super) fn check_link(&mut self, now: Now, link: LinkId) {
+        let is_over = |state: &LinkState| matches!(state.peer, Peer::Invited(_)) && state.give_up.is_some_and(|at| at <= now.mono);
+        if self.links.get(&link).is_some_and(|state| state.is_open() && is_over(state)) && !self.settle_invited(now, link) {
+            return;
+        }
         let Some(state) = self.links.get_mut(&link).filter(|state| !state.closing) else { return };
         if !state.is_open() {
             if now.mono.since(state.opened) >= self.config.recognise_within {

@@ -19,7 +19,6 @@ use crate::{
     reconcile::ItemSet,
     store::{BundleRow, GoneReason, Origin},
     time::{Hour, Instant, Now},
-    view::Mode,
     wire::bundle::Class,
 };
 
@@ -69,11 +68,11 @@ pub(super) fn rank(holdings: &Holdings, row: &BundleRow, peer: Peer, asked: bool
 impl Engine {
     /// What this node would show a peer on this link, whatever the peer does.
     pub(super) fn scope_for(&self, state: &LinkState) -> Scope {
-        let relays = self.policy.relay.on && (self.policy.relay.metered || !state.properties.metered);
+        let metered = state.properties.metered;
         match state.peer {
-            Peer::Contact(_) if relays => Scope::Everything,
+            Peer::Contact(_) if self.policy.carries(metered) => Scope::Everything,
             Peer::Contact(contact) => Scope::Between(contact),
-            Peer::Invited(_) | Peer::Stranger if relays && self.policy.mode == Mode::Mesh => Scope::Everything,
+            Peer::Invited(_) | Peer::Stranger if self.policy.carries_for_strangers(metered) => Scope::Everything,
             Peer::Invited(_) | Peer::Stranger => Scope::Nothing,
         }
     }

@@ -12,6 +12,14 @@ const fn contact(number: u32) -> Claim {
     Claim::Contact(ContactId(number))
 }
 
+const fn invited(number: u32) -> Claim {
+    Claim::Invited { id: ContactId(number), repair: false }
+}
+
+const fn repair(number: u32) -> Claim {
+    Claim::Invited { id: ContactId(number), repair: true }
+}
+
 /// A link that opened at this second and has moved nothing since.
 const fn holder(link: u64, claim: Claim, opened: u64) -> Holder {
     let opened = Instant::from_origin(Duration::from_secs(opened));
@@ -32,14 +40,33 @@ fn full(inbound: u64, outbound: u64) -> Vec<Holder> {
 fn strangers_hold_no_more_than_their_share() {
     assert_eq!(PLACES, 12);
     let mut held = Vec::new();
-    for (claim, share) in [(Claim::Inbound, 4), (Claim::Outbound, 3), (Claim::Invited, 4)] {
+    for (claim, share) in [(Claim::Inbound, 4), (Claim::Outbound, 3)] {
         for link in 0..share {
             assert_eq!(place_for(claim, &held, PLACES, NOW), Place::Free);
             held.push(holder(link, claim, 0));
         }
         assert_eq!(place_for(claim, &held, PLACES, NOW), Place::Nowhere);
     }
+    for claim in [invited(1), invited(2), invited(3), repair(1)] {
+        assert_eq!(place_for(claim, &held, PLACES, NOW), Place::Free);
+        held.push(holder(u64::from(taken(&held) as u32), claim, 0));
+    }
     assert_eq!(place_for(contact(1), &held, PLACES, NOW), Place::Free, "a contact finds one place without anybody's loss");
+}
+
+#[test]
+fn a_pending_link_has_one_place_and_leaves_one_to_repairs() {
+    let mut held = Vec::new();
+    for link in 0..2 {
+        assert_eq!(place_for(invited(1), &held, PLACES, NOW), Place::Free, "HELLO settles which of two stays");
+        held.push(holder(link, invited(1), 0));
+    }
+    assert_eq!((place_for(invited(1), &held, PLACES, NOW), taken(&held)), (Place::Nowhere, 1));
+    held.extend([holder(2, invited(2), 0), holder(3, invited(3), 0)]);
+    assert_eq!(place_for(invited(4), &held, PLACES, NOW), Place::Nowhere);
+    assert_eq!(place_for(repair(4), &held, PLACES, NOW), Place::Free);
+    held.push(holder(4, repair(4), 0));
+    assert_eq!(place_for(repair(5), &held, PLACES, NOW), Place::Nowhere);
 }
 
 #[test]
@@ -53,7 +80,7 @@ fn a_contact_displaces_the_least_useful_stranger() {
     assert_eq!(displaced(&held), Place::Of(LinkId(5)), "one that doesn't carry");
     held.iter_mut().for_each(|holder| (holder.carries, holder.useful) = (true, NOW));
     assert_eq!(displaced(&held), Place::Of(LinkId(6)), "the newest of equals");
-    for claim in [Claim::Inbound, Claim::Outbound, Claim::Invited] {
+    for claim in [Claim::Inbound, Claim::Outbound, invited(1), repair(1)] {
         let held = full(0, 0);
         assert_eq!(place_for(claim, &held, PLACES, NOW), Place::Nowhere, "nobody else displaces a contact");
     }
@@ -62,9 +89,9 @@ fn a_contact_displaces_the_least_useful_stranger() {
 #[test]
 fn who_was_invited_displaces_a_stranger_and_gives_way_to_a_contact() {
     let mut held = full(1, 0);
-    assert_eq!(place_for(Claim::Invited, &held, PLACES, NOW), Place::Of(LinkId(0)));
-    held[0].claim = Claim::Invited;
-    assert_eq!(place_for(Claim::Invited, &held, PLACES, NOW), Place::Nowhere);
+    assert_eq!(place_for(invited(1), &held, PLACES, NOW), Place::Of(LinkId(0)));
+    held[0].claim = invited(1);
+    assert_eq!(place_for(invited(2), &held, PLACES, NOW), Place::Nowhere);
     assert_eq!(place_for(contact(99), &held, PLACES, NOW), Place::Of(LinkId(0)));
 }
 
