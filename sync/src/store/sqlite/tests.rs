@@ -430,7 +430,7 @@ fn values_that_no_program_wrote_are_damage() {
         ("UPDATE message SET id = x'01'", "UPDATE message SET id = zeroblob(16)"),
         ("UPDATE message SET number = -1", "UPDATE message SET number = NULL"),
         ("UPDATE message SET log = x'01'", "UPDATE message SET log = x''"),
-        ("UPDATE message SET log = x'0108000000000000'", "UPDATE message SET log = x''"),
+        ("UPDATE message SET log = x'01ff000000000000'", "UPDATE message SET log = x''"),
         ("UPDATE contact SET last_transport = 0", "UPDATE contact SET last_transport = NULL"),
         ("UPDATE bundle SET lifetime = 5", "UPDATE bundle SET lifetime = 0"),
         ("UPDATE bundle SET size = 65536", "UPDATE bundle SET size = 512"),
