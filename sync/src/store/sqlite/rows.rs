@@ -151,7 +151,7 @@ pub(super) fn contact(row: &Row<'_>) -> Result<ContactRow> {
         last_seen: row.get::<_, Option<i64>>(7)?.map(|value| UnixMillis(value.cast_unsigned())),
         last_transport: match row.get(8)? {
             None => None,
-            Some(code) => Some(log::transport_of(code).map_or_else(|| out_of_range(8, code), Ok)?),
+            Some(code) => Some(log::codec::transport_of(code).map_or_else(|| out_of_range(8, code), Ok)?),
         },
         why: row.get(9)?,
     })

@@ -76,7 +76,7 @@ impl Store for SqliteStore {
         let sql = "INSERT INTO contact (alias, own_name, card, state, verified, created, last_seen, last_transport, why)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let last_seen = last_seen.map(|time| rows::bits(time.0));
-        let transport = last_transport.map(log::transport_code);
+        let transport = last_transport.map(log::codec::transport_code);
         let state = rows::contact_state_code(*state);
         self.change(sql, params![alias, own_name, card, state, verified, rows::bits(created.0), last_seen, transport, why])?;
         u32::try_from(self.connection.last_insert_rowid()).map(ContactId).map_err(|_| StoreError::Full)
@@ -87,7 +87,7 @@ impl Store for SqliteStore {
         let sql = "UPDATE contact SET alias = ?2, own_name = ?3, card = ?4, state = ?5, verified = ?6, created = ?7, last_seen = ?8,
                    last_transport = ?9, why = ?10 WHERE id = ?1";
         let last_seen = last_seen.map(|time| rows::bits(time.0));
-        let transport = last_transport.map(log::transport_code);
+        let transport = last_transport.map(log::codec::transport_code);
         let state = rows::contact_state_code(*state);
         match self.change(sql, params![id.0, alias, own_name, card, state, verified, rows::bits(created.0), last_seen, transport, why])? {
             0 => Err(StoreError::Io(NOT_FOUND)),
