@@ -31,7 +31,7 @@ pub enum LogEvent {
     Sealed {
         /// The ratchet number under which it travels.
         number: u32,
-        /// The size of its bundle, one of [`BUNDLE_SIZES`].
+        /// The size of its bundle, one of [`BUNDLE_SIZES`](crate::wire::bundle::BUNDLE_SIZES).
         size: u16,
     },
     /// A device said that it has stored its bundle.
