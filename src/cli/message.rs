@@ -81,7 +81,7 @@ pub(super) fn list(
     limit: Option<u32>,
     mark_read: bool,
 ) -> Result<(), CliError> {
-    let document = Source::open(config)?.request(Command::Messages { contact, since, limit, mark_read })?;
+    let document = Source::open(config)?.request(Command::Messages { contact, since, before: None, limit, mark_read })?;
     show(config, &document, |document| elements(document).iter().map(words).collect::<Vec<_>>().join("\n"))
 }
 
@@ -89,7 +89,7 @@ pub(super) fn list(
 pub(super) fn export(config: &Config, contact: String, format: ExportFormat) -> Result<(), CliError> {
     let mut source = Source::open(config)?;
     let about = source.request(Command::Contact { contact: contact.clone() })?;
-    let messages = source.request(Command::Messages { contact, since: None, limit: None, mark_read: false })?;
+    let messages = source.request(Command::Messages { contact, since: None, before: None, limit: None, mark_read: false })?;
     match format {
         ExportFormat::Json => show_json(&json!({ "contact": about, "messages": messages })),
         ExportFormat::Md => show_text(&markdown(&about, elements(&messages))),

@@ -311,6 +311,18 @@ const COMMANDS: &[&str] = &[
     "set_mode",
     "set_relay",
     "set_visible",
+    "set_alerts",
+    "set_contact",
+    "mark_read",
+    "retry",
+    "cancel",
+    "draft",
+    "set_draft",
+    "nearby",
+    "nearby_open",
+    "nearby_close",
+    "nearby_add",
+    "nearby_confirm",
 ];
 
 #[cfg(test)]
@@ -336,6 +348,18 @@ mod tests {
             Command::SetMode { .. } => "set_mode",
             Command::SetRelay { .. } => "set_relay",
             Command::SetVisible { .. } => "set_visible",
+            Command::SetAlerts { .. } => "set_alerts",
+            Command::SetContact { .. } => "set_contact",
+            Command::MarkRead { .. } => "mark_read",
+            Command::Retry { .. } => "retry",
+            Command::Cancel { .. } => "cancel",
+            Command::Draft { .. } => "draft",
+            Command::SetDraft { .. } => "set_draft",
+            Command::Nearby {} => "nearby",
+            Command::NearbyOpen {} => "nearby_open",
+            Command::NearbyClose {} => "nearby_close",
+            Command::NearbyAdd { .. } => "nearby_add",
+            Command::NearbyConfirm { .. } => "nearby_confirm",
         }
     }
 
@@ -343,7 +367,7 @@ mod tests {
     fn every_method_parses_with_all_its_parameters() {
         let params = json!({
             "contact": "bob", "alias": "b", "hours": 1, "link": "l", "fingerprint": "f", "blocked": true, "text": "t",
-            "id": "00".repeat(16), "mode": "contacts", "on": true, "bytes": 1 << 20, "metered": false, "visible": true,
+            "id": "00".repeat(16), "mode": "contacts", "on": true, "bytes": 1 << 20, "metered": false, "visible": true, "peer": "1", "matches": true,
         });
         for method in COMMANDS {
             match parse_call(method, params.clone()) {

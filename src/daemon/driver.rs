@@ -20,7 +20,7 @@ use hedgerow_sync::{
     engine::{Engine, Input, Output, RequestId},
     store::StoreError,
     time::Instant,
-    view::{Answer, Command, Event, Status},
+    view::{Answer, Command, Event, Leak, LinkStatus, NodeState, NodeStatus, Status, Trouble},
 };
 use hedgerow_transports::{
     BeaconId, LinkId, TransportCommand, TransportKind,
@@ -135,39 +135,6 @@ enum State {
         retry_at: Instant,
         pause: Duration,
     },
-}
-
-/// The answer to `status`.
-#[derive(Serialize)]
-struct DaemonStatus {
-    state: &'static str,
-    listen: Vec<String>,
-    trouble: Vec<Trouble>,
-    links: Vec<LinkStatus>,
-    leaks: Vec<Leak>,
-    #[serde(flatten)]
-    node: Option<Status>,
-}
-
-#[derive(Serialize)]
-struct Trouble {
-    source: &'static str,
-    text: String,
-}
-
-/// What the system below shows of a link: the owner should know what others can see.
-#[derive(Serialize)]
-struct LinkStatus {
-    link: u64,
-    transport: &'static str,
-    address: String,
-}
-
-/// What is shown by a transport in use whatever Hedgerow does.
-#[derive(Serialize)]
-struct Leak {
-    transport: &'static str,
-    text: &'static str,
 }
 
 #[derive(Serialize)]
@@ -432,20 +399,25 @@ impl Driver {
         }
     }
 
-    fn status(&self, node: Option<Status>) -> DaemonStatus {
+    fn status(&self, node: Option<Status>) -> NodeStatus {
         let link_status = |(id, link): (&LinkId, &LinkHandle)| LinkStatus {
             link: id.0,
-            transport: link.properties.kind.name(),
+            transport: link.properties.kind.name().into(),
             address: link.address.clone(),
         };
-        DaemonStatus {
+        NodeStatus {
             state: match self.state {
-                State::Open(_) => "running",
-                State::Locked => "locked",
-                State::Failed { .. } => "failed",
+                State::Open(_) => NodeState::Running,
+                State::Locked => NodeState::Locked,
+                State::Failed { .. } => NodeState::Failed,
             },
             listen: self.listening(),
-            trouble: self.trouble.iter().map(|(source, text)| Trouble { source, text: text.clone() }).chain(self.short_delays()).collect(),
+            trouble: self
+                .trouble
+                .iter()
+                .map(|(source, text)| Trouble { source: (*source).into(), text: text.clone() })
+                .chain(self.short_delays())
+                .collect(),
             links: self.links.iter().map(link_status).collect(),
             leaks: self.leaks(),
             node,
@@ -456,14 +428,14 @@ impl Driver {
     fn short_delays(&self) -> Option<Trouble> {
         let divisor = self.profile.delay_divisor();
         let text = format!("delays are divided by {divisor}: for tests only, they no longer hide who writes and who reads");
-        (divisor > 1).then_some(Trouble { source: "delays", text })
+        (divisor > 1).then_some(Trouble { source: "delays".into(), text })
     }
 
     /// What the transports in use show below us.
     fn leaks(&self) -> Vec<Leak> {
         let lan = self.lan.as_ref().and(self.lan_config.as_ref());
         let texts = lan.map(super::lan::leaks).unwrap_or_default();
-        texts.into_iter().map(|text| Leak { transport: TransportKind::Lan.name(), text }).collect()
+        texts.into_iter().map(|text| Leak { transport: TransportKind::Lan.name().into(), text: text.into() }).collect()
     }
 
     fn publish(&self, event: &Event) {
@@ -477,7 +449,7 @@ impl Driver {
     }
 
     fn notice(&self, kind: &'static str, text: &str) {
-        self.publish(&Event::Notice { kind, text: text.to_owned(), contact: None });
+        self.publish(&Event::Notice { kind: kind.into(), text: text.to_owned(), contact: None });
     }
 
     /// Storage failed: what was not committed has not happened. Tells everybody and tries again later.

@@ -4,13 +4,26 @@
 //! fields may be added. Texts and names in here come from people: whoever shows them on a terminal cleans them first
 //! ([`crate::wire::item`] keeps what was written).
 
+mod answer;
 mod explain;
+mod nearby;
+mod node;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::explain::start_of;
 pub use self::explain::{
     Explanation, Happening, Help, HelpCode, Holder, NeighbourCount, Reader, SealedBundle, WaitCode, Waits, What, span_in_words,
+};
+pub use self::{
+    answer::Answer,
+    nearby::{Nearby, NearbyPeer, NearbyState},
+    node::{
+        Alerts, Clock, ClockJump, ClockSource, Leak, LinkStatus, Mode, Neighbour, NodeState, NodeStatus, Reach, Relay, RelaySettings,
+        Settings, Shown, Status, Trouble,
+    },
 };
 use crate::{
     id::{ContactId, MessageId},
@@ -67,6 +80,17 @@ pub enum Command {
         /// Whether they are refused.
         blocked: bool,
     },
+    /// Changes what is done with a contact's messages; what is absent stays. Answer: [`Contact`].
+    SetContact {
+        /// Name or number.
+        contact: String,
+        /// Whether it is told when its messages are read.
+        #[serde(default)]
+        receipts: Option<bool>,
+        /// Whether its messages come without bell and notification.
+        #[serde(default)]
+        muted: Option<bool>,
+    },
     /// Forgets a contact with keys and messages. Answer: [`Removed`].
     RemoveContact {
         /// Name or number.
@@ -92,12 +116,44 @@ pub enum Command {
         /// Only those after this one.
         #[serde(default)]
         since: Option<MessageId>,
+        /// Only those before this one.
+        #[serde(default)]
+        before: Option<MessageId>,
         /// At most so many, the newest.
         #[serde(default)]
         limit: Option<u32>,
         /// Whether those listed count as read from now on.
         #[serde(default)]
         mark_read: bool,
+    },
+    /// Marks a message and all before it as read. Answer: [`Contact`].
+    MarkRead {
+        /// Name or number.
+        contact: String,
+        /// The last message that was seen.
+        id: MessageId,
+    },
+    /// Sends a message of ours that failed or expired once more. Answer: [`Sent`].
+    Retry {
+        /// Its id, which stays.
+        id: MessageId,
+    },
+    /// Takes a message of ours back that has not left this device. Answer: [`Message`], which has failed.
+    Cancel {
+        /// Its id.
+        id: MessageId,
+    },
+    /// Shows what is written to a contact and not sent yet. Answer: [`Draft`].
+    Draft {
+        /// Name or number.
+        contact: String,
+    },
+    /// Keeps what is written to a contact and not sent yet. Answer: [`Draft`].
+    SetDraft {
+        /// Name or number.
+        contact: String,
+        /// What is written; empty for nothing.
+        text: String,
     },
     /// Says where a message is and why. Answer: [`Explanation`].
     Explain {
@@ -128,32 +184,36 @@ pub enum Command {
         /// Whether they are told.
         visible: bool,
     },
-}
-
-/// The result of a [`Command`]; in JSON just its content.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-#[serde(untagged)]
-pub enum Answer {
-    /// To `status`.
-    Status(Status),
-    /// To `invite`.
-    Invitation(Invitation),
-    /// To `add_contact`.
-    Added(Added),
-    /// To `contacts`.
-    Contacts(Vec<Contact>),
-    /// To the commands on one contact.
-    Contact(Contact),
-    /// To `remove_contact`.
-    Removed(Removed),
-    /// To `send`.
-    Sent(Sent),
-    /// To `messages`.
-    Messages(Vec<Message>),
-    /// To `explain`.
-    Explanation(Box<Explanation>),
-    /// To `settings` and the commands that change them.
-    Settings(Settings),
+    /// Chooses how a new message calls for attention; what is absent stays. Answer: [`Settings`].
+    SetAlerts {
+        /// Whether the terminal's bell rings.
+        #[serde(default)]
+        bell: Option<bool>,
+        /// Whether the terminal is asked to show a notification.
+        #[serde(default)]
+        notify: Option<bool>,
+        /// Whether that notification tells who wrote, and what.
+        #[serde(default)]
+        content: Option<bool>,
+    },
+    /// Opens the window of two minutes in which people in reach can choose each other, or makes it two minutes again. Answer: [`Nearby`].
+    NearbyOpen {},
+    /// Closes that window. Answer: [`Nearby`].
+    NearbyClose {},
+    /// Shows who is in it. Answer: [`Nearby`].
+    Nearby {},
+    /// Chooses somebody; once both have, both are shown words to compare. Answer: [`NearbyPeer`].
+    NearbyAdd {
+        /// Number, or the name it claims if only one claims it.
+        peer: String,
+    },
+    /// Says whether the words on both screens are equal. Answer: [`NearbyPeer`].
+    NearbyConfirm {
+        /// Number, or the name it claims if only one claims it.
+        peer: String,
+        /// Whether they are. If not, somebody may be in between: the exchange ends on both sides.
+        matches: bool,
+    },
 }
 
 /// Why a command was not done. Nothing has changed and nothing was lost.
@@ -202,7 +262,7 @@ pub enum CommandError {
 }
 
 /// What a subscriber is told, as it happens; one JSON object a line with `event` naming the variant.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A message came, or a message's state changed.
@@ -223,10 +283,12 @@ pub enum Event {
     LinkDown(Neighbour),
     /// A neighbour in reach has said what it calls itself.
     Neighbour(Neighbour),
+    /// Something has changed among those who can be chosen nearby.
+    Nearby(Nearby),
     /// Something a person should know: a link seen by somebody else, a clock that jumped, …
     Notice {
         /// A stable word for scripts, such as `link_reused`.
-        kind: &'static str,
+        kind: Cow<'static, str>,
         /// In words.
         text: String,
         /// The contact it is about, if any.
@@ -235,180 +297,8 @@ pub enum Event {
     },
 }
 
-/// How the node is doing.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Status {
-    /// The profile's name.
-    pub name: String,
-    /// The device's fingerprint, for comparing.
-    pub fingerprint: String,
-    /// The neighbours in reach.
-    pub neighbours: Vec<Neighbour>,
-    /// How many of them are reached by which transport, by its name.
-    pub transports: Vec<Reach>,
-    /// How many contacts are established.
-    pub contacts: usize,
-    /// How many contacts wait for an answer.
-    pub pending: usize,
-    /// Messages not delivered yet.
-    pub undelivered: usize,
-    /// Bundles held.
-    pub bundles: usize,
-    /// Their size in bytes.
-    pub bundle_bytes: u64,
-    /// Mode and visibility.
-    #[serde(flatten)]
-    pub shown: Shown,
-    /// What the node carries for others.
-    pub relay: Relay,
-    /// What the node knows of the time.
-    pub clock: Clock,
-}
-
-/// Mode and visibility: to whom the node shows what.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct Shown {
-    /// To whom it gives mail.
-    pub mode: Mode,
-    /// Whether neighbours are told its name.
-    pub visible: bool,
-    /// Until when at the latest, if they are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub visible_until: Option<UnixMillis>,
-}
-
-/// What a person has decided about the node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct Settings {
-    /// Mode and visibility.
-    #[serde(flatten)]
-    pub shown: Shown,
-    /// What it gives to carry for others.
-    pub relay: RelaySettings,
-}
-
-/// What a node gives to carry for others, and how much of that is used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct Relay {
-    /// What it gives.
-    #[serde(flatten)]
-    pub settings: RelaySettings,
-    /// How many bundles are held that were sealed elsewhere.
-    pub carried_bundles: usize,
-    /// Their size in bytes; the three pools below together.
-    pub carried_bytes: u64,
-    /// Bytes that contacts brought.
-    pub from_contacts_bytes: u64,
-    /// Bytes that strangers brought who dialled us.
-    pub from_strangers_inbound_bytes: u64,
-    /// Bytes that strangers brought whom we dialled.
-    pub from_strangers_outbound_bytes: u64,
-}
-
-/// How many neighbours a transport reaches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct Reach {
-    /// Its name: `lan`, …
-    pub transport: &'static str,
-    /// Links to contacts.
-    pub contacts: usize,
-    /// Links to others.
-    pub strangers: usize,
-}
-
-/// Whom a node gives mail to carry, and for whom it carries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Strangers may carry for us, and we for them.
-    #[default]
-    Mesh,
-    /// Only contacts: towards strangers the node looks like one that holds nothing.
-    Contacts,
-}
-
-/// What a node gives to carry for others.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RelaySettings {
-    /// Whether it carries for others at all. If not, it hands mail only to its reader.
-    pub on: bool,
-    /// How much space bundles of others may take, bytes.
-    pub bytes: u64,
-    /// Whether it also carries over links that cost money.
-    pub metered: bool,
-}
-
-impl Default for RelaySettings {
-    /// On, 256 MiB (guess), not over metered links.
-    fn default() -> Self {
-        Self { on: true, bytes: 256 << 20, metered: false }
-    }
-}
-
-/// What the node knows of the time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct Clock {
-    /// Mesh time in whole hours since 1970; absent if unknown.
-    pub hour: Option<u32>,
-    /// Where it comes from.
-    pub source: ClockSource,
-    /// How far that is to be trusted, in words.
-    pub trust: &'static str,
-    /// Running hours until things expire by what the clock says; absent once they do, or while nothing is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub settles_in_hours: Option<u32>,
-    /// The last jump of more than 2 h that was seen while the node ran; absent if there was none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jump: Option<ClockJump>,
-}
-
-/// A jump of mesh time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-pub struct ClockJump {
-    /// Where to: mesh time after it, to the hour.
-    pub at: UnixMillis,
-    /// By how many whole hours; negative if backwards.
-    pub hours: i32,
-}
-
-/// Where mesh time comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClockSource {
-    /// This machine's clock, plausible and not contradicted.
-    System,
-    /// The median of recognised contacts.
-    Contacts,
-    /// The median of strangers.
-    Strangers,
-    /// Nothing plausible yet.
-    Unknown,
-}
-
-/// A device in reach.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Neighbour {
-    /// Names this link while it lives.
-    pub link: u64,
-    /// The technology: `lan`, …
-    pub transport: &'static str,
-    /// Which contact it is; absent for strangers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contact: Option<ContactId>,
-    /// The contact's name here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Whether we dialled.
-    pub outbound: bool,
-    /// Whether it says that it carries for us; `false` until it has said something.
-    pub carries: bool,
-    /// The name that it claims; nobody has checked it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub claimed_name: Option<String>,
-}
-
 /// A one-time link, as made.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Invitation {
     /// The contact it will become.
     pub contact: ContactId,
@@ -419,7 +309,7 @@ pub struct Invitation {
 }
 
 /// A contact whose link was taken up.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Added {
     /// Its number.
     pub contact: ContactId,
@@ -431,7 +321,7 @@ pub struct Added {
 }
 
 /// A contact that is gone.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Removed {
     /// Its number; never used again.
     pub contact: ContactId,
@@ -454,7 +344,7 @@ pub enum ContactState {
 }
 
 /// Somebody to write to.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Contact {
     /// Its number in this profile.
     pub contact: ContactId,
@@ -473,6 +363,15 @@ pub struct Contact {
     pub fingerprint: Option<String>,
     /// Messages not read yet.
     pub unread: u64,
+    /// Whether it is told when its messages are read.
+    pub receipts: bool,
+    /// Whether its messages come without bell and notification.
+    pub muted: bool,
+    /// Whether something is written to it and not sent yet.
+    pub draft: bool,
+    /// When the newest message of the conversation was stored here; absent while it is empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_message: Option<UnixMillis>,
     /// Whether a link to it is open.
     pub in_reach: bool,
     /// When it was last recognised on a link; absent if never.
@@ -480,7 +379,7 @@ pub struct Contact {
     pub last_seen: Option<UnixMillis>,
     /// Over what that was: `lan`, …
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_transport: Option<&'static str>,
+    pub last_transport: Option<Cow<'static, str>>,
     /// The end of the last hour in which its link is valid; absent once it is answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_expires: Option<UnixMillis>,
@@ -493,12 +392,21 @@ pub struct Contact {
 }
 
 /// A message as accepted.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sent {
     /// Its id.
     pub id: MessageId,
     /// `queued`, or further if this was a retry.
     pub state: MessageState,
+}
+
+/// What is written to a contact and not sent yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Draft {
+    /// The contact.
+    pub contact: ContactId,
+    /// What is written; empty for nothing.
+    pub text: String,
 }
 
 /// How far a message has come. For incoming ones: `delivered`, `read` once marked.
@@ -520,7 +428,7 @@ pub enum MessageState {
 }
 
 /// One message.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// Its id, the same on both sides.
     pub id: MessageId,

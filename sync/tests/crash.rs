@@ -68,7 +68,10 @@ fn run(seed: u64, set: impl FnOnce(&Two)) -> Run {
     }
     run.two.sim.mend(run.two.wire);
     run.two.sim.run_for(5 * SECOND);
-    let _ = run.two.sim.ask(ben, Command::Messages { contact: added.contact.0.to_string(), since: None, limit: None, mark_read: true });
+    let _ = run
+        .two
+        .sim
+        .ask(ben, Command::Messages { contact: added.contact.0.to_string(), since: None, before: None, limit: None, mark_read: true });
     run.write(ben, "b2");
     run.two.sim.run_for(5 * SECOND);
     run

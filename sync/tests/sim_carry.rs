@@ -123,7 +123,7 @@ fn sim_states_tell_the_truth_at_each_step() {
     assert_eq!((delivered.id, delivered.state), (id, MessageState::Delivered));
     assert_eq!(delivered.handed_strangers, 1, "the same stranger again is not another one");
 
-    three.sim.tell(carol, Command::Messages { contact: "ann".into(), since: None, limit: None, mark_read: true });
+    three.sim.tell(carol, Command::Messages { contact: "ann".into(), since: None, before: None, limit: None, mark_read: true });
     three.sim.run_for(6 * MINUTE);
     three.meet(three.far, 5 * SECOND);
     three.meet(three.near, 5 * SECOND);

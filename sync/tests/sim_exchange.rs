@@ -22,8 +22,8 @@ fn sim_a_link_used_by_two_serves_the_first_and_warns() {
     sim.connect(ann, eve, Faults::NONE);
     sim.run_for(MINUTE);
     assert_eq!(contact_states(&mut sim, eve), [ContactState::Failed]);
-    assert!(notices(&mut sim, eve).contains(&"link_reused"));
-    assert!(notices(&mut sim, ann).contains(&"link_reused"));
+    assert!(notices(&mut sim, eve).contains(&"link_reused".into()));
+    assert!(notices(&mut sim, ann).contains(&"link_reused".into()));
     assert_eq!(contact_states(&mut sim, ann), [ContactState::Established]);
     assert_eq!(contacts(&mut sim, ann)[0].own_name.as_deref(), Some("ben"));
     assert!(sim.is_up(wire));
@@ -46,8 +46,8 @@ fn sim_a_second_user_before_the_first_is_met_is_refused_and_both_are_warned() {
     let other = sim.connect(ann, eve, Faults::NONE);
     sim.run_for(5 * SECOND);
     assert_eq!(contact_states(&mut sim, eve), [ContactState::Failed]);
-    assert!(notices(&mut sim, eve).contains(&"link_reused"));
-    assert!(notices(&mut sim, ann).contains(&"link_reused"));
+    assert!(notices(&mut sim, eve).contains(&"link_reused".into()));
+    assert!(notices(&mut sim, ann).contains(&"link_reused".into()));
     sim.cut(other);
     sim.mend(wire);
     sim.run_for(5 * SECOND);
@@ -73,7 +73,7 @@ fn sim_two_users_at_the_same_time_end_with_one_contact() {
         states.sort_by_key(|state| *state != ContactState::Established);
         assert_eq!(states[0], ContactState::Established, "seed {seed}");
         assert_eq!(states[1], ContactState::Failed, "seed {seed}");
-        assert!(notices(&mut sim, ann).contains(&"link_reused"));
+        assert!(notices(&mut sim, ann).contains(&"link_reused".into()));
         assert_eq!(contact_states(&mut sim, ann), [ContactState::Established], "seed {seed}");
     }
 }
@@ -154,7 +154,7 @@ fn sim_a_link_taken_up_again_is_the_contact_that_it_led_to() {
         two.sim.run_for(MINUTE);
         for (node, _) in two.sides() {
             assert_eq!(contact_states(&mut two.sim, node), [ContactState::Established]);
-            assert!(!notices(&mut two.sim, node).contains(&"link_reused"));
+            assert!(!notices(&mut two.sim, node).contains(&"link_reused".into()));
         }
     }
     two.sim.run_for(60 * DAY);
@@ -190,7 +190,7 @@ fn sim_who_removes_a_contact_and_uses_its_link_again_is_nobody_else() {
     two.sim.mend(two.wire);
     two.sim.run_for(MINUTE);
     assert_eq!(contact_states(&mut two.sim, two.ben), [ContactState::Failed]);
-    assert!(!notices(&mut two.sim, two.ann).contains(&"link_reused"));
+    assert!(!notices(&mut two.sim, two.ann).contains(&"link_reused".into()));
 }
 
 #[test]

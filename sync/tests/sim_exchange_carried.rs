@@ -178,12 +178,12 @@ fn sim_a_link_used_by_two_through_carriers_serves_one_and_warns_both() {
     trip.meet(trip.to_ann);
     trip.meet(to_eve);
     trip.meet(trip.to_ann);
-    assert!(notices(&mut trip.sim, trip.ann).contains(&"link_reused"));
+    assert!(notices(&mut trip.sim, trip.ann).contains(&"link_reused".into()));
     assert_eq!(texts(&mut trip.sim, trip.ann, "carol"), ["I am carol"]);
     trip.meet(trip.to_ann);
     trip.meet(to_eve);
     assert_eq!(contact_states(&mut trip.sim, eve), [ContactState::Failed]);
-    assert!(notices(&mut trip.sim, eve).contains(&"link_reused"));
+    assert!(notices(&mut trip.sim, eve).contains(&"link_reused".into()));
     assert_eq!(states(&mut trip.sim, eve, "1"), [MessageState::Failed]);
     trip.meet(trip.to_carol);
     trip.expect_contacts("the first");

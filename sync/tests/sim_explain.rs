@@ -50,7 +50,7 @@ fn helps(explanation: &Explanation) -> Vec<HelpCode> {
 }
 
 fn mark_read(sim: &mut Sim, node: NodeId, contact: &str) {
-    sim.tell(node, Command::Messages { contact: contact.into(), since: None, limit: None, mark_read: true });
+    sim.tell(node, Command::Messages { contact: contact.into(), since: None, before: None, limit: None, mark_read: true });
 }
 
 #[test]

@@ -69,7 +69,10 @@ fn sim_what_a_lost_read_told_is_told_again() {
     two.sim.run_for(MINUTE);
     two.sim.cut(two.wire);
     let before = two.ben_store.bundle_ids();
-    two.sim.tell(two.ben, hedgerow_sync::view::Command::Messages { contact: "ann".into(), since: None, limit: None, mark_read: true });
+    two.sim.tell(
+        two.ben,
+        hedgerow_sync::view::Command::Messages { contact: "ann".into(), since: None, before: None, limit: None, mark_read: true },
+    );
     two.sim.run_for(10 * MINUTE);
     let lost: Vec<_> = two.ben_store.bundle_ids().into_iter().filter(|id| !before.contains(id)).collect();
     assert!(!lost.is_empty());

@@ -66,7 +66,7 @@ impl Scene {
     /// How often a node has told of a repair since it was last asked.
     fn notices(&mut self, node: NodeId) -> usize {
         let events = self.sim.take_events(node);
-        events.iter().filter(|event| matches!(event, Event::Notice { kind: "repaired", .. })).count()
+        events.iter().filter(|event| matches!(event, Event::Notice { kind, .. } if kind == "repaired")).count()
     }
 
     fn forget_notices(&mut self) {

@@ -47,7 +47,7 @@ fn sim_partition_heals() {
     assert_eq!(told.len(), 100);
     assert!(told.values().all(|states| states.is_sorted() && states.contains(&MessageState::Carried)), "{told:?}");
 
-    two.sim.tell(two.ben, Command::Messages { contact: "ann".into(), since: None, limit: None, mark_read: true });
+    two.sim.tell(two.ben, Command::Messages { contact: "ann".into(), since: None, before: None, limit: None, mark_read: true });
     two.sim.run_for(5 * SECOND);
     assert_eq!(states(&mut two.sim, two.ann, "ben"), vec![MessageState::Read; 100]);
 }
@@ -58,7 +58,7 @@ fn sim_read_state_crosses_though_the_reader_was_alone() {
     two.write(two.ann, 3);
     two.sim.run_for(SECOND);
     two.sim.cut(two.wire);
-    two.sim.tell(two.ben, Command::Messages { contact: "ann".into(), since: None, limit: None, mark_read: true });
+    two.sim.tell(two.ben, Command::Messages { contact: "ann".into(), since: None, before: None, limit: None, mark_read: true });
     two.sim.run_for(10 * MINUTE);
     two.sim.mend(two.wire);
     two.sim.run_for(5 * SECOND);

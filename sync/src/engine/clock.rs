@@ -282,7 +282,7 @@ impl MeshTime {
         };
         let waits = self.candidate.filter(|_| hour != Hour::UNKNOWN).map(|candidate| candidate.wait.as_secs().div_ceil(3600));
         let settles_in_hours = waits.map(|hours| u32::try_from(hours).unwrap_or(u32::MAX));
-        Clock { hour: (hour != Hour::UNKNOWN).then_some(hour.0), source, trust, settles_in_hours, jump: self.jump }
+        Clock { hour: (hour != Hour::UNKNOWN).then_some(hour.0), source, trust: trust.into(), settles_in_hours, jump: self.jump }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hedgerow_transports::{Direction, LinkId, TransportKind};
+use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
 use super::{
@@ -67,7 +67,7 @@ impl Engine {
                 let contact = accept!(self.find_contact(&contact));
                 Answer::Sent(accept!(self.send(now, contact, text, id, urgent)?))
             }
-            Command::Messages { contact, since, limit, mark_read } => {
+            Command::Messages { contact, since, before: _, limit, mark_read } => {
                 let contact = accept!(self.find_contact(&contact));
                 Answer::Messages(accept!(self.messages(now, contact, since, limit, mark_read)?))
             }
@@ -76,6 +76,18 @@ impl Engine {
             Command::SetMode { mode } => Answer::Settings(self.set_mode(now, mode)?),
             Command::SetRelay { on, bytes, metered } => Answer::Settings(accept!(self.set_relay(now, on, bytes, metered)?)),
             Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
+            Command::MarkRead { .. }
+            | Command::Retry { .. }
+            | Command::Cancel { .. }
+            | Command::Draft { .. }
+            | Command::SetDraft { .. }
+            | Command::SetContact { .. }
+            | Command::SetAlerts { .. }
+            | Command::NearbyOpen {}
+            | Command::NearbyClose {}
+            | Command::Nearby {}
+            | Command::NearbyAdd { .. }
+            | Command::NearbyConfirm { .. } => return Ok(Err(CommandError::ContactState("not there yet"))),
         }))
     }
 
@@ -289,6 +301,10 @@ impl Engine {
             verified: row.verified,
             fingerprint: Card::decode(&row.card).ok().map(|card| card.fingerprint()),
             unread: self.store.count_unread(id)?,
+            receipts: true,
+            muted: false,
+            draft: false,
+            last_message: None,
             in_reach: self.is_in_reach(id),
             last_seen: row.last_seen,
             link_expires: pending.map(|exchange| millis(exchange.link().expires())),
@@ -296,7 +312,7 @@ impl Engine {
                 Exchange::Requested { tries, .. } => Some(tries.len() as u8),
                 Exchange::Issued { .. } => None,
             }),
-            last_transport: row.last_transport.map(TransportKind::name),
+            last_transport: row.last_transport.map(|kind| kind.name().into()),
             why: row.why.clone(),
         }))
     }
@@ -339,7 +355,7 @@ impl Engine {
         let contact = state.peer.contact();
         Some(Neighbour {
             link: link.0,
-            transport: state.properties.kind.name(),
+            transport: state.properties.kind.name().into(),
             contact,
             name: contact.and_then(|id| shown_name(&self.contacts.get(&id)?.row)).map(str::to_owned),
             outbound: state.properties.direction == Direction::Outbound,
@@ -359,10 +375,10 @@ pub(super) fn check_text(text: &str) -> Result<(), CommandError> {
 
 /// How many neighbours each transport reaches, in the order of their names.
 fn count_by_transport(neighbours: &[Neighbour]) -> Vec<Reach> {
-    let mut counts: BTreeMap<&'static str, Reach> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, Reach> = BTreeMap::new();
     for neighbour in neighbours {
-        let transport = neighbour.transport;
-        let reach = counts.entry(transport).or_insert(Reach { transport, contacts: 0, strangers: 0 });
+        let transport = &neighbour.transport;
+        let reach = counts.entry(transport).or_insert(Reach { transport: transport.clone(), contacts: 0, strangers: 0 });
         *(if neighbour.contact.is_some() { &mut reach.contacts } else { &mut reach.strangers }) += 1;
     }
     counts.into_values().collect()

@@ -78,7 +78,7 @@ impl Engine {
                         Some(_) => Holder::Contact,
                         None => Holder::Stranger,
                     },
-                    transport: transport.name(),
+                    transport: transport.name().into(),
                     contact: to,
                     name: to.and_then(|to| self.shown_name_of(to)),
                 },
@@ -114,8 +114,8 @@ impl Engine {
             number,
             bytes: held.map(|held| held.size).or(sealed)?,
             class: match class {
-                Class::Normal => "normal",
-                Class::Urgent => "urgent",
+                Class::Normal => "normal".into(),
+                Class::Urgent => "urgent".into(),
             },
             created: created.map(start_of),
             expires: row.expires.map(start_of),
@@ -251,7 +251,7 @@ impl Engine {
     fn help_meet_reader(&self, now: Now, contact: ContactId) -> Help {
         let Reader { last_seen, last_transport, .. } = self.reader(now, contact);
         let name = self.name_of(contact);
-        let over = last_transport.map(|transport| format!(" by {}", transport_in_words(transport))).unwrap_or_default();
+        let over = last_transport.map(|transport| format!(" by {}", transport_in_words(&transport))).unwrap_or_default();
         let text = match last_seen {
             Some(seen) => format!("{name} was last in reach {}{over}: it goes over as soon as the two devices meet", ago(now.wall, seen)),
             None => format!("{name} has not been in reach of this device yet: it goes over as soon as the two devices meet"),
@@ -294,7 +294,7 @@ impl Engine {
             name: row.and_then(shown_name).map(str::to_owned),
             in_reach: link.is_some(),
             last_seen,
-            last_transport: last_transport.map(TransportKind::name),
+            last_transport: last_transport.map(|kind| kind.name().into()),
         }
     }
 

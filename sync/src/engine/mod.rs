@@ -442,7 +442,7 @@ impl Engine {
     }
 
     fn notice(&mut self, kind: &'static str, text: String, contact: Option<ContactId>) {
-        self.outputs.push_back(Output::Event(Event::Notice { kind, text, contact }));
+        self.outputs.push_back(Output::Event(Event::Notice { kind: kind.into(), text, contact }));
     }
 
     fn transmit(&mut self, link: LinkId, record: &Record) {

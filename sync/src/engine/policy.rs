@@ -20,7 +20,7 @@ use crate::{
     crypto::identity::Name,
     store::{Cursor, Setting, Store, StoreError},
     time::{Now, UnixMillis},
-    view::{CommandError, Event, Mode, Relay, RelaySettings, Settings, Shown},
+    view::{Alerts, CommandError, Event, Mode, Relay, RelaySettings, Settings, Shown},
     wire::{
         codec::Reader,
         record::{ByeReason, Record},
@@ -126,7 +126,7 @@ pub fn make_visible(store: &mut dyn Store, now: UnixMillis) -> Result<(), StoreE
 impl Engine {
     /// What a person has decided.
     pub(super) fn settings(&self, now: Now) -> Settings {
-        Settings { shown: self.shown(now), relay: self.policy.relay }
+        Settings { shown: self.shown(now), relay: self.policy.relay, alerts: Alerts::default() }
     }
 
     /// Mode and visibility.

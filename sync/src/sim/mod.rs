@@ -268,7 +268,7 @@ impl Sim {
     /// The messages of a conversation, oldest first.
     #[expect(clippy::panic, reason = "a harness: an answer of another kind ends the test")]
     pub fn messages(&mut self, node: NodeId, contact: &str) -> Vec<Message> {
-        match self.tell(node, Command::Messages { contact: contact.into(), since: None, limit: None, mark_read: false }) {
+        match self.tell(node, Command::Messages { contact: contact.into(), since: None, before: None, limit: None, mark_read: false }) {
             Answer::Messages(messages) => messages,
             other => panic!("not an answer to messages: {other:?}"),
         }

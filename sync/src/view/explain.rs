@@ -1,8 +1,8 @@
 //! Where a message is and why: the answer to `explain`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Message;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// All that is known of a message's way.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Explanation {
     /// The message.
     #[serde(flatten)]
@@ -42,7 +42,7 @@ pub struct Explanation {
 }
 
 /// Something that happened to a message.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Happening {
     /// What.
     #[serde(flatten)]
@@ -52,7 +52,7 @@ pub struct Happening {
 }
 
 /// What happened to a message.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum What {
     /// It was written and stored here.
@@ -75,7 +75,7 @@ pub enum What {
         /// What kind of device.
         to: Holder,
         /// Over what.
-        transport: &'static str,
+        transport: Cow<'static, str>,
         /// Which contact; absent for strangers.
         #[serde(skip_serializing_if = "Option::is_none")]
         contact: Option<ContactId>,
@@ -96,7 +96,7 @@ pub enum What {
 }
 
 /// Who took a bundle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holder {
     /// The reader itself.
@@ -108,14 +108,14 @@ pub enum Holder {
 }
 
 /// The bundle in which a message travels.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SealedBundle {
     /// The ratchet number.
     pub number: u32,
     /// Its size.
     pub bytes: u16,
     /// `normal` or `urgent`.
-    pub class: &'static str,
+    pub class: Cow<'static, str>,
     /// The hour in which it was sealed; absent if there was no clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<UnixMillis>,
@@ -128,7 +128,7 @@ pub struct SealedBundle {
 }
 
 /// Why a message has not arrived.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Waits {
     /// For programs.
     pub code: WaitCode,
@@ -137,7 +137,7 @@ pub struct Waits {
 }
 
 /// Why a message has not arrived, for programs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitCode {
     /// The link between the two is still open.
@@ -171,7 +171,7 @@ pub enum WaitCode {
 }
 
 /// For whom a message is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Reader {
     /// The contact.
     pub contact: ContactId,
@@ -185,11 +185,11 @@ pub struct Reader {
     pub last_seen: Option<UnixMillis>,
     /// Over what.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_transport: Option<&'static str>,
+    pub last_transport: Option<Cow<'static, str>>,
 }
 
 /// How many devices are linked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NeighbourCount {
     /// Contacts.
     pub contacts: usize,
@@ -198,7 +198,7 @@ pub struct NeighbourCount {
 }
 
 /// What a person can do for a message, or should know.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Help {
     /// For programs.
     pub code: HelpCode,
@@ -207,7 +207,7 @@ pub struct Help {
 }
 
 /// What a person can do for a message, for programs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HelpCode {
     /// Come within reach of the reader.

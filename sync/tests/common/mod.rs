@@ -179,7 +179,7 @@ pub(crate) fn add_with(sim: &mut Sim, node: NodeId, link: &str, message: &str) -
 }
 
 /// The kinds of notices that a node has told, with their contacts' numbers.
-pub(crate) fn notices(sim: &mut Sim, node: NodeId) -> Vec<&'static str> {
+pub(crate) fn notices(sim: &mut Sim, node: NodeId) -> Vec<std::borrow::Cow<'static, str>> {
     let events = sim.take_events(node).into_iter();
     events.filter_map(|event| if let Event::Notice { kind, .. } = event { Some(kind) } else { None }).collect()
 }
