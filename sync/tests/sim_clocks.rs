@@ -88,7 +88,7 @@ fn sim_a_jump_of_a_year_destroys_nothing_for_a_day() {
     two.sim.take_events(two.ann);
     two.sim.set_clock(two.ann, YEAR_MS);
     two.sim.run_for(20 * HOUR);
-    assert!(notices(&mut two.sim, two.ann).contains(&"clock_jump"));
+    assert!(notices(&mut two.sim, two.ann).contains(&"clock_jump".into()));
     assert_eq!(states(&mut two.sim, two.ann, "ben"), [MessageState::Queued; 5]);
     // Messages cross while the clocks disagree, both ways.
     two.sim.mend(two.wire);

@@ -68,7 +68,7 @@ fn sim_a_message_is_explained_at_each_step_of_its_way() {
     assert_eq!(waiting.now, UnixMillis(waiting.log[0].at.0 + 300_000));
     assert_eq!(waiting.neighbours, NeighbourCount { contacts: 0, strangers: 0 });
     let reader = waiting.reader.as_ref().unwrap();
-    assert_eq!((reader.name.as_deref(), reader.in_reach, reader.last_transport), (Some("ben"), false, Some("memory")));
+    assert_eq!((reader.name.as_deref(), reader.in_reach, reader.last_transport.as_deref()), (Some("ben"), false, Some("memory")));
     let away = waiting.now.0 - reader.last_seen.unwrap().0;
     assert!(
         (3 * 3_600_000 + 300_000..3 * 3_600_000 + 360_000).contains(&away),
@@ -77,7 +77,7 @@ fn sim_a_message_is_explained_at_each_step_of_its_way() {
     assert_eq!(helps(&waiting), [HelpCode::MeetReader, HelpCode::MeetOthers]);
     assert!(waiting.helps[0].text.starts_with("ben was last in reach 3 h ago by memory"), "{}", waiting.helps[0].text);
     let bundle = waiting.bundle.unwrap();
-    assert_eq!((bundle.bytes, bundle.class, bundle.held), (512, "normal", Some(true)));
+    assert_eq!((bundle.bytes, bundle.class.as_ref(), bundle.held), (512, "normal", Some(true)));
     assert_eq!(bundle.created, Some(UnixMillis((START_MILLIS / 3_600_000 + 3) * 3_600_000)));
     assert_eq!(bundle.expires.unwrap().0 - bundle.created.unwrap().0, 14 * 24 * 3_600_000);
     assert_eq!((bundle.expires, waiting.tries), (waiting.message.expires, 1));
@@ -90,7 +90,7 @@ fn sim_a_message_is_explained_at_each_step_of_its_way() {
     assert_eq!(delivered.neighbours, NeighbourCount { contacts: 1, strangers: 0 });
     assert!(delivered.reader.unwrap().in_reach && delivered.helps.is_empty());
     let What::Handed { transport, contact, name, .. } = &delivered.log[2].what else { panic!("{:?}", delivered.log) };
-    assert_eq!((*transport, *contact, name.as_deref()), ("memory", Some(delivered.message.contact), Some("ben")));
+    assert_eq!((transport.as_ref(), *contact, name.as_deref()), ("memory", Some(delivered.message.contact), Some("ben")));
     let times: Vec<u64> = delivered.log.iter().map(|happening| happening.at.0).collect();
     assert!(times.is_sorted() && times[2] >= times[1] + 300_000, "{times:?}");
 
@@ -214,7 +214,7 @@ fn sim_what_a_stranger_carries_is_told_as_its_claim_until_the_receipt_comes() {
     let carried = explain(&mut two.sim, two.ann, id);
     assert_eq!(log(&carried), ["written", "sealed", "handed to stranger"]);
     let What::Handed { transport, contact, name, .. } = &carried.log[2].what else { panic!("{:?}", carried.log) };
-    assert_eq!((*transport, contact, name), ("memory", &None, &None));
+    assert_eq!((transport.as_ref(), contact, name), ("memory", &None, &None));
     assert_eq!((carried.message.state, code(&carried)), (MessageState::Carried, Some(WaitCode::Carried)));
     assert_eq!(carried.words, "carried: a stranger says that it holds it");
     assert_eq!(carried.neighbours, NeighbourCount { contacts: 0, strangers: 1 });
@@ -407,6 +407,6 @@ fn sim_who_was_met_through_carriers_alone_has_not_been_in_reach() {
     let id = sim.send(ann, "carol", "We have not met");
     let waiting = explain(&mut sim, ann, id);
     let reader = waiting.reader.as_ref().unwrap();
-    assert_eq!((reader.name.as_deref(), reader.in_reach, reader.last_seen, reader.last_transport), (Some("carol"), false, None, None));
+    assert_eq!((reader.name.as_deref(), reader.in_reach, reader.last_seen, reader.last_transport.as_deref()), (Some("carol"), false, None, None));
     assert!(waiting.helps[0].text.starts_with("carol has not been in reach of this device yet"), "{}", waiting.helps[0].text);
 }
