@@ -434,6 +434,8 @@ pub struct Message {
     pub id: MessageId,
     /// With whom.
     pub contact: ContactId,
+    /// Its place in the conversation: messages are listed by it, and where two have the same by their ids.
+    pub order: u64,
     /// Who wrote it: the contact's name here, or `me`.
     pub from: String,
     /// Whether this side wrote it.

@@ -337,6 +337,7 @@ impl Engine {
         Message {
             id: row.id,
             contact: row.contact,
+            order: row.order,
             from,
             outgoing: row.outgoing,
             text: row.text.clone(),

@@ -1,0 +1,6 @@
+//! What several screens draw with.
+
+pub(crate) mod editor;
+pub(crate) mod list;
+
+pub(crate) use self::{editor::Editor, list::Selection};
