@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     cli::error::{CliError, Kind},
+    daemon::keeper::Keeper,
     profile::Profile,
     random,
 };

@@ -18,9 +18,11 @@ use hedgerow_sync::{
 };
 
 use crate::{
+    backup::{self, BackupError},
     cli::error::{CliError, Kind},
     daemon::{
         clock::Clock,
+        keeper::Keeper,
         lock::{LOCK_FILE, ProfileLock},
     },
     failure::{Failure, FailureKind},
@@ -46,11 +48,6 @@ impl Profile {
     /// For tests: the engine's delays become so many times shorter.
     pub(crate) fn with_delays_divided_by(self, divisor: u32) -> Self {
         Self { delay_divisor: divisor.max(1), ..self }
-    }
-
-    /// By how much the engine's delays are divided; 1 but in tests.
-    pub(crate) const fn delay_divisor(&self) -> u32 {
-        self.delay_divisor
     }
 
     /// Fails unless there is a profile.
@@ -115,38 +112,6 @@ impl Profile {
         made
     }
 
-    /// Unwraps the profile's key. Takes a good fraction of a second on purpose.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Passphrase`] and others.
-    pub(crate) fn unlock(&self, passphrase: &str) -> Result<Secret<32>, StoreError> {
-        SqliteStore::unlock_key(&self.home, passphrase.as_bytes())
-    }
-
-    /// Opens the store and the engine on it.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the profile can't be read.
-    pub(crate) fn open(&self, key: &Secret<32>, clock: &Clock) -> Result<Engine, StoreError> {
-        let store = SqliteStore::open_with_key(&self.home, key)?;
-        Engine::open(self.engine_config(), Box::new(store), Box::new(random::system()), random::seed(), clock.now())
-    }
-
-    /// The default settings, but for delays that were asked to be shorter.
-    fn engine_config(&self) -> EngineConfig {
-        let EngineConfig { own_delay, receipt_delay, ack_delay, .. } = EngineConfig::default();
-        let short = |delay: Duration| delay / self.delay_divisor;
-        let both = |(mean, most)| (short(mean), short(most));
-        EngineConfig {
-            own_delay: both(own_delay),
-            receipt_delay: short(receipt_delay),
-            ack_delay: both(ack_delay),
-            ..EngineConfig::default()
-        }
-    }
-
     /// Opens the store alone.
     ///
     /// # Errors
@@ -179,6 +144,35 @@ impl Profile {
     pub(crate) fn home(&self) -> &Path {
         &self.home
     }
+}
+
+impl Keeper for Profile {
+    fn unlock(&self, passphrase: &str) -> Result<Secret<32>, StoreError> {
+        SqliteStore::unlock_key(&self.home, passphrase.as_bytes())
+    }
+
+    fn open(&self, key: &Secret<32>, clock: &Clock) -> Result<Engine, StoreError> {
+        let store = SqliteStore::open_with_key(&self.home, key)?;
+        let config = with_delays_divided_by(self.delay_divisor);
+        Engine::open(config, Box::new(store), Box::new(random::system()), random::seed(), clock.now())
+    }
+
+    fn backup(&self, file: &Path) -> Result<u64, BackupError> {
+        backup::write(&self.home, file)
+    }
+
+    fn short_delays(&self) -> Option<String> {
+        let divisor = self.delay_divisor;
+        (divisor > 1).then(|| format!("delays are divided by {divisor}: for tests only, they no longer hide who writes and who reads"))
+    }
+}
+
+/// The default settings, but for the delays that hide who writes and who reads.
+pub(crate) fn with_delays_divided_by(divisor: u32) -> EngineConfig {
+    let EngineConfig { own_delay, receipt_delay, ack_delay, .. } = EngineConfig::default();
+    let short = |delay: Duration| delay / divisor.max(1);
+    let both = |(mean, most)| (short(mean), short(most));
+    EngineConfig { own_delay: both(own_delay), receipt_delay: short(receipt_delay), ack_delay: both(ack_delay), ..EngineConfig::default() }
 }
 
 /// A profile that this process has to itself, with no links.

@@ -494,7 +494,7 @@ mod checks {
     fn features_of_transports_and_open_versions_are_found_in_manifests() {
         let metadata = json!({"workspace_members": ["s"], "packages": [{"id": "s", "name": "hedgerow-sync", "rust_version": null, "dependencies": [
             {"name": "hedgerow-transports", "req": "*", "path": "/p", "kind": null, "features": ["lan"]},
-            {"name": "hedgerow-transports", "req": "*", "path": "/p", "kind": "dev", "features": ["test-utils"]},
+            {"name": "hedgerow-transports", "req": "*", "path": "/p", "kind": "dev", "features": ["memory"]},
             {"name": "serde", "req": "*", "path": null, "kind": null, "features": []},
         ]}]});
         let expected = [

@@ -13,6 +13,7 @@ use crate::{
     backup,
     client::{self, Reach},
     config::Config,
+    daemon::keeper::Keeper as _,
     daemon::lock::ProfileLock,
     profile::Profile,
 };

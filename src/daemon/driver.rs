@@ -35,15 +35,14 @@ use zeroize::Zeroizing;
 
 use super::{
     clock::Clock,
+    keeper::Keeper,
     lan::LanHandle,
     link::{LinkHandle, Order},
     reply::ReplyTo,
 };
 use crate::{
-    backup,
     failure::{Failure, FailureKind},
     json,
-    profile::Profile,
 };
 
 /// Messages that may wait for the driver (policy); beyond it links and clients are held back.
@@ -100,7 +99,7 @@ pub(super) struct Setup {
     /// The clock.
     pub(super) clock: Clock,
     /// The profile.
-    pub(super) profile: Profile,
+    pub(super) profile: Arc<dyn Keeper>,
     /// Its passphrase.
     pub(super) passphrase: Zeroizing<String>,
     /// What the local network is to do; absent for none.
@@ -148,7 +147,7 @@ struct Notification<'a> {
 pub(super) struct Driver {
     runtime: Handle,
     clock: Clock,
-    profile: Profile,
+    profile: Arc<dyn Keeper>,
     lan_config: Option<LanConfig>,
     sender: mpsc::Sender<Message>,
     messages: mpsc::Receiver<Message>,
@@ -426,9 +425,7 @@ impl Driver {
 
     /// What must not stay unseen if it ever happens outside of tests.
     fn short_delays(&self) -> Option<Trouble> {
-        let divisor = self.profile.delay_divisor();
-        let text = format!("delays are divided by {divisor}: for tests only, they no longer hide who writes and who reads");
-        (divisor > 1).then_some(Trouble { source: "delays".into(), text })
+        self.profile.short_delays().map(|text| Trouble { source: "delays".into(), text })
     }
 
     /// What the transports in use show below us.
@@ -543,7 +540,7 @@ impl Driver {
         if was_open {
             self.close_profile();
         }
-        let written = backup::write(self.profile.home(), &path);
+        let written = self.profile.backup(&path);
         if was_open {
             self.reopen();
         }

@@ -9,6 +9,7 @@
 mod api;
 pub(crate) mod clock;
 mod driver;
+pub(crate) mod keeper;
 mod lan;
 mod link;
 pub(crate) mod lock;
@@ -110,7 +111,17 @@ async fn serve(
     let (started, starting) = oneshot::channel();
     let (finished, mut finishing) = oneshot::channel::<()>();
     let runtime = tokio::runtime::Handle::current();
-    let setup = Setup { runtime, clock: Clock::start(), profile, passphrase, lan, sender: sender.clone(), messages, events, alive };
+    let setup = Setup {
+        runtime,
+        clock: Clock::start(),
+        profile: Arc::new(profile),
+        passphrase,
+        lan,
+        sender: sender.clone(),
+        messages,
+        events,
+        alive,
+    };
     let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let _finished = finished; // dropped however this thread ends
         match Driver::start(setup) {
