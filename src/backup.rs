@@ -50,6 +50,9 @@ pub(crate) enum BackupError {
     /// It is no backup, or not whole.
     #[error("the file is not a whole backup")]
     NotABackup,
+    /// The profile is in memory alone.
+    #[error("this profile is kept nowhere: there is nothing to copy")]
+    NothingToKeep,
     /// The profile in it can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,6 +66,9 @@ impl BackupError {
             Self::Unsettled => CliError::new(Kind::Store, self.to_string(), "Make room on the disk, and try again."),
             Self::NotABackup => {
                 CliError::new(Kind::Config, self.to_string(), "Name a file that `hedgerow backup` made; copy it again if it was cut short.")
+            }
+            Self::NothingToKeep => {
+                CliError::new(Kind::Config, self.to_string(), "Make a profile of your own with `hedgerow init --name NAME`.")
             }
             Self::Store(error) => error.into(),
         }

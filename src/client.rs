@@ -127,15 +127,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Talks over a connection that is there.
+    pub(crate) fn over(stream: UnixStream) -> Self {
+        Self { reader: BufReader::new(stream), partial: Vec::new(), last_id: 0, events: VecDeque::new(), clock: Clock::start() }
+    }
+
     fn connect(socket: &Path) -> Result<Option<Self>, CliError> {
         match UnixStream::connect(socket) {
-            Ok(stream) => Ok(Some(Self {
-                reader: BufReader::new(stream),
-                partial: Vec::new(),
-                last_id: 0,
-                events: VecDeque::new(),
-                clock: Clock::start(),
-            })),
+            Ok(stream) => Ok(Some(Self::over(stream))),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
             Err(error) => Err(CliError::io("the daemon's socket can't be used", &error)),
         }
@@ -203,6 +202,11 @@ impl Client {
     /// The moment `seconds` from now, for [`next_event`](Self::next_event).
     pub(crate) fn after(&self, seconds: u32) -> Instant {
         self.clock.mono() + Duration::from_secs(seconds.into())
+    }
+
+    /// The moment so long from now.
+    pub(crate) fn soon(&self, span: Duration) -> Instant {
+        self.clock.mono() + span
     }
 
     /// Copies lines from standard input to the daemon and from the daemon to standard output, until both have ended.

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod config;
 mod daemon;
+mod demo;
 mod failure;
 mod json;
 mod profile;

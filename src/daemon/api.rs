@@ -79,7 +79,8 @@ impl Api {
         while clients.join_next().await.is_some() {}
     }
 
-    async fn serve_client(mut self, stream: UnixStream) {
+    /// Serves one client until it or the daemon ends.
+    pub(super) async fn serve_client(mut self, stream: UnixStream) {
         let (read, write) = stream.into_split();
         let (outbox, lines) = Outbox::new();
         let mut writer = tokio::spawn(write_lines(write, lines));

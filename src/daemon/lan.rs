@@ -25,7 +25,7 @@ use super::{
 use crate::random;
 
 /// Makes link numbers, never used twice in a process.
-static NEXT_LINK: AtomicU64 = AtomicU64::new(1);
+pub(super) static NEXT_LINK: AtomicU64 = AtomicU64::new(1);
 
 /// The driver's end of the local network. Dropping it ends discovery, dialling and listening.
 pub(super) struct LanHandle {

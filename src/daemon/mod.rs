@@ -9,6 +9,7 @@
 mod api;
 pub(crate) mod clock;
 mod driver;
+pub(crate) mod hosted;
 pub(crate) mod keeper;
 mod lan;
 mod link;
