@@ -407,6 +407,9 @@ fn sim_who_was_met_through_carriers_alone_has_not_been_in_reach() {
     let id = sim.send(ann, "carol", "We have not met");
     let waiting = explain(&mut sim, ann, id);
     let reader = waiting.reader.as_ref().unwrap();
-    assert_eq!((reader.name.as_deref(), reader.in_reach, reader.last_seen, reader.last_transport.as_deref()), (Some("carol"), false, None, None));
+    assert_eq!(
+        (reader.name.as_deref(), reader.in_reach, reader.last_seen, reader.last_transport.as_deref()),
+        (Some("carol"), false, None, None)
+    );
     assert!(waiting.helps[0].text.starts_with("carol has not been in reach of this device yet"), "{}", waiting.helps[0].text);
 }

@@ -265,7 +265,7 @@ impl Engine {
             }
             None => None,
         };
-        let mut rows = self.store.load_messages(contact, after, limit)?;
+        let mut rows = self.store.load_messages(contact, after, None, limit)?;
         let mut any_read = false;
         for row in rows.iter_mut().filter(|row| mark_read && !row.outgoing && row.state == MessageState::Delivered) {
             row.state = MessageState::Read;
@@ -300,7 +300,7 @@ impl Engine {
             state: row.state,
             verified: row.verified,
             fingerprint: Card::decode(&row.card).ok().map(|card| card.fingerprint()),
-            unread: self.store.count_unread(id)?,
+            unread: self.store.summarise(id)?.unread,
             receipts: true,
             muted: false,
             draft: false,

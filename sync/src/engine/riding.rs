@@ -204,7 +204,7 @@ mod tests {
 
         fn texts(&mut self) -> Vec<(String, MessageState)> {
             self.engine.flush_messages().unwrap();
-            let rows = self.engine.store.load_messages(self.contact, None, None).unwrap();
+            let rows = self.engine.store.load_messages(self.contact, None, None, None).unwrap();
             rows.into_iter().map(|row| (row.text, row.state)).collect()
         }
 
