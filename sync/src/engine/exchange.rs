@@ -470,6 +470,7 @@ impl Engine {
         }
         self.flush_messages()?;
         self.store.move_messages(from, to)?;
+        self.move_choices(from, to)?;
         self.remove_contact(from, Some(to))?;
         Ok(())
     }

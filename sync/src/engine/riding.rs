@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Tries that may be sealed before one is no longer sealed for the sake of a new text alone (policy): the rest is for the time that the link lasts.
-const MAX_TRIES_FOR_TEXTS: usize = 4;
+pub(super) const MAX_TRIES_FOR_TEXTS: usize = 4;
 /// Between a try and one that is sealed for the sake of a new text (policy).
 const TEXT_WAIT: Duration = Duration::from_secs(600);
 

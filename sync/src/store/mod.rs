@@ -199,6 +199,21 @@ impl MessageRow {
         (self.number, self.expires, self.sealed) = (None, None, 0);
         (self.handed_contacts, self.handed_strangers) = (0, 0);
     }
+
+    /// Puts a message that failed or expired back to be sealed and sent once more. Who held it before holds it in vain.
+    pub fn send_again(&mut self, at: UnixMillis) {
+        self.log.push(at, LogEvent::Retried);
+        self.state = MessageState::Queued;
+        (self.number, self.expires, self.sealed) = (None, None, 0);
+        (self.handed_contacts, self.handed_strangers) = (0, 0);
+    }
+
+    /// Notes that a message was taken back before it left.
+    pub fn take_back(&mut self, at: UnixMillis) {
+        self.log.push(at, LogEvent::TakenBack);
+        self.state = MessageState::Failed;
+        (self.number, self.expires, self.sealed) = (None, None, 0);
+    }
 }
 
 /// A number that was used and is not closed yet (docs/protocol.md, section 8.3).
