@@ -24,6 +24,8 @@ use crate::{
 
 /// How long a command waits for a daemon that has the profile's lock and does not answer yet (`docs/api.md`).
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait for a daemon that was told to end (policy): it gives links and clients two seconds.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two attempts to reach it.
 const RETRY: Duration = Duration::from_millis(50);
 /// Longest line taken from the daemon, bytes (policy); a long conversation is one line.
@@ -197,6 +199,13 @@ impl Client {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Waits until the daemon has closed the connection, as it does when it ends; not for ever.
+    pub(crate) fn wait_for_end(&mut self) {
+        let deadline = self.clock.mono() + END_PATIENCE;
+        // An event is of no interest any more; an error is the end that is waited for.
+        while let Ok(Some(_)) = self.next_event(Some(deadline)) {}
     }
 
     /// The moment `seconds` from now, for [`next_event`](Self::next_event).

@@ -35,6 +35,8 @@ pub(crate) enum FailureKind {
     Fingerprint,
     /// As [`CommandError::ContactState`].
     ContactState,
+    /// As [`CommandError::MessageState`].
+    MessageState,
     /// The profile is locked.
     Locked,
     /// The daemon is ending.
@@ -68,6 +70,7 @@ const KINDS: &[(FailureKind, &str, i64)] = &[
     (FailureKind::TooMany, "too_many", 8),
     (FailureKind::Fingerprint, "fingerprint", 9),
     (FailureKind::ContactState, "contact_state", 10),
+    (FailureKind::MessageState, "message_state", 11),
     (FailureKind::Locked, "locked", 20),
     (FailureKind::Stopping, "stopping", 21),
     (FailureKind::Busy, "busy", 22),
@@ -134,6 +137,7 @@ impl From<CommandError> for Failure {
             CommandError::TooMany(_) => FailureKind::TooMany,
             CommandError::Fingerprint => FailureKind::Fingerprint,
             CommandError::ContactState(_) => FailureKind::ContactState,
+            CommandError::MessageState(_) => FailureKind::MessageState,
         };
         Self::new(kind, error.to_string())
     }

@@ -233,3 +233,74 @@ fn a_stranger_at_the_port_does_no_harm() {
     assert_eq!(home.json(&["status"])["state"], "running");
     assert!(UnixStream::connect(home.path().join("socket")).is_ok());
 }
+
+#[test]
+fn a_daemon_that_is_told_to_stop_answers_ends_in_order_and_leaves_the_profile_free() {
+    for locked in [false, true] {
+        let home = Home::with_profile("alice");
+        let mut daemon = home.daemon(QUIET);
+        if locked {
+            home.ok(&["lock"]);
+        }
+        let mut other = home.socket();
+        assert_eq!(home.json(&["stop"]), serde_json::json!({}));
+        assert!(daemon.wait().success());
+        assert!(other.line().is_none(), "whoever else was connected is told by the end");
+        assert!(!home.path().join("socket").exists());
+        home.fails(5, &["stop"]);
+        home.ok(&["contact", "list"]);
+        drop(home.daemon(QUIET));
+    }
+}
+
+#[test]
+fn what_is_asked_before_stop_is_answered_and_what_comes_after_is_not_begun() {
+    let home = Home::with_profile("alice");
+    let mut daemon = home.daemon(QUIET);
+    let mut client = home.socket();
+    let ask = |id, method| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{}}}}}"#, if method == "invite" { r#""hours":1"# } else { "" });
+    let lines = [ask(1, "invite"), ask(2, "stop"), ask(3, "invite")].join("\n") + "\n";
+    assert!(client.send(lines.as_bytes()));
+    let mut answers = std::collections::BTreeMap::new();
+    while let Some(answer) = client.line() {
+        answers.insert(answer["id"].as_u64().unwrap(), answer);
+    }
+    assert!(answers[&1]["result"]["link"].is_string() && answers[&2]["result"] == serde_json::json!({}), "{answers:?}");
+    assert!(answers.get(&3).is_none_or(|answer| kind(answer) == "stopping"), "{answers:?}");
+    assert!(daemon.wait().success());
+    assert_eq!(home.json(&["contact", "list"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "measures what the program takes")]
+fn a_passphrase_is_checked_one_a_second_while_others_are_served() {
+    let home = Home::with_profile("alice");
+    let _daemon = home.daemon(QUIET);
+    let check = |id: u32, passphrase: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"check_passphrase","params":{{"passphrase":"{passphrase}"}}}}"#);
+    let mut client = home.socket();
+    assert_eq!(client.ask(&check(1, "correct horse"))["result"], serde_json::json!({}));
+    assert_eq!(kind(&client.ask(&check(2, "incorrect horse"))), "passphrase");
+    assert_eq!(kind(&client.ask(&check(3, ""))), "passphrase");
+    assert_eq!(kind(&client.ask(r#"{"jsonrpc":"2.0","id":4,"method":"check_passphrase"}"#)), "invalid_params");
+    home.ok(&["lock"]);
+    assert_eq!(client.ask(&check(5, "correct horse"))["result"], serde_json::json!({}), "it opens nothing");
+    assert_eq!(home.json(&["status"])["state"], "locked");
+    home.ok(&["unlock"]);
+
+    // Two connections guess side by side; meanwhile the engine answers.
+    let mut clients = [home.socket(), home.socket()];
+    let begun = std::time::Instant::now();
+    for (index, client) in (0..).zip(&mut clients) {
+        for guess in 0..2 {
+            assert!(client.send((check(index * 2 + guess, "guess") + "\n").as_bytes()));
+        }
+        assert!(client.send(b"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"status\"}\n"));
+    }
+    for client in &mut clients {
+        let answers: Vec<Value> = (0..3).map(|_| client.line().unwrap()).collect();
+        let served = answers.iter().position(|answer| answer["id"] == 9).unwrap();
+        assert!(served < 2, "it does not wait for the guesses asked before it: {answers:?}");
+        assert_eq!(answers.iter().filter(|answer| kind(answer) == "passphrase").count(), 2);
+    }
+    assert!(begun.elapsed().as_secs() >= 3, "four guesses have begun a second apart");
+}

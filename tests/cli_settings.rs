@@ -12,7 +12,11 @@ fn settings_have_cautious_defaults_and_are_printed() {
     let home = Home::with_profile("alice");
     let _daemon = home.daemon(QUIET);
     let settings = home.json(&["mode"]);
-    assert_eq!(settings, json!({ "mode": "mesh", "visible": false, "relay": { "on": true, "bytes": 256 << 20, "metered": false } }));
+    let relay = json!({ "on": true, "bytes": 256 << 20, "metered": false });
+    let alerts = json!({ "bell": true, "notify": false, "content": false });
+    assert_eq!(settings, json!({ "mode": "mesh", "visible": false, "relay": relay, "alerts": alerts }));
+    assert_eq!(home.json(&["alerts"]), settings);
+    assert!(home.ok(&["alerts"]).starts_with("alerts: bell on, notification off (saying only that there is a message)"));
     assert_eq!(home.json(&["relay"]), settings);
     assert_eq!(home.json(&["visibility"]), settings);
     assert!(home.ok(&["mode"]).starts_with("mode: mesh"));
@@ -29,6 +33,9 @@ fn changes_are_said_back_and_outlive_the_daemon() {
     assert_eq!(home.json(&["relay", "--space", "2G"])["relay"], json!({ "on": false, "bytes": 2_u64 << 30, "metered": false }));
     assert_eq!(home.json(&["relay", "on", "--metered"])["relay"], json!({ "on": true, "bytes": 2_u64 << 30, "metered": true }));
     assert_eq!(home.json(&["visibility", "visible"])["visible"], true);
+    let alerts = home.json(&["alerts", "--bell", "off", "--notify", "on"])["alerts"].clone();
+    assert_eq!(alerts, json!({ "bell": false, "notify": true, "content": false }));
+    assert_eq!(home.json(&["alerts", "--content", "on"])["alerts"], json!({ "bell": false, "notify": true, "content": true }));
     let before = home.json(&["mode"]);
     // Killed, not ended in order: what was answered is durable.
     drop(daemon);

@@ -147,3 +147,61 @@ fn a_killed_daemon_keeps_what_it_has_answered() {
     bob.json(&["send", "alice", "after", "--wait", "60"]);
     assert_eq!(texts(&alice.json(&["messages", "bob"])), ["kept 0", "kept 1", "kept 2", "after"]);
 }
+
+#[test]
+fn a_message_that_has_not_left_is_taken_back_and_sent_once_more() {
+    let (alice, at_alice, bob, at_bob) = neighbours();
+    introduce(&alice, &bob);
+    assert!(at_bob.terminate().success());
+    let id = alice.ok(&["send", "bob", "too\u{1b}[2J hasty"]);
+    let id = id.trim();
+    let taken_back = alice.json(&["cancel", id]);
+    assert_eq!((&taken_back["id"], &taken_back["state"]), (&id.into(), &"failed".into()));
+    assert_eq!(taken_back["why"], "taken back before it left this device");
+    let said: Value = serde_json::from_str(&alice.fails(4, &["cancel", id, "--json"])).unwrap();
+    assert_eq!((&said["error"]["kind"], &said["error"]["reason"]), (&"peer".into(), &"message_state".into()));
+    let shown = alice.ok(&["explain", id]);
+    assert!(shown.contains("taken back before it left this device") && !shown.contains('\u{1b}'), "{shown}");
+    alice.fails(4, &["retry", &"00".repeat(16)]);
+    assert_eq!(alice.json(&["retry", id]), serde_json::json!({ "id": id, "state": "queued" }));
+    let shown = alice.ok(&["cancel", id]);
+    assert!(shown.contains("taken back") && !shown.contains('\u{1b}'), "{shown}");
+    assert_eq!(alice.ok(&["retry", id]).trim(), "queued");
+    let _at_bob = bob.daemon(&["--no-mdns", "--connect", &at_alice.listen[0]]);
+    alice.json(&["send", "bob", "the end", "--wait", "60"]);
+    assert_eq!(texts(&bob.json(&["messages", "alice"])), ["too\u{1b}[2J hasty", "the end"]);
+    assert!(alice.fails(4, &["cancel", id]).contains("this message has"));
+}
+
+#[test]
+fn a_conversation_is_paged_back_and_choices_for_a_contact_last() {
+    let (alice, at_alice, bob, _at_bob) = neighbours();
+    introduce(&alice, &bob);
+    for number in 0..5 {
+        alice.ok(&["send", "bob", &format!("message {number}")]);
+    }
+    let newest = alice.json(&["messages", "bob", "--limit", "2"]);
+    assert_eq!(texts(&newest), ["message 3", "message 4"]);
+    let first = newest[0]["id"].as_str().unwrap();
+    assert_eq!(texts(&alice.json(&["messages", "bob", "--before", first, "--limit", "2"])), ["message 1", "message 2"]);
+    assert_eq!(texts(&alice.json(&["messages", "bob", "--before", first])).len(), 3);
+    alice.fails(4, &["messages", "bob", "--before", &"00".repeat(16)]);
+
+    let shown = alice.json(&["contact", "show", "bob"]);
+    assert_eq!((&shown["receipts"], &shown["muted"], &shown["draft"]), (&true.into(), &false.into(), &false.into()));
+    assert_eq!(shown["last_message"], newest[1]["stored"]);
+    assert_eq!(alice.json(&["contact", "receipts", "bob", "off"])["receipts"], false);
+    assert_eq!(alice.json(&["contact", "mute", "bob"])["muted"], true);
+    let draft = r#"{"jsonrpc":"2.0","id":1,"method":"set_draft","params":{"contact":"bob","text":"Dear\u202e"}}"#;
+    assert_eq!(alice.socket().ask(draft)["result"]["text"], "Dear\u{202e}");
+    drop(at_alice);
+    let words = alice.ok(&["contact", "show", "bob"]);
+    for part in ["muted", "not told of reading", "a draft", "last message: 20"] {
+        assert!(words.contains(part), "{part:?} is not in {words}");
+    }
+    let _at_alice = alice.daemon(LOOPBACK);
+    let line = r#"{"jsonrpc":"2.0","id":1,"method":"draft","params":{"contact":"bob"}}"#;
+    assert_eq!(alice.socket().ask(line)["result"]["text"], "Dear\u{202e}");
+    assert_eq!(alice.json(&["contact", "unmute", "bob"])["muted"], false);
+    assert_eq!(alice.json(&["contact", "receipts", "bob", "on"])["receipts"], true);
+}

@@ -72,6 +72,8 @@ pub(crate) enum Action {
         #[arg(value_enum)]
         visibility: Option<Visibility>,
     },
+    /// Chooses how an interface calls for attention when a message comes; without an argument, prints it.
+    Alerts(AlertsArgs),
     /// Prints a one-time link for somebody who is to become a contact.
     Invite {
         /// How long it is valid: 14d, 36h; an hour to 30 days.
@@ -108,6 +110,9 @@ pub(crate) enum Action {
         /// Only those after this one.
         #[arg(long, value_name = "ID")]
         since: Option<MessageId>,
+        /// Only those before this one: with --limit, the page before it.
+        #[arg(long, value_name = "ID")]
+        before: Option<MessageId>,
         /// At most so many, the newest.
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
@@ -117,6 +122,16 @@ pub(crate) enum Action {
     },
     /// Says where a message is: with whom, since when, until when, why.
     Explain {
+        /// Its id.
+        id: MessageId,
+    },
+    /// Sends a message of ours once more that failed or expired; its reader sees it once.
+    Retry {
+        /// Its id.
+        id: MessageId,
+    },
+    /// Takes a message of ours back that has not left this device. It stays, and says so.
+    Cancel {
         /// Its id.
         id: MessageId,
     },
@@ -134,6 +149,8 @@ pub(crate) enum Action {
     Lock,
     /// Makes a locked daemon open the profile again.
     Unlock,
+    /// Ends the daemon in order.
+    Stop,
     /// Destroys the profile for good: contacts, keys, messages.
     Wipe {
         /// Says that it is meant.
@@ -233,6 +250,20 @@ pub(crate) struct RelayArgs {
     pub(crate) no_metered: bool,
 }
 
+/// How an interface calls for attention.
+#[derive(Args, Debug)]
+pub(crate) struct AlertsArgs {
+    /// Whether the terminal's bell rings.
+    #[arg(long, value_enum)]
+    pub(crate) bell: Option<Switch>,
+    /// Whether the terminal is asked to show a notification.
+    #[arg(long, value_enum)]
+    pub(crate) notify: Option<Switch>,
+    /// Whether that notification says who wrote, and what. Whoever sees the screen, or what the desktop keeps of it, reads it.
+    #[arg(long, value_enum)]
+    pub(crate) content: Option<Switch>,
+}
+
 /// Yes or no.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Switch {
@@ -287,6 +318,24 @@ pub(crate) enum ContactAction {
         /// Takes them again.
         #[arg(long)]
         undo: bool,
+    },
+    /// Chooses whether a contact is told when its messages are read. That they have arrived is always confirmed.
+    Receipts {
+        /// Name or number.
+        contact: String,
+        /// From now on. On again, it is told of what was read meanwhile with the next that is.
+        #[arg(value_enum)]
+        receipts: Switch,
+    },
+    /// Has a contact's messages come without a call for attention.
+    Mute {
+        /// Name or number.
+        contact: String,
+    },
+    /// Has a contact's messages call for attention again.
+    Unmute {
+        /// Name or number.
+        contact: String,
     },
     /// Forgets a contact with keys and messages.
     Remove {

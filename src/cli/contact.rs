@@ -4,7 +4,7 @@ use hedgerow_sync::{time::UnixMillis, view::Command};
 use serde_json::Value;
 
 use super::{
-    args::ContactAction,
+    args::{ContactAction, Switch},
     error::{CliError, Kind},
     output::{Source, elements, field, flag, moment, number, show, text_argument},
 };
@@ -29,6 +29,11 @@ pub(super) fn act(config: &Config, action: ContactAction) -> Result<(), CliError
         ContactAction::Verify { contact, fingerprint } => change(Command::VerifyContact { contact, fingerprint }),
         ContactAction::Rename { contact, name } => change(Command::RenameContact { contact, alias: name }),
         ContactAction::Block { contact, undo } => change(Command::BlockContact { contact, blocked: !undo }),
+        ContactAction::Receipts { contact, receipts } => {
+            change(Command::SetContact { contact, receipts: Some(receipts == Switch::On), muted: None })
+        }
+        ContactAction::Mute { contact } => change(Command::SetContact { contact, receipts: None, muted: Some(true) }),
+        ContactAction::Unmute { contact } => change(Command::SetContact { contact, receipts: None, muted: Some(false) }),
         ContactAction::Remove { contact } => {
             let document = client::daemon(config)?.request(&Command::RemoveContact { contact })?;
             show(config, &document, |document| format!("contact {} is removed", number(document, "contact")))
@@ -115,6 +120,15 @@ pub(super) fn words(contact: &Value) -> String {
     if flag(contact, "in_reach") {
         line.push_str(", in reach");
     }
+    if flag(contact, "muted") {
+        line.push_str(", muted");
+    }
+    if contact.get("receipts").and_then(Value::as_bool) == Some(false) {
+        line.push_str(", not told of reading");
+    }
+    if flag(contact, "draft") {
+        line.push_str(", a draft");
+    }
     let unread = number(contact, "unread");
     if unread > 0 {
         line.push_str(&format!(", {unread} unread"));
@@ -142,6 +156,9 @@ fn details(contact: &Value) -> String {
     }
     if contact.get("last_seen").is_some() {
         lines.push(format!("last seen: {} UTC", moment(UnixMillis(number(contact, "last_seen")))));
+    }
+    if contact.get("last_message").is_some() {
+        lines.push(format!("last message: {} UTC", moment(UnixMillis(number(contact, "last_message")))));
     }
     lines.join("\n")
 }

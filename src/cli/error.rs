@@ -122,6 +122,7 @@ impl From<Failure> for CliError {
             FailureKind::TooMany => (Kind::Peer, "Wait for one of them to end, or remove one."),
             FailureKind::Fingerprint => (Kind::Peer, "Compare again, best face to face; if it differs again, remove the contact."),
             FailureKind::ContactState => (Kind::Peer, "`hedgerow contact show CONTACT` says how far it has come."),
+            FailureKind::MessageState => (Kind::Peer, "`hedgerow explain ID` says how far it has come."),
             FailureKind::Locked => (Kind::Store, "Open it with `hedgerow unlock`."),
             FailureKind::Stopping => {
                 (Kind::NoDaemon, "Start the daemon again with `hedgerow daemon`; a message can be sent again with the same --id.")

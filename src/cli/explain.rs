@@ -111,6 +111,9 @@ fn happening_words(happening: &Value) -> String {
         "read" => "it was read".to_owned(),
         "expired" => "expired without a receipt".to_owned(),
         "new_keys" => "to be sealed anew with new keys; what others hold of it counts no longer".to_owned(),
+        "left_with_request" => "a contact request went to a link, and this text with it".to_owned(),
+        "taken_back" => "taken back before it left this device".to_owned(),
+        "retried" => "to be sent once more".to_owned(),
         _ => field(happening, "what"),
     }
 }

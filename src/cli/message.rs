@@ -78,11 +78,24 @@ pub(super) fn list(
     config: &Config,
     contact: String,
     since: Option<MessageId>,
+    before: Option<MessageId>,
     limit: Option<u32>,
     mark_read: bool,
 ) -> Result<(), CliError> {
-    let document = Source::open(config)?.request(Command::Messages { contact, since, before: None, limit, mark_read })?;
+    let document = Source::open(config)?.request(Command::Messages { contact, since, before, limit, mark_read })?;
     show(config, &document, |document| elements(document).iter().map(words).collect::<Vec<_>>().join("\n"))
+}
+
+/// `retry`.
+pub(super) fn retry(config: &Config, id: MessageId) -> Result<(), CliError> {
+    let document = client::daemon(config)?.request(&Command::Retry { id })?;
+    show(config, &document, |sent| field(sent, "state"))
+}
+
+/// `cancel`.
+pub(super) fn cancel(config: &Config, id: MessageId) -> Result<(), CliError> {
+    let document = client::daemon(config)?.request(&Command::Cancel { id })?;
+    show(config, &document, |message| format!("{}: {}", words(message), field(message, "why")))
 }
 
 /// `export`.

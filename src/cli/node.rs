@@ -79,6 +79,14 @@ pub(super) fn unlock(config: &Config) -> Result<(), CliError> {
     show(config, &document, |_| "The profile is open.".to_owned())
 }
 
+/// `stop`. Returns once the daemon has said farewell.
+pub(super) fn stop(config: &Config) -> Result<(), CliError> {
+    let mut client = client::daemon(config)?;
+    let document = client.call("stop", json!({}))?;
+    client.wait_for_end();
+    show(config, &document, |_| "The daemon has ended.".to_owned())
+}
+
 fn status_words(document: &Value) -> String {
     let mut lines = vec![format!("state: {}", field(document, "state"))];
     if document.get("name").is_some() {

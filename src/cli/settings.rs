@@ -7,7 +7,7 @@ use hedgerow_sync::{
 use serde_json::Value;
 
 use super::{
-    args::{ModeArgument, RelayArgs, Switch, Visibility},
+    args::{AlertsArgs, ModeArgument, RelayArgs, Switch, Visibility},
     error::CliError,
     output::{field, flag, moment, number, show},
 };
@@ -44,6 +44,16 @@ pub(super) fn visibility(config: &Config, visibility: Option<Visibility>) -> Res
     decide(config, &command, visibility_words)
 }
 
+/// `alerts`.
+pub(super) fn alerts(config: &Config, arguments: &AlertsArgs) -> Result<(), CliError> {
+    let [bell, notify, content] = [arguments.bell, arguments.notify, arguments.content].map(|switch| switch.map(|to| to == Switch::On));
+    let command = match (bell, notify, content) {
+        (None, None, None) => Command::Settings {},
+        _ => Command::SetAlerts { bell, notify, content },
+    };
+    decide(config, &command, alerts_words)
+}
+
 /// Asks the daemon for the settings, changed or not, and prints what `words` makes of them.
 fn decide(config: &Config, command: &Command, words: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
     let document = client::daemon(config)?.request(command)?;
@@ -69,6 +79,14 @@ pub(super) fn visibility_words(document: &Value) -> String {
     } else {
         "visibility: hidden (the name is told to nobody but contacts)".to_owned()
     }
+}
+
+/// How a new message calls for attention.
+fn alerts_words(document: &Value) -> String {
+    let alerts = &document["alerts"];
+    let on = |name| if flag(alerts, name) { "on" } else { "off" };
+    let tells = if flag(alerts, "content") { "saying who wrote, and what" } else { "saying only that there is a message" };
+    format!("alerts: bell {}, notification {} ({tells})", on("bell"), on("notify"))
 }
 
 /// What is given to carry for others, and how much of it is used where the document says so.

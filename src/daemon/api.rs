@@ -14,7 +14,7 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Semaphore, broadcast, mpsc, watch},
+    sync::{Mutex, Semaphore, broadcast, mpsc, watch},
     task::{AbortHandle, JoinSet},
 };
 use zeroize::{Zeroize, Zeroizing};
@@ -23,7 +23,10 @@ use super::{
     driver::{Control, Message},
     reply::{Outbox, OutboxLines, ReplyTo, refusal},
 };
-use crate::failure::{Failure, FailureKind};
+use crate::{
+    failure::{Failure, FailureKind},
+    profile::Profile,
+};
 
 /// Most clients at a time (policy).
 const MAX_CLIENTS: usize = 64;
@@ -33,6 +36,8 @@ const MAX_LINE: usize = 64 << 10;
 const MAX_REQUESTS: u32 = 256;
 /// How long a client that asks nothing more may take to read its last answers (policy).
 const LAST_ANSWERS: Duration = Duration::from_secs(60);
+/// Least time between the beginnings of two checks of a passphrase (policy): whoever has the socket guesses no faster.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Events that may wait for a subscriber (policy); one that lags further is dropped.
 pub(super) const MAX_EVENTS: usize = 1_024;
 
@@ -45,6 +50,8 @@ pub(super) struct Api {
     pub(super) events: broadcast::Sender<Arc<str>>,
     /// Turns true when the daemon ends.
     pub(super) stop: watch::Receiver<bool>,
+    /// The profile whose passphrase can be checked. Whoever checks one holds it for as long as [`CHECK_INTERVAL`].
+    pub(super) checked: Arc<Mutex<Profile>>,
 }
 
 impl Api {
@@ -143,10 +150,30 @@ impl Api {
                     client.subscription = Some(tokio::spawn(forward(events, client.outbox.clone())).abort_handle());
                 }
             }
+            // Not by the engine's thread: it takes long on purpose.
+            Ok(Call::CheckPassphrase(passphrase)) => drop(tokio::spawn(self.clone().check_passphrase(passphrase, reply))),
             // It only fails when the driver is gone: the message's duty to answer then says so.
             Ok(Call::Control(wish)) => drop(self.driver.send(Message::Control(wish, reply)).await),
             Ok(Call::Command(command)) => drop(self.driver.send(Message::Request(command, reply)).await),
         }
+    }
+}
+
+impl Api {
+    /// Says whether a passphrase is the profile's, whether it is open or locked. One at a time, in turn.
+    async fn check_passphrase(mut self, passphrase: Zeroizing<String>, reply: ReplyTo) {
+        let profile = tokio::select! {
+            profile = self.checked.lock() => profile,
+            () = stopped(&mut self.stop) => return, // the reply says so
+        };
+        let pause = tokio::time::sleep(CHECK_INTERVAL);
+        let unlocking = profile.clone();
+        match tokio::task::spawn_blocking(move || unlocking.unlock(&passphrase).map(drop)).await {
+            Ok(Ok(())) => reply.succeed(json!({})),
+            Ok(Err(error)) => reply.fail(&Failure::from(&error)),
+            Err(_) => reply.fail(&Failure::new(FailureKind::Internal, "the passphrase could not be checked")),
+        }
+        pause.await;
     }
 }
 
@@ -253,6 +280,7 @@ fn parse_request(line: &[u8]) -> Result<Request, Failure> {
 enum Call {
     Ping,
     Subscribe,
+    CheckPassphrase(Zeroizing<String>),
     Control(Control),
     Command(Command),
 }
@@ -261,7 +289,7 @@ enum Call {
 struct Nothing {}
 
 #[derive(Deserialize)]
-struct UnlockParams {
+struct PassphraseParams {
     passphrase: String,
 }
 
@@ -276,7 +304,9 @@ fn parse_call(method: &str, params: Value) -> Result<Call, Failure> {
         "subscribe" => parse_params::<Nothing>(params).map(|_| Call::Subscribe),
         "ready" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Ready)),
         "lock" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Lock)),
-        "unlock" => parse_params::<UnlockParams>(params).map(|params| Call::Control(Control::Unlock(Zeroizing::new(params.passphrase)))),
+        "stop" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Stop)),
+        "unlock" => parse_passphrase(params).map(|passphrase| Call::Control(Control::Unlock(passphrase))),
+        "check_passphrase" => parse_passphrase(params).map(Call::CheckPassphrase),
         "backup" => {
             let BackupParams { file } = parse_params(params)?;
             if !file.is_absolute() {
@@ -287,6 +317,10 @@ fn parse_call(method: &str, params: Value) -> Result<Call, Failure> {
         _ if COMMANDS.contains(&method) => parse_params(json!({ "method": method, "params": params })).map(Call::Command),
         _ => Err(Failure::new(FailureKind::UnknownMethod, "no such method")),
     }
+}
+
+fn parse_passphrase(params: Value) -> Result<Zeroizing<String>, Failure> {
+    parse_params::<PassphraseParams>(params).map(|params| Zeroizing::new(params.passphrase))
 }
 
 fn parse_params<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, Failure> {

@@ -10,6 +10,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::ControlFlow,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -90,6 +91,8 @@ pub(super) enum Control {
     Unlock(Zeroizing<String>),
     /// Copy the profile to a file that does not exist.
     Backup(PathBuf),
+    /// End, as by a signal.
+    Stop,
 }
 
 /// What the driver needs to begin.
@@ -244,14 +247,14 @@ impl Driver {
     }
 
     /// Handles everything that has queued up as one batch, then a wish to the daemon itself if one ended the batch.
-    fn turn(&mut self, first: Option<Message>) -> std::ops::ControlFlow<()> {
+    fn turn(&mut self, first: Option<Message>) -> ControlFlow<()> {
         let mut batch: Vec<Input> = self.own_inputs.drain(..).collect();
         let mut bytes = 0;
         let mut next = first.or_else(|| self.messages.try_recv().ok());
         let mut control = None;
         while let Some(message) = next.take() {
             match message {
-                Message::Stop => return std::ops::ControlFlow::Break(()),
+                Message::Stop => return ControlFlow::Break(()),
                 Message::Control(wish, reply) => {
                     control = Some((wish, reply));
                     break;
@@ -268,10 +271,7 @@ impl Driver {
         }
         self.handle_batch(batch);
         self.retry_if_due();
-        if let Some((wish, reply)) = control {
-            self.control(wish, reply);
-        }
-        std::ops::ControlFlow::Continue(())
+        control.map_or(ControlFlow::Continue(()), |(wish, reply)| self.control(wish, reply))
     }
 
     fn take_request(&mut self, command: Command, reply: ReplyTo) -> Option<Input> {
@@ -506,7 +506,8 @@ impl Driver {
         Ok(())
     }
 
-    fn control(&mut self, wish: Control, reply: ReplyTo) {
+    /// Does what a client wants of the daemon itself; breaks if that is its end.
+    fn control(&mut self, wish: Control, reply: ReplyTo) -> ControlFlow<()> {
         match wish {
             Control::Ready => reply.succeed(self.status(None)),
             Control::Lock => {
@@ -515,7 +516,12 @@ impl Driver {
             }
             Control::Unlock(passphrase) => self.unlock(&passphrase, reply),
             Control::Backup(path) => self.backup(path, reply),
+            Control::Stop => {
+                reply.succeed(serde_json::json!({}));
+                return ControlFlow::Break(());
+            }
         }
+        ControlFlow::Continue(())
     }
 
     fn unlock(&mut self, passphrase: &str, reply: ReplyTo) {

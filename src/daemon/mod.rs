@@ -22,7 +22,7 @@ use hedgerow_transports::lan::LanConfig;
 use tokio::{
     net::UnixListener,
     signal::unix::{SignalKind, signal},
-    sync::{broadcast, mpsc, oneshot, watch},
+    sync::{Mutex, broadcast, mpsc, oneshot, watch},
 };
 use zeroize::Zeroizing;
 
@@ -44,7 +44,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long links and clients get to take what is still for them when the daemon ends (policy).
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Runs the daemon until SIGTERM or Ctrl-C. `lan` is absent when the local network is not to be used; `ready` is told the addresses
+/// Runs the daemon until SIGTERM, Ctrl-C or a client's `stop`. `lan` is absent when the local network is not to be used; `ready` is told the addresses
 /// listened on. `delay_divisor` is 1 but in tests.
 ///
 /// # Errors
@@ -106,7 +106,8 @@ async fn serve(
     let (events, _) = broadcast::channel::<Arc<str>>(api::MAX_EVENTS);
     let (stop, stopping) = watch::channel(false);
     let (alive, mut all_ended) = mpsc::channel::<()>(1);
-    let api = Api { driver: sender.clone(), events: events.clone(), stop: stopping };
+    let checked = Arc::new(Mutex::new(profile.clone()));
+    let api = Api { driver: sender.clone(), events: events.clone(), stop: stopping, checked };
     let serving = tokio::spawn(api.serve(listener));
 
     let (started, starting) = oneshot::channel();

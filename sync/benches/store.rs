@@ -71,6 +71,8 @@ impl Load {
             last_seen: None,
             last_transport: None,
             why: None,
+            receipts: true,
+            muted: false,
         };
         let contacts = (0..20).map(|_| store.insert_contact(&row).unwrap()).collect();
         store.commit().unwrap();
@@ -210,7 +212,7 @@ fn measure(name: &str, store: &mut dyn Store) {
     store.visit_bundles(&mut |_| bundles += 1).unwrap();
     println!("{name} visit {bundles} bundles: {:.2?}", start.elapsed());
     let start = Instant::now();
-    let rows = store.load_messages(load.contacts[0], None, Some(200)).unwrap().len();
+    let rows = store.load_messages(load.contacts[0], None, None, Some(200)).unwrap().len();
     println!("{name} load {rows} messages: {:.2?}, undelivered {}", start.elapsed(), store.count_undelivered().unwrap());
 }
 

@@ -84,7 +84,7 @@ pub enum Command {
     SetContact {
         /// Name or number.
         contact: String,
-        /// Whether it is told when its messages are read.
+        /// Whether it is told when its messages are read. Their arrival is always confirmed, as sending goes on by that.
         #[serde(default)]
         receipts: Option<bool>,
         /// Whether its messages come without bell and notification.
@@ -109,14 +109,14 @@ pub enum Command {
         #[serde(default)]
         urgent: bool,
     },
-    /// Lists messages, oldest first. Answer: a list of [`Message`].
+    /// Lists messages, oldest first. Answer: a list of [`Message`]. A page further back is the newest `limit` before the first that is shown.
     Messages {
         /// Name or number.
         contact: String,
         /// Only those after this one.
         #[serde(default)]
         since: Option<MessageId>,
-        /// Only those before this one.
+        /// Only those before this one; with `since`, those between the two.
         #[serde(default)]
         before: Option<MessageId>,
         /// At most so many, the newest.
@@ -126,7 +126,7 @@ pub enum Command {
         #[serde(default)]
         mark_read: bool,
     },
-    /// Marks a message and all before it as read. Answer: [`Contact`].
+    /// Marks a message and all before it as read; again, nothing more. Answer: [`Contact`].
     MarkRead {
         /// Name or number.
         contact: String,
@@ -148,7 +148,7 @@ pub enum Command {
         /// Name or number.
         contact: String,
     },
-    /// Keeps what is written to a contact and not sent yet. Answer: [`Draft`].
+    /// Keeps what is written to a contact and not sent yet, as long as a message may be. Answer: [`Draft`].
     SetDraft {
         /// Name or number.
         contact: String,
@@ -259,6 +259,9 @@ pub enum CommandError {
     /// The contact is blocked or removed, or not established yet for what was asked.
     #[error("this contact is {0}")]
     ContactState(&'static str),
+    /// The message has come too far, or not far enough, for what was asked.
+    #[error("this message {0}")]
+    MessageState(&'static str),
 }
 
 /// What a subscriber is told, as it happens; one JSON object a line with `event` naming the variant.

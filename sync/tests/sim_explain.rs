@@ -37,6 +37,9 @@ fn log(explanation: &Explanation) -> Vec<&'static str> {
         What::Read {} => "read",
         What::Expired {} => "expired",
         What::NewKeys {} => "new keys",
+        What::LeftWithRequest {} => "left with request",
+        What::TakenBack {} => "taken back",
+        What::Retried {} => "retried",
     };
     explanation.log.iter().map(|happening| word(&happening.what)).collect()
 }

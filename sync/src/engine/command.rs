@@ -6,14 +6,15 @@ use hedgerow_transports::{Direction, LinkId};
 use rand_core::Rng;
 
 use super::{
-    Changed, Engine, Exchange,
+    Engine, Exchange,
     exchange::{millis, shown_name},
     link::Phase,
+    pages::Page,
 };
 use crate::{
     crypto::identity::{Card, Name},
     id::{ContactId, MessageId},
-    store::{MessageLog, MessageRow, StoreError},
+    store::{MessageLog, MessageRow, StoreError, Summary},
     time::Now,
     view::{
         Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Neighbour, Reach, Removed, Sent, Status,
@@ -22,7 +23,8 @@ use crate::{
     wire::item::MAX_TEXT_LEN,
 };
 
-type Outcome<T> = Result<Result<T, CommandError>, StoreError>;
+/// What a command comes to: an answer, a refusal, or a failure of the store.
+pub(super) type Outcome<T> = Result<Result<T, CommandError>, StoreError>;
 
 /// Hands a refusal of the inner result on as the outcome.
 macro_rules! accept {
@@ -33,6 +35,7 @@ macro_rules! accept {
         }
     };
 }
+pub(super) use accept;
 
 impl Engine {
     pub(super) fn execute(&mut self, now: Now, command: Command) -> Outcome<Answer> {
@@ -67,23 +70,35 @@ impl Engine {
                 let contact = accept!(self.find_contact(&contact));
                 Answer::Sent(accept!(self.send(now, contact, text, id, urgent)?))
             }
-            Command::Messages { contact, since, before: _, limit, mark_read } => {
+            Command::Messages { contact, since, before, limit, mark_read } => {
                 let contact = accept!(self.find_contact(&contact));
-                Answer::Messages(accept!(self.messages(now, contact, since, limit, mark_read)?))
+                Answer::Messages(accept!(self.messages(now, contact, Page { since, before, limit }, mark_read)?))
+            }
+            Command::MarkRead { contact, id } => {
+                let contact = accept!(self.find_contact(&contact));
+                Answer::Contact(accept!(self.mark_read(now, contact, id)?))
+            }
+            Command::Retry { id } => Answer::Sent(accept!(self.retry(now, id)?)),
+            Command::Cancel { id } => Answer::Message(accept!(self.cancel(now, id)?)),
+            Command::Draft { contact } => {
+                let contact = accept!(self.find_contact(&contact));
+                Answer::Draft(self.draft(contact)?)
+            }
+            Command::SetDraft { contact, text } => {
+                let contact = accept!(self.find_contact(&contact));
+                Answer::Draft(accept!(self.set_draft(contact, text)?))
+            }
+            Command::SetContact { contact, receipts, muted } => {
+                let contact = accept!(self.find_contact(&contact));
+                Answer::Contact(accept!(self.set_contact(contact, receipts, muted)?))
             }
             Command::Explain { id } => Answer::Explanation(Box::new(accept!(self.explain(now, id)?))),
             Command::Settings {} => Answer::Settings(self.settings(now)),
             Command::SetMode { mode } => Answer::Settings(self.set_mode(now, mode)?),
             Command::SetRelay { on, bytes, metered } => Answer::Settings(accept!(self.set_relay(now, on, bytes, metered)?)),
             Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
-            Command::MarkRead { .. }
-            | Command::Retry { .. }
-            | Command::Cancel { .. }
-            | Command::Draft { .. }
-            | Command::SetDraft { .. }
-            | Command::SetContact { .. }
-            | Command::SetAlerts { .. }
-            | Command::NearbyOpen {}
+            Command::SetAlerts { bell, notify, content } => Answer::Settings(self.set_alerts(now, bell, notify, content)?),
+            Command::NearbyOpen {}
             | Command::NearbyClose {}
             | Command::Nearby {}
             | Command::NearbyAdd { .. }
@@ -122,15 +137,13 @@ impl Engine {
     }
 
     fn list_contacts(&self) -> Result<Vec<Contact>, StoreError> {
-        let mut list = Vec::new();
-        for id in self.contacts.keys() {
-            list.extend(self.view_contact(*id)?);
-        }
+        let summaries = self.store.summarise_all()?;
+        let mut list: Vec<Contact> = summaries.into_iter().filter_map(|(id, summary)| self.view_with(id, summary)).collect();
         list.sort_by(|a, b| a.name.cmp(&b.name).then(a.contact.cmp(&b.contact)));
         Ok(list)
     }
 
-    fn show_contact(&self, id: ContactId) -> Outcome<Contact> {
+    pub(super) fn show_contact(&self, id: ContactId) -> Outcome<Contact> {
         Ok(self.view_contact(id)?.ok_or_else(|| CommandError::UnknownContact(id.0.to_string())))
     }
 
@@ -176,7 +189,7 @@ impl Engine {
         self.save_and_show(id)
     }
 
-    fn save_and_show(&mut self, id: ContactId) -> Outcome<Contact> {
+    pub(super) fn save_and_show(&mut self, id: ContactId) -> Outcome<Contact> {
         self.touch(id);
         self.show_contact(id)
     }
@@ -198,11 +211,7 @@ impl Engine {
     /// Writes a message, or finds the one of this id.
     pub(super) fn send(&mut self, now: Now, contact: ContactId, text: String, id: Option<MessageId>, urgent: bool) -> Outcome<Sent> {
         accept!(check_text(&text));
-        match self.contacts.get(&contact).map(|contact| contact.row.state) {
-            Some(ContactState::Established | ContactState::Pending | ContactState::Invited) => {}
-            Some(ContactState::Blocked) => return Ok(Err(CommandError::ContactState("blocked"))),
-            Some(ContactState::Failed) | None => return Ok(Err(CommandError::ContactState("not a contact: its link failed"))),
-        }
+        accept!(self.may_write_to(contact));
         if let Some(id) = id {
             self.flush_messages()?;
             let rows = self.store.find_messages_by_id(id)?;
@@ -248,63 +257,26 @@ impl Engine {
         Ok(Ok(Sent { id, state: row.state }))
     }
 
-    fn messages(
-        &mut self,
-        now: Now,
-        contact: ContactId,
-        since: Option<MessageId>,
-        limit: Option<u32>,
-        mark_read: bool,
-    ) -> Outcome<Vec<Message>> {
-        self.flush_messages()?;
-        let after = match since {
-            Some(id) => {
-                let rows = self.store.find_messages_by_id(id)?;
-                let row = accept!(rows.iter().find(|row| row.contact == contact).ok_or(CommandError::UnknownMessage));
-                Some((row.order, row.id))
-            }
-            None => None,
-        };
-        let mut rows = self.store.load_messages(contact, after, limit)?;
-        let mut any_read = false;
-        for row in rows.iter_mut().filter(|row| mark_read && !row.outgoing && row.state == MessageState::Delivered) {
-            row.state = MessageState::Read;
-            self.store.save_message(row)?;
-            self.changed.insert((contact, false, row.id), Changed { row: row.clone(), saved: true });
-            any_read = true;
-        }
-        if any_read {
-            self.note_read(contact);
-            self.forget_mail(now, contact)?;
-        }
-        Ok(Ok(rows.iter().map(|row| self.view_message(now, row)).collect()))
-    }
-
-    /// A person has read something: the contact is told up to where everything is read, as it is when that is sealed.
-    fn note_read(&mut self, contact: ContactId) {
-        if let Some(pair) = self.pair(contact) {
-            pair.read_due = true;
-            pair.dirty = true;
-            self.busy_contacts.insert(contact);
-        }
-    }
-
     pub(super) fn view_contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
-        let Some(state) = self.contacts.get(&id) else { return Ok(None) };
+        Ok(self.view_with(id, self.store.summarise(id)?))
+    }
+
+    fn view_with(&self, id: ContactId, summary: Summary) -> Option<Contact> {
+        let state = self.contacts.get(&id)?;
         let row = &state.row;
         let pending = state.exchange.as_ref().filter(|exchange| exchange.is_pending());
-        Ok(Some(Contact {
+        Some(Contact {
             contact: id,
             name: shown_name(row).map(str::to_owned),
             own_name: row.own_name.clone(),
             state: row.state,
             verified: row.verified,
             fingerprint: Card::decode(&row.card).ok().map(|card| card.fingerprint()),
-            unread: self.store.count_unread(id)?,
-            receipts: true,
-            muted: false,
-            draft: false,
-            last_message: None,
+            unread: summary.unread,
+            receipts: row.receipts,
+            muted: row.muted,
+            draft: summary.draft,
+            last_message: summary.last_message,
             in_reach: self.is_in_reach(id),
             last_seen: row.last_seen,
             link_expires: pending.map(|exchange| millis(exchange.link().expires())),
@@ -314,7 +286,7 @@ impl Engine {
             }),
             last_transport: row.last_transport.map(|kind| kind.name().into()),
             why: row.why.clone(),
-        }))
+        })
     }
 
     pub(super) fn view_message(&self, now: Now, row: &MessageRow) -> Message {
@@ -327,7 +299,7 @@ impl Engine {
         let failed = contact.filter(|contact| contact.row.state == ContactState::Failed);
         let why = match row.state {
             MessageState::Queued | MessageState::Carried if row.outgoing => Some(self.why_waiting(now, row).text),
-            MessageState::Failed => contact.and_then(|contact| contact.row.why.clone()),
+            MessageState::Failed => self.why_failed(row).map(str::to_owned),
             MessageState::Expired if failed.is_some() => {
                 Some("it went with a request to which no answer came: whether it was read is not known".to_owned())
             }

@@ -449,7 +449,12 @@ impl Engine {
 
     fn seal_receipt(&mut self, now: Now, contact: ContactId, in_reach: bool) -> Result<(), StoreError> {
         let delay = self.exponential(self.config.receipt_delay, self.config.receipt_delay * 5);
+        let tells_of_reading = self.tells_of_reading(contact);
         let Some(pair) = self.pair(contact) else { return Ok(()) };
+        if pair.read_due && !tells_of_reading {
+            pair.read_due = false;
+            pair.dirty = true;
+        }
         if !pair.receipt_owed && !pair.read_due {
             return Ok(());
         }

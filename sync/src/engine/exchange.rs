@@ -133,7 +133,7 @@ impl Engine {
     /// Writes a text to a contact, unless it was written to it before.
     fn send_once(&mut self, now: Now, contact: ContactId, text: String) -> Result<Result<MessageId, CommandError>, StoreError> {
         self.flush_messages()?;
-        let before = self.store.load_messages(contact, None, None)?.into_iter().find(|row| row.outgoing && row.text == text);
+        let before = self.store.load_messages(contact, None, None, None)?.into_iter().find(|row| row.outgoing && row.text == text);
         match before {
             Some(row) => Ok(Ok(row.id)),
             None => Ok(self.send(now, contact, text, None, false)?.map(|sent| sent.id)),
@@ -169,6 +169,8 @@ impl Engine {
             last_seen: None,
             last_transport: None,
             why: None,
+            receipts: true,
+            muted: false,
         };
         row.id = self.store.insert_contact(&row)?;
         let id = row.id;
@@ -463,11 +465,12 @@ impl Engine {
     fn move_conversation(&mut self, now: Now, from: ContactId, to: ContactId) -> Result<(), StoreError> {
         self.flush_messages()?;
         let waiting = |row: &MessageRow| row.outgoing && row.state <= MessageState::Carried;
-        for row in self.store.load_messages(from, None, None)?.into_iter().filter(waiting) {
+        for row in self.store.load_messages(from, None, None, None)?.into_iter().filter(waiting) {
             self.change_message(from, true, row.id, |row| row.await_new_keys(now.wall))?;
         }
         self.flush_messages()?;
         self.store.move_messages(from, to)?;
+        self.move_choices(from, to)?;
         self.remove_contact(from, Some(to))?;
         Ok(())
     }
@@ -524,7 +527,7 @@ impl Engine {
         }
         self.flush_messages()?;
         let waiting = |row: &MessageRow| row.outgoing && row.state <= MessageState::Carried;
-        for row in self.store.load_messages(contact, None, None)?.into_iter().filter(waiting) {
+        for row in self.store.load_messages(contact, None, None, None)?.into_iter().filter(waiting) {
             self.change_message(contact, true, row.id, |row| row.state = MessageState::Failed)?;
         }
         Ok(())

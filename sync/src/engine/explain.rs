@@ -60,11 +60,16 @@ impl Engine {
             MessageState::Delivered => format!("delivered: the device of {name} has it"),
             MessageState::Read => format!("read by {name}"),
             MessageState::Expired => format!("expired: its time ran out without a receipt; whether {name} has it is not known"),
-            MessageState::Failed => {
-                let why = self.contacts.get(&row.contact).and_then(|contact| contact.row.why.as_deref());
-                format!("failed: {}", why.unwrap_or("it can't be sent"))
-            }
+            MessageState::Failed => format!("failed: {}", self.why_failed(row).unwrap_or("it can't be sent")),
         }
+    }
+
+    /// Why a message has failed, where that is known.
+    pub(super) fn why_failed(&self, row: &MessageRow) -> Option<&str> {
+        if row.log.is_taken_back() {
+            return Some("taken back before it left this device");
+        }
+        self.contacts.get(&row.contact)?.row.why.as_deref()
     }
 
     fn happenings(&self, row: &MessageRow) -> Vec<Happening> {
@@ -87,6 +92,9 @@ impl Engine {
                 LogEvent::Read => What::Read {},
                 LogEvent::Expired => What::Expired {},
                 LogEvent::NewKeys => What::NewKeys {},
+                LogEvent::LeftWithRequest => What::LeftWithRequest {},
+                LogEvent::TakenBack => What::TakenBack {},
+                LogEvent::Retried => What::Retried {},
             };
             Happening { what, at: *at }
         });
@@ -94,7 +102,7 @@ impl Engine {
     }
 
     /// The bundle that travels for a message now, while its number is open.
-    fn open_bundle_of(&self, row: &MessageRow) -> Option<BundleId> {
+    pub(super) fn open_bundle_of(&self, row: &MessageRow) -> Option<BundleId> {
         let pair = self.contacts.get(&row.contact)?.pair.as_ref()?;
         let open = pair.outbox.get(&row.number?).filter(|open| open.message == Some(row.id))?;
         Some(open.bundle)
@@ -210,10 +218,11 @@ impl Engine {
     fn helps(&self, now: Now, row: &MessageRow, waits: Option<WaitCode>) -> Vec<Help> {
         let help = |code, text: &str| Help { code, text: text.to_owned() };
         let state = self.contacts.get(&row.contact).map(|contact| contact.row.state);
-        if row.state == MessageState::Failed || (row.state == MessageState::Expired && state == Some(ContactState::Failed)) {
+        let over = matches!(row.state, MessageState::Failed | MessageState::Expired);
+        if over && (state == Some(ContactState::Failed) || (row.state == MessageState::Failed && !row.log.is_taken_back())) {
             return vec![help(HelpCode::RenewLink, "make a new link with the person, and send it again then")];
         }
-        if row.state == MessageState::Expired {
+        if over {
             return vec![help(HelpCode::SendAgain, "send it again if it still matters")];
         }
         let Some(waits) = waits else { return Vec::new() };

@@ -43,17 +43,7 @@ impl Engine {
             .map(|row| (row.id, row.origin))
             .collect();
         for (id, origin) in expired {
-            let row = self.holdings.remove(self.store.as_mut(), &id, None)?;
-            if let Some(row) = row {
-                for link in self.links.values_mut() {
-                    link.set.remove(row.created, &id);
-                }
-                self.releases.retain(|(_, other)| *other != id);
-                self.without_stem.remove(&id);
-            }
-            if self.acks.remove(&id).is_some() {
-                self.store.delete_ack(&id)?;
-            }
+            self.discard_bundle(&id)?;
             if let Origin::Own(contact) = origin {
                 self.expire_own(now, contact, &id)?;
             }

@@ -14,8 +14,8 @@
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
 //! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `riding` (texts on a
-//! request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `explain` (where a
-//! message is and why), `housekeeping`.
+//! request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `pages` (what an
+//! interface works with), `takeback` (sent once more, or taken back), `explain` (where a message is and why), `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -31,6 +31,7 @@ mod holdings;
 mod housekeeping;
 mod limits;
 mod link;
+mod pages;
 mod pair;
 mod policy;
 mod pools;
@@ -40,6 +41,7 @@ mod records;
 mod repair;
 mod riding;
 mod routing;
+mod takeback;
 mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The version of [`Pair::encode`].
-const PAIR_VERSION: u8 = 1;
+const PAIR_VERSION: u8 = 2;
 /// The version of [`Exchange::encode`].
 const EXCHANGE_VERSION: u8 = 1;
 
@@ -219,6 +219,8 @@ pub(super) struct Pair {
     pub(super) gap: Option<(u32, Hour)>,
     /// How many messages were sealed again because the contact asked, since this hour.
     pub(super) asked: (Hour, u32),
+    /// Bundles with a number below this count as having left this device, those above have not.
+    pub(super) left_below: u32,
 }
 
 impl Pair {
@@ -237,6 +239,7 @@ impl Pair {
             order: 0,
             gap: None,
             asked: (Hour::UNKNOWN, 0),
+            left_below: 0,
         }
     }
 
@@ -249,7 +252,7 @@ impl Pair {
         out.push(self.read_due.into());
         let (confirmed, since) = self.gap.unwrap_or((0, Hour::UNKNOWN));
         out.push(self.gap.is_some().into());
-        for value in [confirmed, since.0, self.asked.0.0, self.asked.1] {
+        for value in [confirmed, since.0, self.asked.0.0, self.asked.1, self.left_below] {
             out.extend_from_slice(&value.to_be_bytes());
         }
         out.extend_from_slice(&(repair.len() as u32).to_be_bytes());
@@ -263,7 +266,8 @@ impl Pair {
         const DAMAGED: StoreError = StoreError::Damaged("the keys of a contact");
         let mut reader = Reader::new(bytes);
         let mut parse = || -> Option<Self> {
-            if reader.u8().ok()? != PAIR_VERSION {
+            let version = reader.u8().ok()?;
+            if !(1..=PAIR_VERSION).contains(&version) {
                 return None;
             }
             let receipt_owed = reader.u8().ok()? != 0;
@@ -271,6 +275,8 @@ impl Pair {
             let is_gap = reader.u8().ok()? != 0;
             let gap = (reader.u32().ok()?, Hour(reader.u32().ok()?));
             let asked = (Hour(reader.u32().ok()?), reader.u32().ok()?);
+            // Version 1 did not note it.
+            let left_below = if version == 1 { u32::MAX } else { reader.u32().ok()? };
             let repair = usize::try_from(reader.u32().ok()?).ok()?;
             let repair = Repair::decode(reader.bytes(repair).ok()?)?;
             Some(Self {
@@ -279,6 +285,7 @@ impl Pair {
                 read_due,
                 gap: is_gap.then_some(gap),
                 asked,
+                left_below,
                 order,
                 dirty: false,
                 unsealed: true,

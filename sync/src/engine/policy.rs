@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The version of [`Policy::encode`].
-const POLICY_VERSION: u8 = 1;
+const POLICY_VERSION: u8 = 2;
 /// How long the name is told once a person has decided so (docs/protocol.md, section 4: policy).
 const VISIBLE_FOR: Duration = Duration::from_secs(12 * 3600);
 /// Least and most space for bundles of others, bytes (policy).
@@ -43,13 +43,15 @@ pub(super) struct VisibleUntil {
     pub(super) running: Option<Duration>,
 }
 
-/// Mode, relay settings and visibility; kept by the store under [`Setting::Policy`].
+/// Mode, relay settings, visibility and alerts; kept by the store under [`Setting::Policy`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Policy {
     pub(super) mode: Mode,
     pub(super) relay: RelaySettings,
     /// Until when strangers are told the name; hidden if absent or past.
     pub(super) visible_until: Option<VisibleUntil>,
+    /// For interfaces.
+    pub(super) alerts: Alerts,
 }
 
 impl Policy {
@@ -70,6 +72,8 @@ impl Policy {
         for number in [self.relay.bytes, wall, running] {
             out.extend_from_slice(&number.to_be_bytes());
         }
+        let Alerts { bell, notify, content } = self.alerts;
+        out.extend([bell, notify, content].map(u8::from));
         out
     }
 
@@ -86,7 +90,8 @@ impl Policy {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let flag = |reader: &mut Reader<'_>| reader.u8().ok();
-        if flag(&mut reader)? != POLICY_VERSION {
+        let version = flag(&mut reader)?;
+        if !(1..=POLICY_VERSION).contains(&version) {
             return None;
         }
         let mode = if flag(&mut reader)? != 0 { Mode::Contacts } else { Mode::Mesh };
@@ -94,7 +99,11 @@ impl Policy {
         let (bytes, wall) = (reader.u64().ok()?, reader.u64().ok()?);
         let running = Some(Duration::from_secs(reader.u64().ok()?)).filter(|running| !running.is_zero());
         let visible_until = (wall != 0).then_some(VisibleUntil { wall: UnixMillis(wall), running });
-        Some(Self { mode, relay: RelaySettings { on, bytes, metered }, visible_until })
+        let alerts = match version {
+            1 => Alerts::default(),
+            _ => Alerts { bell: flag(&mut reader)? != 0, notify: flag(&mut reader)? != 0, content: flag(&mut reader)? != 0 },
+        };
+        Some(Self { mode, relay: RelaySettings { on, bytes, metered }, visible_until, alerts })
     }
 
     /// Lets the name be told from now on, `running` being the running time of the profile, if it has run.
@@ -126,13 +135,27 @@ pub fn make_visible(store: &mut dyn Store, now: UnixMillis) -> Result<(), StoreE
 impl Engine {
     /// What a person has decided.
     pub(super) fn settings(&self, now: Now) -> Settings {
-        Settings { shown: self.shown(now), relay: self.policy.relay, alerts: Alerts::default() }
+        Settings { shown: self.shown(now), relay: self.policy.relay, alerts: self.policy.alerts }
     }
 
     /// Mode and visibility.
     pub(super) fn shown(&self, now: Now) -> Shown {
         let visible_until = self.visible_until(now);
         Shown { mode: self.policy.mode, visible: visible_until.is_some(), visible_until }
+    }
+
+    /// Keeps how a new message calls for attention; what is absent stays.
+    pub(super) fn set_alerts(
+        &mut self,
+        now: Now,
+        bell: Option<bool>,
+        notify: Option<bool>,
+        content: Option<bool>,
+    ) -> Result<Settings, StoreError> {
+        self.change_policy(now, |policy| {
+            let Alerts { bell: rang, notify: notified, content: told } = policy.alerts;
+            policy.alerts = Alerts { bell: bell.unwrap_or(rang), notify: notify.unwrap_or(notified), content: content.unwrap_or(told) };
+        })
     }
 
     /// Until when at the latest neighbours are told the name; `None` if they are not.
@@ -291,11 +314,19 @@ mod tests {
         let relay = RelaySettings { on: false, bytes: 7 << 30, metered: true };
         let until = |running| Some(VisibleUntil { wall: UnixMillis(9), running });
         for visible_until in [None, until(None), until(Some(Duration::from_secs(8)))] {
-            let policy = Policy { mode: Mode::Contacts, relay, visible_until };
-            assert_eq!(Policy::decode(&policy.encode()), Some(policy));
+            for bits in 0..8 {
+                let alerts = Alerts { bell: bits & 1 != 0, notify: bits & 2 != 0, content: bits & 4 != 0 };
+                let policy = Policy { mode: Mode::Contacts, relay, visible_until, alerts };
+                assert_eq!(Policy::decode(&policy.encode()), Some(policy));
+                let mut first_version = policy.encode();
+                first_version.truncate(28);
+                first_version[0] = 1;
+                assert_eq!(Policy::decode(&first_version), Some(Policy { alerts: Alerts::default(), ..policy }));
+            }
         }
         assert_eq!(Policy::decode(&Policy::default().encode()), Some(Policy::default()));
         assert_eq!(Policy::decode(&[]), None);
-        assert_eq!(Policy::decode(&[2; 28]), None);
+        assert_eq!(Policy::decode(&[2; 28]), None, "cut short");
+        assert_eq!(Policy::decode(&[3; 31]), None);
     }
 }

@@ -465,14 +465,7 @@ impl Engine {
     fn forget_own_bundles(&mut self, contact: ContactId) -> Result<(), StoreError> {
         let own: Vec<BundleId> = self.holdings.rows().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
         for id in own {
-            if let Some(row) = self.holdings.remove(self.store.as_mut(), &id, None)? {
-                for link in self.links.values_mut() {
-                    link.set.remove(row.created, &id);
-                }
-            }
-            if self.acks.remove(&id).is_some() {
-                self.store.delete_ack(&id)?;
-            }
+            self.discard_bundle(&id)?;
         }
         Ok(())
     }

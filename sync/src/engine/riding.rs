@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Tries that may be sealed before one is no longer sealed for the sake of a new text alone (policy): the rest is for the time that the link lasts.
-const MAX_TRIES_FOR_TEXTS: usize = 4;
+pub(super) const MAX_TRIES_FOR_TEXTS: usize = 4;
 /// Between a try and one that is sealed for the sake of a new text (policy).
 const TEXT_WAIT: Duration = Duration::from_secs(600);
 
@@ -204,7 +204,7 @@ mod tests {
 
         fn texts(&mut self) -> Vec<(String, MessageState)> {
             self.engine.flush_messages().unwrap();
-            let rows = self.engine.store.load_messages(self.contact, None, None).unwrap();
+            let rows = self.engine.store.load_messages(self.contact, None, None, None).unwrap();
             rows.into_iter().map(|row| (row.text, row.state)).collect()
         }
 

@@ -784,7 +784,7 @@ impl Engine {
         let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let window = state.window(&self.config);
-        let mut gone = Vec::new();
+        let (mut gone, mut own) = (Vec::new(), Vec::new());
         while let Some(id) = state.queue.first() {
             let is_owed = state.owed.contains(&id);
             let Some(row) = self.holdings.row(&id).filter(|_| is_owed || !state.known.contains_key(&id)) else {
@@ -808,6 +808,9 @@ impl Engine {
             if state.in_flight.insert(short, InFlight { id, size }).is_none() {
                 state.in_flight_bytes += size;
             }
+            if let Origin::Own(reader) = row.origin {
+                own.push((reader, id));
+            }
             let age = row.age.saturating_add(hour.0.saturating_sub(row.stored.0).try_into().unwrap_or(u16::MAX));
             let record = Record::Bundle { age: if row.stored == Hour::UNKNOWN { row.age } else { age }, copies: COPIES_UNLIMITED, bytes };
             self.outputs.push_back(Output::Transmit { link, record: record.encode() });
@@ -816,7 +819,7 @@ impl Engine {
         for refusals in gone.chunks(MAX_RECORD_IDS) {
             self.transmit(link, &Record::Refused(refusals.to_vec()));
         }
-        Ok(())
+        own.into_iter().try_for_each(|(reader, id)| self.note_left(now, reader, &id))
     }
 
     /// Tells a contact up to where everything has been dealt with, now and then.

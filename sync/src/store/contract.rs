@@ -88,10 +88,13 @@ contract! {
     deleting_a_contact_leaves_only_what_is_carried,
     deleting_a_contact_deletes_the_bundles_sealed_for_it,
     what_belongs_to_a_contact_needs_it,
+    drafts_are_replaced_deleted_and_one_for_each_contact,
     skipped_keys_are_found_replaced_and_pruned,
     messages_are_unique_by_side_and_id,
     messages_keep_every_field,
     conversation_is_ordered_and_limited,
+    pages_of_a_conversation_join_without_gap_or_overlap,
+    summaries_follow_messages_and_drafts,
     unsealed_are_urgent_first,
     unsealed_have_no_number_however_often_they_were_sealed,
     counts_follow_states,
@@ -118,6 +121,8 @@ fn contact() -> ContactRow {
         last_seen: None,
         last_transport: None,
         why: None,
+        receipts: true,
+        muted: false,
     }
 }
 
@@ -229,6 +234,7 @@ fn fill(store: &mut dyn Store, mark: u8) -> ContactId {
     store.insert_gone(&gone(mark ^ 0x80, mark.into())).unwrap();
     store.insert_ack(&ack(mark, mark.into())).unwrap();
     store.save_cursor(id, Cursor { epoch: [mark; 8], sequence: mark.into() }).unwrap();
+    store.save_draft(id, &format!("draft {mark}")).unwrap();
     id
 }
 
@@ -241,9 +247,10 @@ fn dump(store: &dyn Store) -> Vec<String> {
     // Numbers beyond those in use too, so that what outlives its contact is seen.
     for id in (0..20).map(ContactId) {
         out.push(format!("{id:?} {:?} {:?}", store.load_pair(id).unwrap(), store.load_cursor(id).unwrap()));
-        out.push(format!("{:?} {:?}", store.load_messages(id, None, None).unwrap(), store.load_outbox(id).unwrap()));
+        out.push(format!("{:?} {:?}", store.load_messages(id, None, None, None).unwrap(), store.load_outbox(id).unwrap()));
         out.push(format!("{:?}", store.load_unsealed(id, u32::MAX).unwrap()));
-        out.push(format!("{} {:?}", store.count_unread(id).unwrap(), store.first_unread(id).unwrap()));
+        out.push(format!("{:?} {:?}", store.summarise(id).unwrap(), store.first_unread(id).unwrap()));
+        out.push(format!("{:?}", store.load_draft(id).unwrap()));
     }
     out.push(format!("{:?} {:?}", store.load_contacts().unwrap(), store.load_exchanges().unwrap()));
     for id in 0..=u8::MAX {
@@ -256,7 +263,7 @@ fn dump(store: &dyn Store) -> Vec<String> {
     let mut bundles = Vec::new();
     store.visit_bundles(&mut |row| bundles.push(row)).unwrap();
     out.push(format!("{bundles:?} {:?} {:?}", store.load_gone().unwrap(), store.load_acks().unwrap()));
-    out.push(format!("{}", store.count_undelivered().unwrap()));
+    out.push(format!("{} {:?}", store.count_undelivered().unwrap(), store.summarise_all().unwrap()));
     out
 }
 
@@ -278,6 +285,8 @@ fn disturb(store: &mut dyn Store, id: ContactId) {
     store.delete_gone(&BundleId([0x81; 32])).unwrap();
     store.delete_ack(&BundleId([1; 32])).unwrap();
     store.save_cursor(id, Cursor::default()).unwrap();
+    store.save_draft(id, "").unwrap();
+    store.delete_draft(id).unwrap();
     store.delete_contact(id).unwrap();
 }
 
@@ -318,7 +327,7 @@ fn reads_see_uncommitted_writes(place: &mut dyn Reopen) {
     store.begin().unwrap();
     let id = fill(store, 1);
     assert_eq!(store.load_setting(Setting::Name).unwrap().unwrap().as_slice(), [1]);
-    assert_eq!(store.load_messages(id, None, None).unwrap().len(), 2);
+    assert_eq!(store.load_messages(id, None, None, None).unwrap().len(), 2);
     assert_eq!(store.load_bundle(&BundleId([1; 32])).unwrap(), Some(vec![1; 512]));
     assert_eq!(store.last_order(id).unwrap(), 4);
     store.delete_contact(id).unwrap();
@@ -384,6 +393,8 @@ fn contacts_keep_every_field(place: &mut dyn Reopen) {
                 last_seen: Some(UnixMillis(u64::MAX)),
                 last_transport: Some(TransportKind::Lan),
                 why: Some("x".repeat(10_000)),
+                receipts: rows.len() % 2 == 0,
+                muted: rows.len() % 3 == 0,
             };
             let id = store.insert_contact(&row).unwrap();
             rows.push(ContactRow { id, ..row });
@@ -425,7 +436,7 @@ fn deleting_a_contact_leaves_only_what_is_carried(place: &mut dyn Reopen) {
     });
     left.extend(dump(store));
     assert_eq!(left, before);
-    assert_eq!(store.load_messages(kept, None, None).unwrap().len(), 2);
+    assert_eq!(store.load_messages(kept, None, None, None).unwrap().len(), 2);
 }
 
 fn deleting_a_contact_deletes_the_bundles_sealed_for_it(place: &mut dyn Reopen) {
@@ -477,13 +488,14 @@ fn deleting_a_contact_deletes_the_bundles_sealed_for_it(place: &mut dyn Reopen) 
 fn what_belongs_to_a_contact_needs_it(place: &mut dyn Reopen) {
     let absent = ContactId(5);
     type Write = fn(&mut dyn Store, ContactId) -> Result<(), StoreError>;
-    let refused: [Write; 6] = [
+    let refused: [Write; 7] = [
         |store, id| store.save_pair(id, b"x"),
         |store, id| store.save_exchange(&ExchangeRow { contact: id, state: Zeroizing::new(vec![1]) }),
         |store, id| store.insert_skipped(&skipped(id, 1, 1)),
         |store, id| store.insert_message(&message(id, true, 1, 1)).map(|_| ()),
         |store, id| store.insert_outbox(&outbox(id, 1)),
         |store, id| store.save_cursor(id, Cursor::default()),
+        |store, id| store.save_draft(id, "x"),
     ];
     for (index, write) in refused.into_iter().enumerate() {
         let store = place.store();
@@ -491,6 +503,25 @@ fn what_belongs_to_a_contact_needs_it(place: &mut dyn Reopen) {
         assert!(matches!(write(store, absent), Err(StoreError::Io(CONSTRAINT))), "write {index}");
         store.rollback().unwrap();
     }
+}
+
+fn drafts_are_replaced_deleted_and_one_for_each_contact(place: &mut dyn Reopen) {
+    let store = place.store();
+    let [ann, ben] = transact(store, |store| [store.insert_contact(&contact()).unwrap(), store.insert_contact(&contact()).unwrap()]);
+    transact(store, |store| {
+        assert_eq!(store.load_draft(ann).unwrap(), None);
+        store.save_draft(ann, "nul\0, quote ' and \u{10ffff}").unwrap();
+        store.save_draft(ben, "for ben").unwrap();
+        store.save_draft(ben, "for ben, longer").unwrap();
+    });
+    place.reopen();
+    let store = place.store();
+    assert_eq!(store.load_draft(ann).unwrap().unwrap(), "nul\0, quote ' and \u{10ffff}");
+    assert_eq!(store.load_draft(ben).unwrap().unwrap(), "for ben, longer");
+    transact(store, |store| store.delete_draft(ann).unwrap());
+    assert_eq!((store.load_draft(ann).unwrap(), store.load_draft(ben).unwrap().is_some()), (None, true));
+    transact(store, |store| store.delete_contact(ben).unwrap());
+    assert_eq!(store.load_draft(ben).unwrap(), None);
 }
 
 fn skipped_keys_are_found_replaced_and_pruned(place: &mut dyn Reopen) {
@@ -636,7 +667,8 @@ fn deleting_what_is_absent_is_harmless(place: &mut dyn Reopen) {
         store.delete_ack(&BundleId([8; 32])).unwrap();
         assert_eq!(store.prune_skipped(ContactId(8), 8, 8).unwrap(), 0);
         assert_eq!(store.load_unsealed(ContactId(8), 8).unwrap(), []);
-        assert_eq!(store.count_unread(ContactId(8)).unwrap(), 0);
+        store.delete_draft(ContactId(8)).unwrap();
+        assert_eq!(store.summarise(ContactId(8)).unwrap(), Summary::default());
         assert_eq!(store.first_unread(ContactId(8)).unwrap(), None);
         assert_eq!(store.mark_read(ContactId(8), true, (u64::MAX, MessageId([0xff; 16]))).unwrap(), []);
         assert_eq!(store.mark_read(ContactId(8), false, (0, MessageId([0; 16]))).unwrap(), []);

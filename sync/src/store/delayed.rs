@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, OutboxRow, SecretBytes, Setting, SkippedRow, Store, StoreError,
+    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
+    StoreError, Summary,
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
@@ -131,9 +132,10 @@ impl<S: Store> Store for DelayedCommit<S> {
         &self,
         contact: ContactId,
         after: Option<(u64, MessageId)>,
+        before: Option<(u64, MessageId)>,
         limit: Option<u32>,
     ) -> Result<Vec<MessageRow>, StoreError> {
-        self.store.load_messages(contact, after, limit)
+        self.store.load_messages(contact, after, before, limit)
     }
 
     fn load_unsealed(&self, contact: ContactId, limit: u32) -> Result<Vec<MessageRow>, StoreError> {
@@ -144,8 +146,24 @@ impl<S: Store> Store for DelayedCommit<S> {
         self.store.last_order(contact)
     }
 
-    fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        self.store.count_unread(contact)
+    fn summarise(&self, contact: ContactId) -> Result<Summary, StoreError> {
+        self.store.summarise(contact)
+    }
+
+    fn summarise_all(&self) -> Result<Vec<(ContactId, Summary)>, StoreError> {
+        self.store.summarise_all()
+    }
+
+    fn load_draft(&self, contact: ContactId) -> Result<Option<String>, StoreError> {
+        self.store.load_draft(contact)
+    }
+
+    fn save_draft(&mut self, contact: ContactId, text: &str) -> Result<(), StoreError> {
+        self.store.save_draft(contact, text)
+    }
+
+    fn delete_draft(&mut self, contact: ContactId) -> Result<(), StoreError> {
+        self.store.delete_draft(contact)
     }
 
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {

@@ -51,6 +51,12 @@ pub enum LogEvent {
     Expired,
     /// The pair has new keys: what was handed over before can't be opened any more, and it waits to be sealed anew.
     NewKeys,
+    /// A person has had it sent once more: what was handed over before counts no longer, and it waits to be sealed anew.
+    Retried,
+    /// A person has taken it back; nothing of it had left this device since it was last written or retried.
+    TakenBack,
+    /// A contact request with its text was handed to a link.
+    LeftWithRequest,
 }
 
 /// What has happened to a message, oldest first.
@@ -79,9 +85,21 @@ impl MessageLog {
         &self.0
     }
 
-    /// What has happened since the pair has its present keys, newest first.
+    /// What has happened since the pair has its present keys, or since a person had it sent once more; newest first.
     pub fn under_present_keys(&self) -> impl Iterator<Item = &LogEntry> {
-        self.0.iter().rev().take_while(|entry| entry.what != LogEvent::NewKeys)
+        self.0.iter().rev().take_while(|entry| !matches!(entry.what, LogEvent::NewKeys | LogEvent::Retried))
+    }
+
+    /// Whether the last thing that happened is that it was taken back.
+    pub fn is_taken_back(&self) -> bool {
+        self.0.last().is_some_and(|entry| entry.what == LogEvent::TakenBack)
+    }
+
+    /// Whether anything since it was last taken back says that it has left this device, or may have. Of a bundle that is on its way without an
+    /// answer it says nothing.
+    pub fn may_have_left(&self) -> bool {
+        let since = self.0.iter().rev().take_while(|entry| entry.what != LogEvent::TakenBack);
+        since.into_iter().any(|entry| !matches!(entry.what, LogEvent::Sealed { .. } | LogEvent::Retried))
     }
 
     /// Whether a contact has said, as far as the log goes back, that it holds the message, sealed with the present keys.
@@ -117,6 +135,9 @@ mod tests {
             Just(LogEvent::Read),
             Just(LogEvent::Expired),
             Just(LogEvent::NewKeys),
+            Just(LogEvent::Retried),
+            Just(LogEvent::TakenBack),
+            Just(LogEvent::LeftWithRequest),
         ]
     }
 
@@ -134,7 +155,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_a_log_with_this_encoding_or_damage(bytes in proptest::collection::vec(0_u8..10, 0..320)) {
+        fn any_bytes_are_a_log_with_this_encoding_or_damage(bytes in proptest::collection::vec(0_u8..13, 0..320)) {
             match MessageLog::decode(&bytes) {
                 Ok(log) => prop_assert_eq!(log.encode(), bytes),
                 Err(error) => prop_assert!(matches!(error, StoreError::Damaged(_))),
@@ -154,12 +175,25 @@ mod tests {
             MessageLog::decode(&bytes).is_err()
         };
         assert!(changed(0, 2), "version");
-        assert!(changed(1, 0) && changed(1, 9), "kind");
+        assert!(changed(1, 0) && changed(1, 12), "kind");
         assert!(changed(8, 0) && changed(8, 3) && changed(8, 255), "bundle size");
         assert!(changed(20, 0) && changed(20, 3), "transport");
         let long: Vec<u8> = [VERSION].into_iter().chain([6; 7].repeat(MAX_LOG_ENTRIES + 1)).collect();
         assert!(MessageLog::decode(&long).is_err());
         assert!(MessageLog::decode(&long[..long.len() - 7]).is_ok());
+    }
+
+    #[test]
+    fn what_is_taken_back_has_not_left_until_something_says_so() {
+        let sealed = LogEvent::Sealed { number: 1, size: 512 };
+        assert!(!log([]).may_have_left() && !log([sealed]).may_have_left());
+        for said in [to(None), to(Some(1)), LogEvent::AskedAgain, LogEvent::NewKeys, LogEvent::Expired, LogEvent::LeftWithRequest] {
+            assert!(log([sealed, said]).may_have_left() && log([said, LogEvent::Retried, sealed]).may_have_left(), "{said:?}");
+            assert!(!log([said, LogEvent::TakenBack, LogEvent::Retried, sealed]).may_have_left(), "{said:?}");
+        }
+        assert!(log([sealed, LogEvent::TakenBack]).is_taken_back());
+        assert!(!log([LogEvent::TakenBack, LogEvent::Retried]).is_taken_back() && !log([]).is_taken_back());
+        assert!(!log([to(Some(1)), LogEvent::Expired, LogEvent::Retried]).was_handed_to(ContactId(1)), "that was before");
     }
 
     #[test]

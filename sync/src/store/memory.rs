@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use self::tables::{Outbox, Skipped, SkippedAge, Tables};
 use super::{
     AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, OutboxRow, SecretBytes,
-    Setting, SkippedRow, Store, StoreError,
+    Setting, SkippedRow, Store, StoreError, Summary,
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
@@ -371,6 +371,7 @@ impl Store for MemoryStore {
         &self,
         contact: ContactId,
         after: Option<(u64, MessageId)>,
+        before: Option<(u64, MessageId)>,
         limit: Option<u32>,
     ) -> Result<Vec<MessageRow>, StoreError> {
         use std::ops::Bound::{Excluded, Included};
@@ -379,9 +380,13 @@ impl Store for MemoryStore {
                 Some((order, id)) => Excluded((contact, order, id, true)),
                 None => Included((contact, 0, MessageId([0; 16]), false)),
             };
-            let last = Included((contact, u64::MAX, MessageId([0xff; 16]), true));
-            if after == Some((u64::MAX, MessageId([0xff; 16]))) {
-                return Vec::new(); // a range can't exclude and include its only key
+            let last = match before {
+                Some((order, id)) => Excluded((contact, order, id, false)),
+                None => Included((contact, u64::MAX, MessageId([0xff; 16]), true)),
+            };
+            // A range neither ends before it begins nor excludes its only key.
+            if after.is_some_and(|after| after >= before.unwrap_or((u64::MAX, MessageId([0xff; 16])))) {
+                return Vec::new();
             }
             let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
             let keys = tables.by_order.range((first, last)).rev().take(limit);
@@ -408,8 +413,30 @@ impl Store for MemoryStore {
         })
     }
 
-    fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        self.read(|tables| tables.unread(contact).count() as u64)
+    fn summarise(&self, contact: ContactId) -> Result<Summary, StoreError> {
+        self.read(|tables| tables.summarise(contact))
+    }
+
+    fn summarise_all(&self) -> Result<Vec<(ContactId, Summary)>, StoreError> {
+        self.read(|tables| tables.contacts.iter().map(|(&id, _)| (id, tables.summarise(id))).collect())
+    }
+
+    fn load_draft(&self, contact: ContactId) -> Result<Option<String>, StoreError> {
+        self.read(|tables| tables.drafts.get(&contact).cloned())
+    }
+
+    fn save_draft(&mut self, contact: ContactId, text: &str) -> Result<(), StoreError> {
+        self.write_for(contact, |tables| {
+            tables.drafts.put(contact, text.to_owned());
+            Ok(())
+        })
+    }
+
+    fn delete_draft(&mut self, contact: ContactId) -> Result<(), StoreError> {
+        self.write(|tables| {
+            tables.drafts.remove(&contact);
+            Ok(())
+        })
     }
 
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {

@@ -111,6 +111,21 @@ pub struct ContactRow {
     pub last_transport: Option<TransportKind>,
     /// Why it failed.
     pub why: Option<String>,
+    /// Whether it is told when its messages are read.
+    pub receipts: bool,
+    /// Whether its messages come without a call for attention.
+    pub muted: bool,
+}
+
+/// A conversation at a glance. The default is that of a contact without messages, or of none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Summary {
+    /// How many incoming messages are *delivered*, that is unread.
+    pub unread: u64,
+    /// When the last message by (order, id) was stored here.
+    pub last_message: Option<UnixMillis>,
+    /// Whether there is a draft.
+    pub draft: bool,
 }
 
 /// A contact exchange that is under way or recently ended; the engine encodes its state.
@@ -183,6 +198,21 @@ impl MessageRow {
         self.state = MessageState::Queued;
         (self.number, self.expires, self.sealed) = (None, None, 0);
         (self.handed_contacts, self.handed_strangers) = (0, 0);
+    }
+
+    /// Puts a message that failed or expired back to be sealed and sent once more. Who held it before holds it in vain.
+    pub fn send_again(&mut self, at: UnixMillis) {
+        self.log.push(at, LogEvent::Retried);
+        self.state = MessageState::Queued;
+        (self.number, self.expires, self.sealed) = (None, None, 0);
+        (self.handed_contacts, self.handed_strangers) = (0, 0);
+    }
+
+    /// Notes that a message was taken back before it left.
+    pub fn take_back(&mut self, at: UnixMillis) {
+        self.log.push(at, LogEvent::TakenBack);
+        self.state = MessageState::Failed;
+        (self.number, self.expires, self.sealed) = (None, None, 0);
     }
 }
 
@@ -324,7 +354,7 @@ pub trait Store: Send {
     fn insert_contact(&mut self, row: &ContactRow) -> Result<ContactId, StoreError>;
     /// Saves a contact that exists ([`NOT_FOUND`]).
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError>;
-    /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, cursor and the bundles sealed for it.
+    /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, draft, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
 
     /// Gives the messages of one contact to another, which has none of the same ids: a new exchange with the same person. Outgoing ones that are *queued* or
@@ -363,15 +393,29 @@ pub trait Store: Send {
     fn find_messages_by_id(&self, id: MessageId) -> Result<Vec<MessageRow>, StoreError>;
     /// Saves a message that exists ([`NOT_FOUND`]); text, order and id don't change, whatever the row says.
     fn save_message(&mut self, row: &MessageRow) -> Result<(), StoreError>;
-    /// Loads a contact's messages by (order, id): those after `(order, id)` if given; if `limit` is given, the newest so many of them.
-    fn load_messages(&self, contact: ContactId, after: Option<(u64, MessageId)>, limit: Option<u32>)
-    -> Result<Vec<MessageRow>, StoreError>;
+    /// Loads a contact's messages by (order, id): those after one place and before another, where given (neither itself); if `limit` is
+    /// given, the newest so many of them. Costs what it returns, however long the conversation is.
+    fn load_messages(
+        &self,
+        contact: ContactId,
+        after: Option<(u64, MessageId)>,
+        before: Option<(u64, MessageId)>,
+        limit: Option<u32>,
+    ) -> Result<Vec<MessageRow>, StoreError>;
     /// Loads the first outgoing messages in state *queued* without a number, by (order, id), urgent ones first; at most `limit`.
     fn load_unsealed(&self, contact: ContactId, limit: u32) -> Result<Vec<MessageRow>, StoreError>;
     /// The highest order in a conversation, 0 if it is empty.
     fn last_order(&self, contact: ContactId) -> Result<u64, StoreError>;
-    /// How many incoming messages are in state *delivered*, that is unread.
-    fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError>;
+    /// A conversation at a glance.
+    fn summarise(&self, contact: ContactId) -> Result<Summary, StoreError>;
+    /// All contacts' conversations at a glance, by number.
+    fn summarise_all(&self) -> Result<Vec<(ContactId, Summary)>, StoreError>;
+    /// Loads what is written to a contact and not sent yet.
+    fn load_draft(&self, contact: ContactId) -> Result<Option<String>, StoreError>;
+    /// Saves it, in place of what was there.
+    fn save_draft(&mut self, contact: ContactId, text: &str) -> Result<(), StoreError>;
+    /// Deletes it, if there is one.
+    fn delete_draft(&mut self, contact: ContactId) -> Result<(), StoreError>;
     /// The first unread incoming message by (order, id): its place.
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError>;
     /// Moves the *delivered* messages of one side before a place (by order, id; not itself) to *read*; returns their ids, in order.

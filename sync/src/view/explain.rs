@@ -93,6 +93,12 @@ pub enum What {
     Expired {},
     /// The two have agreed on new keys: what was handed over before counts no longer, and it is sealed anew.
     NewKeys {},
+    /// A contact request went to a link, and this text with it.
+    LeftWithRequest {},
+    /// It was taken back before it left this device.
+    TakenBack {},
+    /// It was to be sent once more, after it had failed or expired.
+    Retried {},
 }
 
 /// Who took a bundle.

@@ -10,7 +10,7 @@ pub(super) fn messages_are_unique_by_side_and_id(place: &mut dyn Reopen) {
         assert!(store.insert_message(&first).unwrap());
         let again = MessageRow { text: "other".into(), order: 11, ..first.clone() };
         assert!(!store.insert_message(&again).unwrap());
-        assert_eq!(store.load_messages(ann, None, None).unwrap(), std::slice::from_ref(&first));
+        assert_eq!(store.load_messages(ann, None, None, None).unwrap(), std::slice::from_ref(&first));
         let [received, elsewhere] = [message(ann, false, 1, 10), message(ben, false, 1, 2)];
         assert!(store.insert_message(&elsewhere).unwrap());
         assert!(store.insert_message(&received).unwrap());
@@ -71,7 +71,7 @@ pub(super) fn conversation_is_ordered_and_limited(place: &mut dyn Reopen) {
         store.insert_message(&message(ben, false, 200, 6)).unwrap();
         let ids = |after: Option<(u64, u8)>, limit| -> Vec<u8> {
             let after = after.map(|(order, id)| (order, MessageId([id; 16])));
-            store.load_messages(ann, after, limit).unwrap().iter().map(|row| row.id.0[0]).collect()
+            store.load_messages(ann, after, None, limit).unwrap().iter().map(|row| row.id.0[0]).collect()
         };
         assert_eq!(ids(None, None), [3, 4, 9, 1, 6, 7, 2, 255]);
         assert_eq!(ids(None, Some(3)), [7, 2, 255]);
@@ -84,6 +84,69 @@ pub(super) fn conversation_is_ordered_and_limited(place: &mut dyn Reopen) {
         assert_eq!(ids(Some((u64::MAX - 1, 2)), None), [255]);
         assert_eq!(store.last_order(ann).unwrap(), u64::MAX - 1);
         assert_eq!(store.last_order(ben).unwrap(), 6);
+    });
+}
+
+pub(super) fn pages_of_a_conversation_join_without_gap_or_overlap(place: &mut dyn Reopen) {
+    let store = place.store();
+    transact(store, |store| {
+        let [ann, ben] = [store.insert_contact(&contact()).unwrap(), store.insert_contact(&contact()).unwrap()];
+        // Orders at both ends of their range, and some that several messages share.
+        let orders = [0, 0, 5, 5, 5, 6, (1 << 63) - 1, 1 << 63, u64::MAX, u64::MAX];
+        for (id, order) in (0u8..).zip(orders) {
+            store.insert_message(&MessageRow { stored: UnixMillis(0), ..message(ann, id % 2 == 0, id, order) }).unwrap();
+        }
+        store.insert_message(&MessageRow { stored: UnixMillis(0), ..message(ann, true, 0xff, u64::MAX) }).unwrap();
+        store.insert_message(&message(ben, false, 200, 6)).unwrap();
+        let all = store.load_messages(ann, None, None, None).unwrap();
+        let place = |row: &MessageRow| (row.order, row.id);
+        for size in 1..=12 {
+            let (mut pages, mut before) = (Vec::new(), None);
+            loop {
+                let page = store.load_messages(ann, None, before, Some(size)).unwrap();
+                let Some(first) = page.first() else { break };
+                before = Some(place(first));
+                pages.splice(0..0, page);
+            }
+            assert_eq!(pages, all, "pages of {size}");
+        }
+        for (from, first) in all.iter().enumerate() {
+            for (to, last) in all.iter().enumerate() {
+                let between = store.load_messages(ann, Some(place(first)), Some(place(last)), None).unwrap();
+                let expected = if from < to { &all[from + 1..to] } else { &[] };
+                assert_eq!(between, expected, "between {from} and {to}");
+                let newest = store.load_messages(ann, Some(place(first)), Some(place(last)), Some(2)).unwrap();
+                assert_eq!(newest, expected[expected.len().saturating_sub(2)..]);
+            }
+        }
+        assert_eq!(store.load_messages(ben, None, Some((6, MessageId([200; 16]))), None).unwrap(), []);
+        assert_eq!(store.load_messages(ben, None, Some((6, MessageId([201; 16]))), None).unwrap().len(), 1);
+    });
+}
+
+pub(super) fn summaries_follow_messages_and_drafts(place: &mut dyn Reopen) {
+    let store = place.store();
+    let [ann, ben, cid] = transact(store, |store| [(); 3].map(|()| store.insert_contact(&contact()).unwrap()));
+    transact(store, |store| {
+        let all = [ann, ben, cid].map(|id| (id, Summary::default()));
+        assert_eq!(store.summarise_all().unwrap(), all);
+        for (id, order) in [(1, 4), (2, 9), (3, 7)] {
+            store.insert_message(&message(ann, false, id, order)).unwrap();
+        }
+        store.insert_message(&message(ann, true, 4, 5)).unwrap();
+        store.insert_message(&message(ben, true, 5, u64::MAX - 1)).unwrap();
+        store.save_draft(cid, "x").unwrap();
+        let of_ann = Summary { unread: 3, last_message: Some(UnixMillis(10)), draft: false };
+        assert_eq!(store.summarise(ann).unwrap(), of_ann, "the last by order, not by when it was stored or inserted");
+        let of_ben = Summary { unread: 0, last_message: Some(UnixMillis(u64::MAX)), draft: false };
+        assert_eq!(store.summarise(ben).unwrap(), of_ben);
+        let of_cid = Summary { unread: 0, last_message: None, draft: true };
+        assert_eq!(store.summarise_all().unwrap(), [(ann, of_ann), (ben, of_ben), (cid, of_cid)]);
+        store.mark_read(ann, false, (9, MessageId([0; 16]))).unwrap();
+        assert_eq!(store.summarise(ann).unwrap(), Summary { unread: 1, ..of_ann });
+        store.delete_draft(cid).unwrap();
+        store.delete_contact(ben).unwrap();
+        assert_eq!(store.summarise_all().unwrap(), [(ann, Summary { unread: 1, ..of_ann }), (cid, Summary::default())]);
     });
 }
 
@@ -141,12 +204,12 @@ pub(super) fn counts_follow_states(place: &mut dyn Reopen) {
             }
         }
         store.insert_message(&message(ben, true, 1, 1)).unwrap();
-        assert_eq!((store.count_unread(ann).unwrap(), store.count_unread(ben).unwrap()), (1, 0));
+        assert_eq!((store.summarise(ann).unwrap().unread, store.summarise(ben).unwrap().unread), (1, 0));
         assert_eq!(store.count_undelivered().unwrap(), 3);
         store.save_message(&MessageRow { state: Read, ..message(ann, false, 2, 2) }).unwrap();
         store.save_message(&MessageRow { state: Delivered, ..message(ann, true, 0, 0) }).unwrap();
         store.save_message(&MessageRow { state: Carried, ..message(ben, true, 1, 1) }).unwrap();
-        assert_eq!(store.count_unread(ann).unwrap(), 0);
+        assert_eq!(store.summarise(ann).unwrap().unread, 0);
         assert_eq!(store.count_undelivered().unwrap(), 2);
         store.delete_contact(ann).unwrap();
         assert_eq!(store.count_undelivered().unwrap(), 1);
@@ -182,7 +245,7 @@ fn mark(store: &mut dyn Store, contact: ContactId, outgoing: bool, order: u64, i
 
 /// The messages of a conversation that are *read*: order, first byte of the id, whether outgoing.
 fn read(store: &dyn Store, contact: ContactId) -> Vec<(u64, u8, bool)> {
-    let rows = store.load_messages(contact, None, None).unwrap().into_iter();
+    let rows = store.load_messages(contact, None, None, None).unwrap().into_iter();
     rows.filter(|row| row.state == MessageState::Read).map(|row| (row.order, row.id.0[0], row.outgoing)).collect()
 }
 
@@ -202,16 +265,16 @@ pub(super) fn read_marks_one_side_before_a_place(place: &mut dyn Reopen) {
         assert!(mark(store, ann, false, 1, 8).is_empty(), "not the place itself");
         assert_eq!(mark(store, ann, false, 2, 5), [8, 3], "ties are broken by id");
         assert_eq!(read(store, ann), [(1, 8, false), (2, 3, false)], "the other side with the same ids stays");
-        assert_eq!((store.count_unread(ann).unwrap(), store.first_unread(ann).unwrap()), (3, Some((2, MessageId([5; 16])))));
+        assert_eq!((store.summarise(ann).unwrap().unread, store.first_unread(ann).unwrap()), (3, Some((2, MessageId([5; 16])))));
         assert!(mark(store, ann, false, 2, 5).is_empty(), "again");
         assert_eq!(mark(store, ann, true, 2, 6), [8, 3, 5], "a place without a message");
     });
     let before = read(store, ann);
     store.begin().unwrap();
     assert_eq!(mark(store, ann, false, u64::MAX, 255), [5, 7, 1]);
-    assert_eq!((store.count_unread(ann).unwrap(), store.first_unread(ann).unwrap()), (0, None));
+    assert_eq!((store.summarise(ann).unwrap().unread, store.first_unread(ann).unwrap()), (0, None));
     store.rollback().unwrap();
-    assert_eq!((read(store, ann), store.count_unread(ann).unwrap()), (before, 3), "rolled back");
+    assert_eq!((read(store, ann), store.summarise(ann).unwrap().unread), (before, 3), "rolled back");
     transact(store, |store| assert_eq!(mark(store, ann, true, 3, 2), [7, 1]));
     place.reopen();
     assert_eq!(read(place.store(), ann).len(), 7);
@@ -231,17 +294,17 @@ pub(super) fn read_marks_only_delivered_ones_of_one_contact(place: &mut dyn Reop
                 }
             }
         }
-        let others = [ann, cid].map(|id| store.load_messages(id, None, None).unwrap());
-        let mut expected = store.load_messages(ben, None, None).unwrap();
+        let others = [ann, cid].map(|id| store.load_messages(id, None, None, None).unwrap());
+        let mut expected = store.load_messages(ben, None, None, None).unwrap();
         for outgoing in [true, false] {
             assert_eq!(mark(store, ben, outgoing, u64::MAX, 255), [2]);
             for row in expected.iter_mut().filter(|row| row.outgoing == outgoing && row.state == Delivered) {
                 row.state = Read;
             }
-            assert_eq!(store.load_messages(ben, None, None).unwrap(), expected, "nothing but that state changed");
+            assert_eq!(store.load_messages(ben, None, None, None).unwrap(), expected, "nothing but that state changed");
         }
-        assert_eq!([ann, cid].map(|id| store.load_messages(id, None, None).unwrap()), others);
-        assert_eq!([ann, ben, cid].map(|id| store.count_unread(id).unwrap()), [1, 0, 1]);
+        assert_eq!([ann, cid].map(|id| store.load_messages(id, None, None, None).unwrap()), others);
+        assert_eq!([ann, ben, cid].map(|id| store.summarise(id).unwrap().unread), [1, 0, 1]);
         assert_eq!(store.count_undelivered().unwrap(), 6);
     });
 }

@@ -14,7 +14,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0u8..36, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
+    (0u8..38, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
 }
 
 /// Does one step within the open transaction and says what came of it.
@@ -46,7 +46,11 @@ fn apply(store: &mut dyn Store, step: Step) -> String {
         12 => format!("{:?}", store.prune_skipped(id, u32::from(value) / 64, key.into())),
         13..=16 => format!("{:?}", store.insert_message(&row)),
         17 | 18 => format!("{:?}", store.save_message(&row)),
-        19 => format!("{:?}", store.load_messages(id, Some((u64::from(value) / 16, row.id)), Some(key.into()))),
+        19 => {
+            let places = [Some((u64::from(value) / 16, row.id)), Some((u64::from(value) % 16, MessageId([value; 16])))];
+            let (after, before) = if value & 1 == 1 { (places[0], places[1]) } else { (places[0].filter(|_| value & 2 == 2), places[1]) };
+            format!("{:?} {:?}", store.load_messages(id, after, before, Some(key.into())), store.load_messages(id, places[0], None, None))
+        }
         20 => format!("{:?} {:?}", store.find_messages_by_id(row.id), store.load_unsealed(id, key.into())),
         21 => format!("{:?}", store.insert_outbox(&outbox(id, key.into()))),
         22 => format!("{:?}", store.delete_outbox(id, key.into())),
@@ -60,7 +64,9 @@ fn apply(store: &mut dyn Store, step: Step) -> String {
         28 => format!("{:?}", store.delete_gone(&bundle_id)),
         29 => format!("{:?}", store.insert_ack(&ack(key, value.into()))),
         30 => format!("{:?}", store.delete_ack(&bundle_id)),
-        31 => format!("{:?} {:?}", store.first_unread(id), store.count_unread(id)),
+        31 => format!("{:?} {:?}", store.first_unread(id), store.summarise(id)),
+        35 => format!("{:?}", store.save_draft(id, &value.to_string())),
+        36 => format!("{:?}", store.delete_draft(id)),
         32..=34 => format!("{:?}", store.mark_read(id, row.outgoing, (row.order, row.id))),
         _ => format!("{:?}", store.save_cursor(id, Cursor { epoch: [value; 8], sequence: key.into() })),
     }

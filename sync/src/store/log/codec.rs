@@ -51,6 +51,9 @@ impl MessageLog {
                 LogEvent::Read => put(6),
                 LogEvent::Expired => put(7),
                 LogEvent::NewKeys => put(8),
+                LogEvent::Retried => put(9),
+                LogEvent::TakenBack => put(10),
+                LogEvent::LeftWithRequest => put(11),
             }
         }
         out
@@ -99,6 +102,9 @@ impl MessageLog {
             6 => Some(LogEvent::Read),
             7 => Some(LogEvent::Expired),
             8 => Some(LogEvent::NewKeys),
+            9 => Some(LogEvent::Retried),
+            10 => Some(LogEvent::TakenBack),
+            11 => Some(LogEvent::LeftWithRequest),
             _ => None,
         };
         Ok(what.map(|what| LogEntry { at, what }))

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting, table::Table},
+    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting, Summary, table::Table},
     time::UnixMillis,
     view::MessageState,
 };
@@ -89,6 +89,7 @@ tables! {
     gone: BundleId => GoneRow,
     acks: BundleId => (Zeroizing<[u8; 16]>, UnixMillis),
     cursors: ContactId => Cursor,
+    drafts: ContactId => String,
 }
 
 impl Tables {
@@ -126,6 +127,14 @@ impl Tables {
     pub(super) fn unread(&self, contact: ContactId) -> impl DoubleEndedIterator<Item = (u64, MessageId)> {
         let (first, last) = ((contact, false, 0, MessageId([0; 16])), (contact, false, u64::MAX, MessageId([0xff; 16])));
         self.delivered.range(first..=last).map(|(&(_, _, order, id), ())| (order, id))
+    }
+
+    /// A contact's conversation at a glance.
+    pub(super) fn summarise(&self, contact: ContactId) -> Summary {
+        let all = (contact, 0, MessageId([0; 16]), false)..=(contact, u64::MAX, MessageId([0xff; 16]), true);
+        let last = self.by_order.range(all).next_back();
+        let last = last.and_then(|(&(contact, _, id, outgoing), ())| self.messages.get(&(contact, outgoing, id)));
+        Summary { unread: self.unread(contact).count() as u64, last_message: last.map(|row| row.stored), draft: self.drafts.has(&contact) }
     }
 
     /// Removes the keys for a tag, if there.
@@ -169,6 +178,7 @@ impl Tables {
         self.pairs.remove(&id);
         self.exchanges.remove(&id);
         self.cursors.remove(&id);
+        self.drafts.remove(&id);
         self.outbox.remove_range((id, 0)..=(id, u32::MAX));
         self.remove_messages(id);
         let tags: Vec<Tag> = self.skipped_of(id).map(|age| age.4).collect();

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::StoreError;
 
 /// All steps, the first at index 0 leading to version 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/001_init.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/001_init.sql"), include_str!("migrations/002_people.sql")];
 
 /// Does the steps that are missing.
 pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {

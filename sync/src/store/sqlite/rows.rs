@@ -7,7 +7,7 @@ use crate::{
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
     store::{
         AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneReason, GoneRow, MessageLog, MessageRow, Origin, OutboxRow, SecretBytes,
-        Setting, SkippedRow, log,
+        Setting, SkippedRow, Summary, log,
     },
     time::{Hour, UnixMillis},
     view::{ContactState, MessageState},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Columns of a contact, as [`contact`] reads them.
-pub(super) const CONTACT: &str = "id, alias, own_name, card, state, verified, created, last_seen, last_transport, why";
+pub(super) const CONTACT: &str = "id, alias, own_name, card, state, verified, created, last_seen, last_transport, why, receipts, muted";
 /// Columns of a message, as [`message`] reads them; the table is `m`.
 macro_rules! message_columns {
     () => {
@@ -154,6 +154,8 @@ pub(super) fn contact(row: &Row<'_>) -> Result<ContactRow> {
             Some(code) => Some(log::codec::transport_of(code).map_or_else(|| out_of_range(8, code), Ok)?),
         },
         why: row.get(9)?,
+        receipts: row.get(10)?,
+        muted: row.get(11)?,
     })
 }
 
@@ -211,6 +213,27 @@ pub(super) fn message_place(row: &Row<'_>) -> Result<(u64, MessageId)> {
 /// Reads the highest `place` of a conversation, or nothing.
 pub(super) fn last_order(row: &Row<'_>) -> Result<u64> {
     Ok(row.get::<_, Option<i64>>(0)?.map_or(0, order))
+}
+
+/// Columns of a conversation at a glance, as [`summary`] reads them; the table is `contact c`.
+macro_rules! summary_columns {
+    () => {
+        "c.id, (SELECT count(*) FROM message INDEXED BY message_delivered WHERE contact = c.id AND outgoing = 0 AND state = 2), \
+         (SELECT stored FROM message WHERE contact = c.id ORDER BY place DESC, id DESC, outgoing DESC LIMIT 1), \
+         EXISTS (SELECT 1 FROM draft WHERE contact = c.id)"
+    };
+}
+pub(super) use summary_columns;
+
+/// Reads [`summary_columns`].
+pub(super) fn summary(row: &Row<'_>) -> Result<(ContactId, Summary)> {
+    let unread = row.get(1)?;
+    let summary = Summary {
+        unread: u64::try_from(unread).or_else(|_| out_of_range(1, unread))?,
+        last_message: row.get::<_, Option<i64>>(2)?.map(|value| UnixMillis(value.cast_unsigned())),
+        draft: row.get(3)?,
+    };
+    Ok((ContactId(row.get(0)?), summary))
 }
 
 /// Reads `contact, number, message, wants_receipt, bundle, ack`.

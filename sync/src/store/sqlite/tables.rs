@@ -7,10 +7,20 @@ use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{
         AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
-        SecretBytes, Setting, SkippedRow, Store, StoreError, log,
+        SecretBytes, Setting, SkippedRow, Store, StoreError, Summary, log,
     },
     time::Hour,
 };
+
+/// A part of a conversation (contact ?1) after one place (?2, ?3) and before another (?4, ?5), newest first, at most ?6.
+pub(super) const PAGE: &str = concat!(
+    "SELECT ",
+    rows::message_columns!(),
+    " FROM message m WHERE m.contact = ?1 AND (m.place, m.id) > (?2, ?3) AND (m.place, m.id) < (?4, ?5)
+      ORDER BY m.place DESC, m.id DESC, m.outgoing DESC LIMIT ?6"
+);
+/// All conversations at a glance.
+pub(super) const SUMMARIES: &str = concat!("SELECT ", rows::summary_columns!(), " FROM contact c ORDER BY c.id");
 
 impl SqliteStore {
     /// Runs a statement that writes; returns how many rows it changed.
@@ -72,24 +82,27 @@ impl Store for SqliteStore {
     }
 
     fn insert_contact(&mut self, row: &ContactRow) -> Result<ContactId, StoreError> {
-        let ContactRow { id: _, alias, own_name, card, state, verified, created, last_seen, last_transport, why } = row;
-        let sql = "INSERT INTO contact (alias, own_name, card, state, verified, created, last_seen, last_transport, why)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let ContactRow { id: _, alias, own_name, card, state, verified, created, last_seen, last_transport, why, receipts, muted } = row;
+        let sql = "INSERT INTO contact (alias, own_name, card, state, verified, created, last_seen, last_transport, why, receipts, muted)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let last_seen = last_seen.map(|time| rows::bits(time.0));
         let transport = last_transport.map(log::codec::transport_code);
         let state = rows::contact_state_code(*state);
-        self.change(sql, params![alias, own_name, card, state, verified, rows::bits(created.0), last_seen, transport, why])?;
+        let created = rows::bits(created.0);
+        self.change(sql, params![alias, own_name, card, state, verified, created, last_seen, transport, why, receipts, muted])?;
         u32::try_from(self.connection.last_insert_rowid()).map(ContactId).map_err(|_| StoreError::Full)
     }
 
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError> {
-        let ContactRow { id, alias, own_name, card, state, verified, created, last_seen, last_transport, why } = row;
+        let ContactRow { id, alias, own_name, card, state, verified, created, last_seen, last_transport, why, receipts, muted } = row;
         let sql = "UPDATE contact SET alias = ?2, own_name = ?3, card = ?4, state = ?5, verified = ?6, created = ?7, last_seen = ?8,
-                   last_transport = ?9, why = ?10 WHERE id = ?1";
+                   last_transport = ?9, why = ?10, receipts = ?11, muted = ?12 WHERE id = ?1";
         let last_seen = last_seen.map(|time| rows::bits(time.0));
         let transport = last_transport.map(log::codec::transport_code);
         let state = rows::contact_state_code(*state);
-        match self.change(sql, params![id.0, alias, own_name, card, state, verified, rows::bits(created.0), last_seen, transport, why])? {
+        let created = rows::bits(created.0);
+        let values = params![id.0, alias, own_name, card, state, verified, created, last_seen, transport, why, receipts, muted];
+        match self.change(sql, values)? {
             0 => Err(StoreError::Io(NOT_FOUND)),
             _ => Ok(()),
         }
@@ -235,28 +248,15 @@ impl Store for SqliteStore {
         &self,
         contact: ContactId,
         after: Option<(u64, MessageId)>,
+        before: Option<(u64, MessageId)>,
         limit: Option<u32>,
     ) -> Result<Vec<MessageRow>, StoreError> {
         let limit = limit.map_or(-1, i64::from); // -1: no limit
-        let mut newest_first = match after {
-            Some((order, id)) => {
-                let sql = concat!(
-                    "SELECT ",
-                    rows::message_columns!(),
-                    " FROM message m WHERE m.contact = ?1 AND (m.place, m.id) > (?3, ?4)
-                      ORDER BY m.place DESC, m.id DESC, m.outgoing DESC LIMIT ?2"
-                );
-                self.all(sql, params![contact.0, limit, rows::place(order), id.0], rows::message)?
-            }
-            None => {
-                let sql = concat!(
-                    "SELECT ",
-                    rows::message_columns!(),
-                    " FROM message m WHERE m.contact = ?1 ORDER BY m.place DESC, m.id DESC, m.outgoing DESC LIMIT ?2"
-                );
-                self.all(sql, params![contact.0, limit], rows::message)?
-            }
-        };
+        // Where nothing is given, bounds beyond all places: an id has 16 bytes.
+        let (after_place, after_id) = after.as_ref().map_or((i64::MIN, &[][..]), |(order, id)| (rows::place(*order), &id.0[..]));
+        let (before_place, before_id) = before.as_ref().map_or((i64::MAX, &[0xff; 17][..]), |(order, id)| (rows::place(*order), &id.0[..]));
+        let values = params![contact.0, after_place, after_id, before_place, before_id, limit];
+        let mut newest_first = self.all(PAGE, values, rows::message)?;
         newest_first.reverse();
         Ok(newest_first)
     }
@@ -276,9 +276,26 @@ impl Store for SqliteStore {
         Ok(order.unwrap_or(0))
     }
 
-    fn count_unread(&self, contact: ContactId) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM message INDEXED BY message_delivered WHERE contact = ?1 AND outgoing = 0 AND state = 2";
-        self.count(sql, [contact.0])
+    fn summarise(&self, contact: ContactId) -> Result<Summary, StoreError> {
+        let sql = concat!("SELECT ", rows::summary_columns!(), " FROM contact c WHERE c.id = ?1");
+        Ok(self.one(sql, [contact.0], rows::summary)?.map(|(_, summary)| summary).unwrap_or_default())
+    }
+
+    fn summarise_all(&self) -> Result<Vec<(ContactId, Summary)>, StoreError> {
+        self.all(SUMMARIES, [], rows::summary)
+    }
+
+    fn load_draft(&self, contact: ContactId) -> Result<Option<String>, StoreError> {
+        self.one("SELECT text FROM draft WHERE contact = ?1", [contact.0], |row| row.get(0))
+    }
+
+    fn save_draft(&mut self, contact: ContactId, text: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO draft (contact, text) VALUES (?1, ?2) ON CONFLICT (contact) DO UPDATE SET text = excluded.text";
+        self.change(sql, params![contact.0, text]).map(|_| ())
+    }
+
+    fn delete_draft(&mut self, contact: ContactId) -> Result<(), StoreError> {
+        self.change("DELETE FROM draft WHERE contact = ?1", [contact.0]).map(|_| ())
     }
 
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError> {

@@ -37,6 +37,8 @@ fn contact(name: &str) -> ContactRow {
         last_seen: None,
         last_transport: None,
         why: None,
+        receipts: true,
+        muted: false,
     }
 }
 
@@ -101,7 +103,7 @@ fn settings_of_the_connection_are_in_force() {
         ("temp_store", 2),
         ("trusted_schema", 0),
         ("cipher_use_hmac", 1),
-        ("user_version", 1),
+        ("user_version", 2),
     ] {
         let found: String = store
             .connection
@@ -115,7 +117,8 @@ fn settings_of_the_connection_are_in_force() {
 
 #[test]
 fn nothing_is_in_the_clear() {
-    let markers = ["marker of a name", "marker of a text", "marker of a pair", "marker of an exchange", "marker of a setting"];
+    let markers =
+        ["marker of a name", "marker of a text", "marker of a pair", "marker of an exchange", "marker of a setting", "marker of a draft"];
     let (dir, mut store) = profile();
     store.begin().unwrap();
     let id = store.insert_contact(&contact(markers[0])).unwrap();
@@ -123,6 +126,7 @@ fn nothing_is_in_the_clear() {
     store.save_pair(id, markers[2].as_bytes()).unwrap();
     store.save_exchange(&ExchangeRow { contact: id, state: Zeroizing::new(markers[3].into()) }).unwrap();
     store.save_setting(Setting::Name, markers[4].as_bytes()).unwrap();
+    store.save_draft(id, markers[5]).unwrap();
     store.commit().unwrap();
     let key = SqliteStore::unlock_key(dir.path(), PASSPHRASE).unwrap();
     let hex: String = key.expose().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -343,6 +347,12 @@ fn newer_schema_is_refused_untouched() {
 fn fill(connection: &Connection, version: usize) {
     let sql = match version {
         0 => "",
+        2 => {
+            "INSERT INTO contact (alias, card, state, verified, created, receipts, muted) VALUES ('Ann', x'01', 2, 1, 5, 0, 1);
+             INSERT INTO draft (contact, text) VALUES (1, 'not sent');
+             INSERT INTO message (contact, place, id, outgoing, state, urgent, sealed, sent, stored, handed_contacts, handed_strangers, log,
+             text) VALUES (1, 3, zeroblob(16), 1, 0, 0, 0, 7, 8, 0, 0, x'', 'kept');"
+        }
         _ => {
             "INSERT INTO contact (alias, card, state, verified, created) VALUES ('Ann', x'01', 2, 1, 5);
              INSERT INTO message (contact, place, id, outgoing, state, urgent, sealed, sent, stored, handed_contacts, handed_strangers, log,
@@ -364,9 +374,32 @@ fn each_version_opens_as_the_current_one() {
         fill(&connection, version);
         drop(connection);
         let store = SqliteStore::open_with_key(dir.path(), &key).unwrap();
-        let texts: Vec<_> = store.load_messages(ContactId(1), None, None).unwrap().into_iter().map(|row| row.text).collect();
+        let texts: Vec<_> = store.load_messages(ContactId(1), None, None, None).unwrap().into_iter().map(|row| row.text).collect();
         assert_eq!(texts, vec!["kept"; usize::from(version > 0)], "from version {version}");
+        let chosen: Vec<_> = store.load_contacts().unwrap().into_iter().map(|row| (row.receipts, row.muted)).collect();
+        let expected: &[_] = match version {
+            0 => &[],
+            1 => &[(true, false)],
+            _ => &[(false, true)],
+        };
+        assert_eq!(chosen, expected, "from version {version}");
+        assert_eq!(store.load_draft(ContactId(1)).unwrap().is_some(), version >= 2, "from version {version}");
     }
+}
+
+#[test]
+fn pages_and_summaries_are_searches_of_indexes() {
+    let (_dir, store) = profile();
+    let plan = |sql: &str| -> Vec<String> {
+        let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        statement.raw_query().mapped(|row| row.get(3)).collect::<Result<_, _>>().unwrap()
+    };
+    let page = plan(tables::PAGE);
+    assert_eq!(page, ["SEARCH m USING PRIMARY KEY (contact=? AND (place,id)>(?,?) AND (place,id)<(?,?))"], "no sorting, no scan");
+    let summaries = plan(tables::SUMMARIES);
+    let scans: Vec<_> = summaries.iter().filter(|step| step.contains("SCAN") || step.contains("TEMP")).collect();
+    assert_eq!(scans, ["SCAN c"], "{summaries:?}");
+    assert!(summaries.iter().any(|step| step.contains("COVERING INDEX message_delivered (contact=? AND outgoing=?)")), "{summaries:?}");
 }
 
 #[test]
@@ -442,12 +475,12 @@ fn values_that_no_program_wrote_are_damage() {
     ] {
         store.connection.execute_batch(sql).unwrap();
         let results =
-            [store.load_contacts().map(|_| ()), store.load_messages(id, None, None).map(|_| ()), store.visit_bundles(&mut |_| {})];
+            [store.load_contacts().map(|_| ()), store.load_messages(id, None, None, None).map(|_| ()), store.visit_bundles(&mut |_| {})];
         let damaged = results.iter().filter(|result| matches!(result, Err(StoreError::Damaged(_)))).count();
         assert_eq!(damaged, 1, "{sql}: {results:?}");
         store.connection.execute_batch(undo).unwrap();
     }
-    store.load_messages(id, None, None).unwrap();
+    store.load_messages(id, None, None, None).unwrap();
 }
 
 fn bundle(id: u8) -> BundleRow {
