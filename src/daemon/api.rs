@@ -21,12 +21,10 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     driver::{Control, Message},
+    keeper::Keeper,
     reply::{Outbox, OutboxLines, ReplyTo, refusal},
 };
-use crate::{
-    failure::{Failure, FailureKind},
-    profile::Profile,
-};
+use crate::failure::{Failure, FailureKind};
 
 /// Most clients at a time (policy).
 const MAX_CLIENTS: usize = 64;
@@ -51,7 +49,7 @@ pub(super) struct Api {
     /// Turns true when the daemon ends.
     pub(super) stop: watch::Receiver<bool>,
     /// The profile whose passphrase can be checked. Whoever checks one holds it for as long as [`CHECK_INTERVAL`].
-    pub(super) checked: Arc<Mutex<Profile>>,
+    pub(super) checked: Arc<Mutex<Arc<dyn Keeper>>>,
 }
 
 impl Api {
@@ -167,7 +165,7 @@ impl Api {
             () = stopped(&mut self.stop) => return, // the reply says so
         };
         let pause = tokio::time::sleep(CHECK_INTERVAL);
-        let unlocking = profile.clone();
+        let unlocking = Arc::clone(&profile);
         match tokio::task::spawn_blocking(move || unlocking.unlock(&passphrase).map(drop)).await {
             Ok(Ok(())) => reply.succeed(json!({})),
             Ok(Err(error)) => reply.fail(&Failure::from(&error)),

@@ -65,6 +65,7 @@ impl Hosted {
         let (stop, stopping) = watch::channel(false);
         // Nobody waits for these links' farewells.
         let (alive, _) = mpsc::channel::<()>(1);
+        let checked = Arc::clone(&keeper);
         let (started, starting) = oneshot::channel();
         let setup = Setup {
             runtime: runtime.clone(),
@@ -95,7 +96,7 @@ impl Hosted {
         random::system().fill_bytes(&mut beacon);
         // Just started, it takes this at once.
         let _ = sender.blocking_send(Message::Beacon(TransportKind::Memory, BeaconId(beacon)));
-        let api = Api { driver: sender, events, stop: stopping };
+        let api = Api { driver: sender, events, stop: stopping, checked: Arc::new(tokio::sync::Mutex::new(checked)) };
         Ok(Self { runtime: runtime.clone(), api, alive, stop, engine: Mutex::new(Some(engine)) })
     }
 

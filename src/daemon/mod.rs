@@ -30,6 +30,7 @@ use self::{
     api::Api,
     clock::Clock,
     driver::{Driver, Message, Setup, StartError},
+    keeper::Keeper,
     lock::ProfileLock,
 };
 use crate::{
@@ -106,24 +107,15 @@ async fn serve(
     let (events, _) = broadcast::channel::<Arc<str>>(api::MAX_EVENTS);
     let (stop, stopping) = watch::channel(false);
     let (alive, mut all_ended) = mpsc::channel::<()>(1);
-    let checked = Arc::new(Mutex::new(profile.clone()));
+    let profile: Arc<dyn Keeper> = Arc::new(profile);
+    let checked = Arc::new(Mutex::new(Arc::clone(&profile)));
     let api = Api { driver: sender.clone(), events: events.clone(), stop: stopping, checked };
     let serving = tokio::spawn(api.serve(listener));
 
     let (started, starting) = oneshot::channel();
     let (finished, mut finishing) = oneshot::channel::<()>();
     let runtime = tokio::runtime::Handle::current();
-    let setup = Setup {
-        runtime,
-        clock: Clock::start(),
-        profile: Arc::new(profile),
-        passphrase,
-        lan,
-        sender: sender.clone(),
-        messages,
-        events,
-        alive,
-    };
+    let setup = Setup { runtime, clock: Clock::start(), profile, passphrase, lan, sender: sender.clone(), messages, events, alive };
     let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let _finished = finished; // dropped however this thread ends
         match Driver::start(setup) {

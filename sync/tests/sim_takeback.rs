@@ -87,8 +87,11 @@ fn sim_what_has_not_left_is_taken_back_and_can_be_sent_once_more() {
     assert!(texts(&mut two.sim, two.ben, "ann").contains(&"not yet".to_owned()));
     let explained = explain(&mut two.sim, two.ann, id);
     let log: Vec<&What> = explained.log.iter().map(|happening| &happening.what).collect();
-    assert!(matches!(log[..], [What::Written {}, What::Sealed { number: first, .. }, What::TakenBack {}, What::Retried {},
-        What::Sealed { number: second, .. }, What::Handed { .. }, What::Receipt {}] if first < second), "{log:?}");
+    assert!(
+        matches!(log[..], [What::Written {}, What::Sealed { number: first, .. }, What::TakenBack {}, What::Retried {},
+        What::Sealed { number: second, .. }, What::Handed { .. }, What::Receipt {}] if first < second),
+        "{log:?}"
+    );
     assert_eq!(explained.message.handed_contacts, 1);
 }
 
