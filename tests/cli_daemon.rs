@@ -258,7 +258,12 @@ fn what_is_asked_before_stop_is_answered_and_what_comes_after_is_not_begun() {
     let home = Home::with_profile("alice");
     let mut daemon = home.daemon(QUIET);
     let mut client = home.socket();
-    let ask = |id, method| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{}}}}}"#, if method == "invite" { r#""hours":1"# } else { "" });
+    let ask = |id, method| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{}}}}}"#,
+            if method == "invite" { r#""hours":1"# } else { "" }
+        )
+    };
     let lines = [ask(1, "invite"), ask(2, "stop"), ask(3, "invite")].join("\n") + "\n";
     assert!(client.send(lines.as_bytes()));
     let mut answers = std::collections::BTreeMap::new();
@@ -276,7 +281,9 @@ fn what_is_asked_before_stop_is_answered_and_what_comes_after_is_not_begun() {
 fn a_passphrase_is_checked_one_a_second_while_others_are_served() {
     let home = Home::with_profile("alice");
     let _daemon = home.daemon(QUIET);
-    let check = |id: u32, passphrase: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"check_passphrase","params":{{"passphrase":"{passphrase}"}}}}"#);
+    let check = |id: u32, passphrase: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"check_passphrase","params":{{"passphrase":"{passphrase}"}}}}"#)
+    };
     let mut client = home.socket();
     assert_eq!(client.ask(&check(1, "correct horse"))["result"], serde_json::json!({}));
     assert_eq!(kind(&client.ask(&check(2, "incorrect horse"))), "passphrase");

@@ -8,7 +8,7 @@ use common::{DAY, HOUR, MINUTE, SECOND, Two, add_with, bundles, contacts, invite
 use hedgerow_sync::{
     id::MessageId,
     sim::{Faults, NodeId, Sim},
-    store::memory::MemoryStore,
+    store::{Setting, Store, memory::MemoryStore},
     view::{Answer, Command, CommandError, ContactState, Explanation, HelpCode, Message, MessageState, What},
 };
 
@@ -87,8 +87,11 @@ fn sim_what_has_not_left_is_taken_back_and_can_be_sent_once_more() {
     assert!(texts(&mut two.sim, two.ben, "ann").contains(&"not yet".to_owned()));
     let explained = explain(&mut two.sim, two.ann, id);
     let log: Vec<&What> = explained.log.iter().map(|happening| &happening.what).collect();
-    assert!(matches!(log[..], [What::Written {}, What::Sealed { number: first, .. }, What::TakenBack {}, What::Retried {},
-        What::Sealed { number: second, .. }, What::Handed { .. }, What::Receipt {}] if first < second), "{log:?}");
+    assert!(
+        matches!(log[..], [What::Written {}, What::Sealed { number: first, .. }, What::TakenBack {}, What::Retried {},
+        What::Sealed { number: second, .. }, What::Handed { .. }, What::Receipt {}] if first < second),
+        "{log:?}"
+    );
     assert_eq!(explained.message.handed_contacts, 1);
 }
 
@@ -195,11 +198,16 @@ fn sim_a_restored_profile_takes_nothing_back_that_may_have_left_since_its_backup
     let mut two = Two::contacts(seed());
     two.sim.cut(two.wire);
     let id = two.sim.send(two.ann, "ben", "in the backup");
-    let backup = two.ann_store.clone();
+    let mut backup = two.ann_store.clone();
     two.sim.mend(two.wire);
     two.sim.run_for(MINUTE);
     assert_eq!(texts(&mut two.sim, two.ben, "ann"), ["in the backup"]);
     two.sim.cut(two.wire);
+    // Marked as `hedgerow restore` does.
+    backup.reopen();
+    backup.begin().unwrap();
+    backup.save_setting(Setting::Restored, &[1]).unwrap();
+    backup.commit().unwrap();
     two.sim.restore(two.ann, &backup);
     assert_eq!(states(&mut two.sim, two.ann, "ben"), [MessageState::Queued]);
     is_refused(cancel(&mut two.sim, two.ann, id), "left");

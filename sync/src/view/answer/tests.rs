@@ -7,9 +7,9 @@ use crate::{
     id::{ContactId, MessageId},
     time::UnixMillis,
     view::{
-        Alerts, Clock, ClockJump, ClockSource, ContactState, Event, Happening, Help, HelpCode, Holder, Leak, LinkStatus, MessageState, Mode,
-        NearbyState, Neighbour, NeighbourCount, NodeState, NodeStatus, Reach, Reader, Relay, RelaySettings, SealedBundle, Shown, Trouble,
-        WaitCode, Waits, What,
+        Alerts, Clock, ClockJump, ClockSource, ContactState, Event, Happening, Help, HelpCode, Holder, Leak, LinkStatus, MessageState,
+        Mode, NearbyState, Neighbour, NeighbourCount, NodeState, NodeStatus, Reach, Reader, Relay, RelaySettings, SealedBundle, Shown,
+        Trouble, WaitCode, Waits, What,
     },
 };
 
