@@ -51,4 +51,40 @@ mod tests {
         assert!(line.contains("é日👩"));
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), hostile);
     }
+
+    #[test]
+    fn answers_and_events_come_back_through_the_escapes() {
+        use hedgerow_sync::{
+            id::{ContactId, MessageId},
+            time::UnixMillis,
+            view::{Answer, Command, Draft, Event, Message, MessageState},
+        };
+        let hostile = "\u{1b}[2J\u{9b}\u{202e}\u{200b}\u{e0041}\u{1d173}\0\"\\é日👩".to_owned();
+        let message = Message {
+            id: MessageId([7; 16]),
+            contact: ContactId(1),
+            from: hostile.clone(),
+            outgoing: false,
+            text: hostile.clone(),
+            sent: UnixMillis(1),
+            stored: UnixMillis(2),
+            state: MessageState::Delivered,
+            handed_contacts: 0,
+            handed_strangers: 0,
+            expires: None,
+            why: Some(hostile.clone()),
+        };
+        for (command, answer) in [
+            (Command::Cancel { id: message.id }, Answer::Message(message.clone())),
+            (Command::Draft { contact: "bob".into() }, Answer::Draft(Draft { contact: ContactId(1), text: hostile })),
+        ] {
+            let line = line(&answer).unwrap();
+            assert!(line.chars().all(|character| !is_hazardous(character)), "{line:?}");
+            assert_eq!(Answer::read(&command, &mut serde_json::Deserializer::from_str(&line)).unwrap(), answer);
+        }
+        let event = Event::Message(message);
+        let line = line(&event).unwrap();
+        assert!(line.chars().all(|character| !is_hazardous(character)), "{line:?}");
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
 }

@@ -134,13 +134,14 @@ async fn serve(
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
     };
+    let mut has_finished = false;
     let mut result = match outcome {
         Some(Ok(Ok(listen))) => {
             ready(config, &listen);
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                _ = &mut finishing => {}
+                _ = &mut finishing => has_finished = true, // told to stop by a client
             }
             Ok(())
         }
@@ -155,7 +156,9 @@ async fn serve(
     };
     // It only fails when the driver has ended already.
     let _ = sender.send(Message::Stop).await;
-    let _ = finishing.await;
+    if !has_finished {
+        let _ = finishing.await;
+    }
     if thread.join().is_err() && result.is_ok() {
         result = Err(CliError::internal("the engine stopped on an error of its own").lost("Nothing that was answered was lost."));
     }

@@ -1,7 +1,8 @@
 //! How many messages a second the stores take: `cargo bench -p hedgerow-sync --bench store [-- FOLDER]`.
 //!
 //! Each transaction does for a batch of messages what the engine does, in the three steps of a message's life at its writer's node and the
-//! two at its reader's ([`Step`]). After the store holds 50,000 messages and bundles of 20 contacts; the folder decides the disk.
+//! two at its reader's ([`Step`]). After the store holds 50,000 messages and bundles of 20 contacts; the folder decides the disk. Then what an
+//! interface asks of an engine with 1,000 contacts and 200,000 messages, half of them in one conversation.
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first error")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
@@ -11,14 +12,16 @@ use std::{
 };
 
 use hedgerow_sync::{
+    crypto::identity::{Device, Name},
+    engine::{Engine, EngineConfig, Input, RequestId, create_profile},
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
     store::{
         AckRow, BundleRow, ContactRow, GoneReason, GoneRow, MessageLog, MessageRow, Origin, OutboxRow, Store,
         memory::MemoryStore,
         sqlite::{KdfParams, SqliteStore},
     },
-    time::{Hour, UnixMillis},
-    view::{ContactState, MessageState},
+    time::{Hour, Now, UnixMillis},
+    view::{Command, ContactState, MessageState},
     wire::bundle::{Class, Lifetime},
 };
 use rand_chacha::ChaCha20Rng;
@@ -216,6 +219,90 @@ fn measure(name: &str, store: &mut dyn Store) {
     println!("{name} load {rows} messages: {:.2?}, undelivered {}", start.elapsed(), store.count_undelivered().unwrap());
 }
 
+/// How long an engine takes for what an interface asks, over and over and at first.
+fn people(name: &str, mut store: Box<dyn Store>) {
+    const CONTACTS: u32 = 1_000;
+    const MESSAGES: u64 = 100_000;
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    create_profile(store.as_mut(), &Name::new("bench").unwrap(), &mut rng).unwrap();
+    let card = Device::generate(&mut rng).card().encode();
+    store.begin().unwrap();
+    let row = |number: u32| ContactRow {
+        id: ContactId(0),
+        alias: Some(format!("somebody {number}")),
+        own_name: None,
+        card: card.to_vec(),
+        state: ContactState::Established,
+        verified: false,
+        created: UnixMillis(0),
+        last_seen: None,
+        last_transport: None,
+        why: None,
+        receipts: true,
+        muted: false,
+    };
+    let contacts: Vec<ContactId> = (0..CONTACTS).map(|number| store.insert_contact(&row(number)).unwrap()).collect();
+    let mut insert = |contact: ContactId, order: u64, is_read: bool| {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        let message = MessageRow {
+            contact,
+            outgoing: order.is_multiple_of(2),
+            id: MessageId(id),
+            order,
+            text: "a message of usual length, as people write them to each other on a day like any other, I think".into(),
+            sent: UnixMillis(order),
+            stored: UnixMillis(order),
+            state: if is_read { MessageState::Read } else { MessageState::Delivered },
+            urgent: false,
+            number: None,
+            expires: None,
+            handed_contacts: 0,
+            handed_strangers: 0,
+            sealed: 0,
+            log: MessageLog::default(),
+        };
+        assert!(store.insert_message(&message).unwrap());
+        message.id
+    };
+    let long: Vec<MessageId> = (0..MESSAGES).map(|order| insert(contacts[0], order, order % 10 != 0)).collect();
+    for order in 0..MESSAGES {
+        insert(contacts[1 + order as usize % (contacts.len() - 1)], order, order % 10 != 0);
+    }
+    store.commit().unwrap();
+    let now = Now { mono: hedgerow_sync::time::Instant::ZERO, wall: UnixMillis(1_764_000_000_000) };
+    let mut engine = Engine::open(EngineConfig::default(), store, Box::new(rng), 1, now).unwrap();
+    let page = |before: usize| Command::Messages {
+        contact: "1".into(),
+        since: None,
+        before: Some(long[before]),
+        limit: Some(50),
+        mark_read: false,
+    };
+    for (what, command) in [
+        ("contacts", Command::Contacts {}),
+        ("one contact", Command::Contact { contact: "1".into() }),
+        ("50 messages before the last", page(long.len() - 1)),
+        ("50 messages before the middle", page(long.len() / 2)),
+        ("50 messages before the 60th", page(60)),
+    ] {
+        let mut times: Vec<Duration> = (0..21)
+            .map(|_| {
+                let start = Instant::now();
+                engine.begin().unwrap();
+                engine.handle_input(now, Input::Command(RequestId(1), command.clone())).unwrap();
+                engine.commit(now).unwrap();
+                let took = start.elapsed();
+                while engine.poll_output().is_some() {}
+                took
+            })
+            .collect();
+        let first = times[0];
+        times.sort();
+        println!("{name} {what}: first {first:.2?}, then median {:.2?}", times[times.len() / 2]);
+    }
+}
+
 fn disk(folder: &Path) {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let mut store = SqliteStore::create(folder, b"benchmark", KdfParams::interactive(), &mut rng).unwrap();
@@ -235,5 +322,9 @@ fn main() {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).map(PathBuf::from);
     let temporary = tempfile::tempdir().unwrap();
     measure("memory", &mut MemoryStore::new());
+    people("memory", Box::new(MemoryStore::new()));
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let folder_of_people = temporary.path().join("people");
+    people("sqlcipher", Box::new(SqliteStore::create(&folder_of_people, b"benchmark", KdfParams::interactive(), &mut rng).unwrap()));
     disk(&folder.unwrap_or_else(|| temporary.path().join("profile")));
 }

@@ -8,7 +8,7 @@ use common::{DAY, HOUR, MINUTE, SECOND, Two, add_with, bundles, contacts, invite
 use hedgerow_sync::{
     id::MessageId,
     sim::{Faults, NodeId, Sim},
-    store::memory::MemoryStore,
+    store::{Setting, Store, memory::MemoryStore},
     view::{Answer, Command, CommandError, ContactState, Explanation, HelpCode, Message, MessageState, What},
 };
 
@@ -198,11 +198,16 @@ fn sim_a_restored_profile_takes_nothing_back_that_may_have_left_since_its_backup
     let mut two = Two::contacts(seed());
     two.sim.cut(two.wire);
     let id = two.sim.send(two.ann, "ben", "in the backup");
-    let backup = two.ann_store.clone();
+    let mut backup = two.ann_store.clone();
     two.sim.mend(two.wire);
     two.sim.run_for(MINUTE);
     assert_eq!(texts(&mut two.sim, two.ben, "ann"), ["in the backup"]);
     two.sim.cut(two.wire);
+    // Marked as `hedgerow restore` does.
+    backup.reopen();
+    backup.begin().unwrap();
+    backup.save_setting(Setting::Restored, &[1]).unwrap();
+    backup.commit().unwrap();
     two.sim.restore(two.ann, &backup);
     assert_eq!(states(&mut two.sim, two.ann, "ben"), [MessageState::Queued]);
     is_refused(cancel(&mut two.sim, two.ann, id), "left");
