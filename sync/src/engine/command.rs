@@ -76,18 +76,18 @@ impl Engine {
             Command::SetMode { mode } => Answer::Settings(self.set_mode(now, mode)?),
             Command::SetRelay { on, bytes, metered } => Answer::Settings(accept!(self.set_relay(now, on, bytes, metered)?)),
             Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
+            Command::NearbyOpen {} => Answer::Nearby(self.open_nearby(now)),
+            Command::NearbyClose {} => Answer::Nearby(self.end_nearby(now)?),
+            Command::Nearby {} => Answer::Nearby(self.view_nearby()),
+            Command::NearbyAdd { peer } => Answer::NearbyPeer(accept!(self.add_nearby(now, &peer)?)),
+            Command::NearbyConfirm { peer, matches } => Answer::NearbyPeer(accept!(self.confirm_nearby(now, &peer, matches)?)),
             Command::MarkRead { .. }
             | Command::Retry { .. }
             | Command::Cancel { .. }
             | Command::Draft { .. }
             | Command::SetDraft { .. }
             | Command::SetContact { .. }
-            | Command::SetAlerts { .. }
-            | Command::NearbyOpen {}
-            | Command::NearbyClose {}
-            | Command::Nearby {}
-            | Command::NearbyAdd { .. }
-            | Command::NearbyConfirm { .. } => return Ok(Err(CommandError::ContactState("not there yet"))),
+            | Command::SetAlerts { .. } => return Ok(Err(CommandError::ContactState("not there yet"))),
         }))
     }
 
