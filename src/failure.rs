@@ -35,6 +35,10 @@ pub(crate) enum FailureKind {
     Fingerprint,
     /// As [`CommandError::ContactState`].
     ContactState,
+    /// As [`CommandError::UnknownPeer`].
+    UnknownPeer,
+    /// As [`CommandError::Nearby`].
+    Nearby,
     /// The profile is locked.
     Locked,
     /// The daemon is ending.
@@ -68,6 +72,8 @@ const KINDS: &[(FailureKind, &str, i64)] = &[
     (FailureKind::TooMany, "too_many", 8),
     (FailureKind::Fingerprint, "fingerprint", 9),
     (FailureKind::ContactState, "contact_state", 10),
+    (FailureKind::UnknownPeer, "unknown_peer", 11),
+    (FailureKind::Nearby, "nearby", 12),
     (FailureKind::Locked, "locked", 20),
     (FailureKind::Stopping, "stopping", 21),
     (FailureKind::Busy, "busy", 22),
@@ -134,6 +140,8 @@ impl From<CommandError> for Failure {
             CommandError::TooMany(_) => FailureKind::TooMany,
             CommandError::Fingerprint => FailureKind::Fingerprint,
             CommandError::ContactState(_) => FailureKind::ContactState,
+            CommandError::UnknownPeer(_) => FailureKind::UnknownPeer,
+            CommandError::Nearby(_) => FailureKind::Nearby,
         };
         Self::new(kind, error.to_string())
     }
