@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn words_say_what_to_compare_and_what_to_do() {
-        let peer = json!({ "peer": 3, "name": "bob", "transport": "lan", "state": "comparing", "words": ["acorn", "drum", "velvet", "zebra"] });
+        let peer =
+            json!({ "peer": 3, "name": "bob", "transport": "lan", "state": "comparing", "words": ["acorn", "drum", "velvet", "zebra"] });
         let text = peer_words(&peer);
         for part in ["   3  bob", "acorn   drum   velvet   zebra", "same on both screens?", "confirm 3\n", "confirm 3 --differ"] {
             assert!(text.contains(part), "{part}: {text}");

@@ -12,7 +12,7 @@ use hedgerow_sync::{
     engine::EngineConfig,
     sim::{Faults, NodeId, Sim},
     store::memory::MemoryStore,
-    view::{Answer, Command, ContactState, Event, Mode, NearbyState},
+    view::{Answer, Command, Contact, ContactState, Event, Mode, NearbyState},
     wire::nearby::Step,
 };
 
@@ -341,7 +341,11 @@ fn run_with(seed: u64, set: impl FnOnce(&Two)) -> (Two, bool) {
             }
             two.sim.run_for(2 * SECOND);
         }
-        if both_settled(&mut two) {
+        // The fault may be hit by a question, too.
+        let settled = |contacts: &[Contact]| matches!(contacts, [one] if one.state == ContactState::Established && one.verified);
+        let nodes = [two.ann, two.ben];
+        let ask = |node| matches!(two.sim.ask(node, Command::Contacts {}), Some(Ok(Answer::Contacts(contacts))) if settled(&contacts));
+        if nodes.map(ask) == [true; 2] {
             return (two, true);
         }
     }

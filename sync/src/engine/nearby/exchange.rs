@@ -253,7 +253,8 @@ impl Engine {
         let same = self.paired_with(agreed.card.identity()).filter(|_| same).map(|contact| (contact.row.id, contact.row.verified));
         let (same, was_verified) = (same.map(|(id, _)| id), same.is_some_and(|(_, verified)| verified));
         if let Some(peer) = self.nearby.peers.get_mut(&number) {
-            peer.since = now.mono;
+            // The choices have led to this; further ones are for another exchange.
+            (peer.since, peer.chose_us) = (now.mono, false);
         }
         self.wait_nearby(now, self.config.nearby_comparison);
         self.set_phase(number, Phase::Comparing(Box::new(Comparison { agreed, same, was_verified, confirmed: false })));

@@ -147,3 +147,102 @@ fn both_sides_agree_on_words_keys_and_each_other() {
     assert_eq!(alma.other_ratchet, public_half(&boris.own_ratchet));
     assert_eq!(boris.other_ratchet, public_half(&alma.own_ratchet));
 }
+
+mod vectors {
+    //! The test vectors of docs/protocol.md, section 7.8: `sync/tests/data/vectors/nearby.json`. With `HEDGEROW_WRITE_VECTORS` set the test
+    //! writes the file anew, from a seed; otherwise it checks that nothing has changed.
+
+    use std::path::Path;
+
+    use data_encoding::HEXLOWER;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const HELD: [u8; PAIR_ID_LEN] = [0xcd; PAIR_ID_LEN];
+
+    fn hex(bytes: &[u8]) -> String {
+        HEXLOWER.encode(bytes)
+    }
+
+    fn generate() -> Value {
+        let rng = &mut ChaCha20Rng::seed_from_u64(2026);
+        let (alma, boris) = (Device::generate(rng), Device::generate(rng));
+        let committed = Committed::new(&alma, name("Älma"), &SESSION, rng);
+        let (link, offer) = (hex(&committed.link.encode()), committed.offer());
+        let (f_secret, q_secret) = (hex(committed.ephemeral.f_secret.expose()), hex(committed.ephemeral.q_secret.expose()));
+        let (asked, request) = Asked::new(&boris, name("Boris"), &SESSION, offer, rng).unwrap();
+        let pending = hex(&asked.request.encode());
+        let opened = committed.open_request(&alma, &request).unwrap();
+        let th1 = hex(opened.transcript());
+        let (nonce, reply, at_alma) = committed.open(&alma, &opened, HELD, rng).unwrap();
+        let at_boris = asked.open(&boris, nonce, &reply).unwrap();
+        let keys = at_boris.keys.as_ref().unwrap();
+        json!({
+            "first device": hex(&alma.encode()),
+            "second device": hex(&boris.encode()),
+            "hh": hex(&SESSION),
+            "issued link": link,
+            "private f": f_secret,
+            "private q": q_secret,
+            "secret": hex(&offer.secret),
+            "L": hex(&offer.key),
+            "commitment": hex(&offer.commitment),
+            "pending request": pending,
+            "request": hex(request.bytes()),
+            "th1": th1,
+            "nonce": hex(&nonce),
+            "reply": hex(reply.bytes()),
+            "held": hex(&HELD),
+            "th2": hex(&at_alma.bond.th2),
+            "confirm": hex(at_alma.bond.confirm.expose()),
+            "proof": hex(&at_boris.proof(&HELD)),
+            "confirm first": hex(&at_alma.confirmation()),
+            "confirm second": hex(&at_boris.confirmation()),
+            "words": at_boris.words(),
+            "root": hex(keys.root.expose()),
+            "pair secret": hex(keys.pair_secret.expose()),
+        })
+    }
+
+    #[test]
+    fn vectors_hold() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vectors/nearby.json");
+        if std::env::var_os("HEDGEROW_WRITE_VECTORS").is_some() {
+            std::fs::write(&path, serde_json::to_string_pretty(&generate()).unwrap() + "\n").unwrap();
+        }
+        let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(generate(), vectors, "the bytes of the exchange have changed");
+
+        // The file alone, as another program would read it.
+        let bytes = |name: &str| HEXLOWER.decode(vectors[name].as_str().unwrap().as_bytes()).unwrap();
+        let array = |name: &str| <[u8; 32]>::try_from(bytes(name)).unwrap();
+        let boris = Device::decode(&bytes("second device")).unwrap();
+        let offer = Offer { secret: bytes("secret").try_into().unwrap(), key: array("L"), commitment: array("commitment") };
+        let asked = Asked { request: PendingRequest::decode(&bytes("pending request")).unwrap(), session: array("hh"), offer };
+        let agreed = asked.open(&boris, array("nonce"), &Bundle::decode(bytes("reply")).unwrap()).unwrap();
+        assert!(agreed.is_confirmation(&array("confirm first")) && agreed.proof(&agreed.held) == array("proof"));
+        assert_eq!(json!(agreed.words()), vectors["words"]);
+        // By the formulas of the page, from what the file says.
+        let h = |parts: &[&[u8]]| hash(parts);
+        let alma = Device::decode(&bytes("first device")).unwrap();
+        let [f, q] = ["private f", "private q"].map(|name| public_half(&Secret::new(array(name))));
+        let commitment = h(&[
+            b"hedgerow/1 nearby commit\x01",
+            &array("hh"),
+            &bytes("secret"),
+            &array("L"),
+            &alma.card().encode(),
+            &name("Älma").encode_field(),
+            &f,
+            &q,
+            &array("nonce"),
+        ]);
+        assert_eq!(commitment, array("commitment"));
+        let digest = h(&[b"hedgerow/1 nearby words\x01", &commitment, &array("nonce"), &array("th1")]);
+        assert_eq!(json!(words([digest[0], digest[1], digest[2], digest[3]])), vectors["words"]);
+        let confirm = array("confirm");
+        assert_eq!(mac(&confirm, &[b"hedgerow/1 nearby proof", &array("th2"), &bytes("held")]), array("proof"));
+        assert_eq!(mac(&confirm, &[b"hedgerow/1 nearby confirm\x02", &array("th2")]), array("confirm second"));
+    }
+}
