@@ -37,6 +37,10 @@ pub(crate) enum FailureKind {
     ContactState,
     /// As [`CommandError::MessageState`].
     MessageState,
+    /// As [`CommandError::UnknownPeer`].
+    UnknownPeer,
+    /// As [`CommandError::Nearby`].
+    Nearby,
     /// The profile is locked.
     Locked,
     /// The daemon is ending.
@@ -71,6 +75,8 @@ const KINDS: &[(FailureKind, &str, i64)] = &[
     (FailureKind::Fingerprint, "fingerprint", 9),
     (FailureKind::ContactState, "contact_state", 10),
     (FailureKind::MessageState, "message_state", 11),
+    (FailureKind::UnknownPeer, "unknown_peer", 12),
+    (FailureKind::Nearby, "nearby", 13),
     (FailureKind::Locked, "locked", 20),
     (FailureKind::Stopping, "stopping", 21),
     (FailureKind::Busy, "busy", 22),
@@ -138,6 +144,8 @@ impl From<CommandError> for Failure {
             CommandError::Fingerprint => FailureKind::Fingerprint,
             CommandError::ContactState(_) => FailureKind::ContactState,
             CommandError::MessageState(_) => FailureKind::MessageState,
+            CommandError::UnknownPeer(_) => FailureKind::UnknownPeer,
+            CommandError::Nearby(_) => FailureKind::Nearby,
         };
         Self::new(kind, error.to_string())
     }

@@ -142,3 +142,34 @@ fn where_multicast_is_blocked_a_given_address_is_enough() {
     talk(&alice, &bob, "words");
     assert_eq!(bob.json(&["status"])["links"][0]["address"].as_str(), Some("10.99.0.1:7000"));
 }
+
+#[test]
+#[ignore = "needs root and network namespaces"]
+fn two_people_in_one_room_choose_each_other_compare_and_talk() {
+    let network = Network::new(2, true);
+    (0..2).for_each(|node| wait_for_v6(&network, node));
+    let (alice, bob) = people();
+    let (_at_alice, _at_bob) = (daemon_on(&network, 0, &alice, &[]), daemon_on(&network, 1, &bob, &[]));
+    let start = Instant::now();
+    alice.json(&["nearby", "open"]);
+    for home in [&bob, &alice] {
+        let shown = home.json(&["nearby", "open", "--wait", "60"]);
+        assert_eq!(shown["peers"][0]["transport"], "lan", "{shown}");
+    }
+    println!("both see each other after {:?}", start.elapsed());
+    bob.json(&["nearby", "add", "alice"]);
+    let words: Vec<Value> = [(&alice, "bob"), (&bob, "alice")]
+        .map(|(home, other)| home.json(&["nearby", "add", other, "--wait", "60"])["words"].take())
+        .to_vec();
+    assert!(words[0] == words[1] && words[0].as_array().unwrap().len() == 4, "{words:?}");
+    let mut client = Client::subscribe(&bob);
+    for (home, other) in [(&bob, "alice"), (&alice, "bob")] {
+        home.json(&["nearby", "confirm", other]);
+    }
+    while client.event_of("contact")["state"] != "established" {}
+    talk(&alice, &bob, "words");
+    for (home, other) in [(&bob, "alice"), (&alice, "bob")] {
+        let contact = home.json(&["contact", "show", other]);
+        assert_eq!((&contact["state"], &contact["verified"]), (&"established".into(), &true.into()));
+    }
+}

@@ -7,6 +7,7 @@ use hedgerow_sync::{
     wire::{
         bundle::{BUNDLE_HEADER_LEN, BUNDLE_SIZES, Bundle, MAX_BUNDLE_LEN},
         item::{Item, MAX_ASK_RANGES, MAX_RECEIPT_RANGES, MAX_TEXT_LEN, NumberRange},
+        nearby::Step,
         record::{MAX_RANGES_LEN, MAX_RECORD_IDS, Record, WINDOW_RANGE},
     },
 };
@@ -31,9 +32,38 @@ pub fn record(data: &[u8]) -> bool {
         Record::Bundle { bytes, .. } => assert!(bytes.len() <= MAX_BUNDLE_LEN),
         Record::Ranges(body) => assert!(body.len() <= MAX_RANGES_LEN),
         Record::Name(name) => assert!((1..=50).contains(&name.as_str().len()) && again.len() == 52),
-        Record::Cursor { .. } | Record::Mark { .. } | Record::Upgrade(_) | Record::Ping | Record::Pong | Record::Bye(_) => {}
+        Record::Cursor { .. }
+        | Record::Mark { .. }
+        | Record::Upgrade(_)
+        | Record::Ping
+        | Record::Pong
+        | Record::Bye(_)
+        | Record::Nearby(_) => {}
     }
     assert_eq!(again, data);
+    true
+}
+
+/// The steps of NEARBY, without the type of their record: each has one form and one length.
+pub fn nearby(data: &[u8]) -> bool {
+    let bytes = [&[0x11], data].concat();
+    let Ok(record) = Record::decode(&bytes) else { return false };
+    assert_eq!(record.encode(), bytes);
+    let Record::Nearby(step) = record else { panic!("another record of this type") };
+    let length = match step {
+        Step::Here { version, name } => {
+            assert!(version > 0 && (1..=50).contains(&name.as_str().len()));
+            52
+        }
+        Step::Gone | Step::Choose => 0,
+        Step::Commit { .. } => 80,
+        Step::Request(_) => MAX_BUNDLE_LEN,
+        Step::Open { .. } => 32 + MAX_BUNDLE_LEN,
+        Step::Prove { .. } => 48,
+        Step::Confirm(_) => 32,
+        Step::End(_) => 1,
+    };
+    assert_eq!(data.len(), 1 + length);
     true
 }
 

@@ -86,6 +86,9 @@ pub(crate) enum Action {
     /// Adds, lists and changes contacts.
     #[command(subcommand)]
     Contact(ContactAction),
+    /// Makes somebody in the same room a contact: both choose each other, and compare four words aloud.
+    #[command(subcommand)]
+    Nearby(NearbyAction),
     /// Writes a message; prints its id once it is durable.
     Send {
         /// Name or number.
@@ -341,6 +344,37 @@ pub(crate) enum ContactAction {
     Remove {
         /// Name or number.
         contact: String,
+    },
+}
+
+/// What can be done about people nearby.
+#[derive(Subcommand, Debug)]
+pub(crate) enum NearbyAction {
+    /// Opens the window for two minutes, or for two minutes more. Meanwhile everybody in reach whose window is open too is told the name.
+    Open {
+        /// Waits so long for somebody to choose.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u32>,
+    },
+    /// Closes the window, and ends what nobody here has confirmed.
+    Close,
+    /// Lists who can be chosen, and how far it has come.
+    List,
+    /// Chooses somebody. Once both have, both are shown the words.
+    Add {
+        /// Number, or the name it claims if only one claims it.
+        peer: String,
+        /// Waits so long for the words.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u32>,
+    },
+    /// Says that the words are the same on both screens.
+    Confirm {
+        /// Number, or the name it claims if only one claims it.
+        peer: String,
+        /// Says that they are not: the exchange ends on both sides.
+        #[arg(long)]
+        differ: bool,
     },
 }
 

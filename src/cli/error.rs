@@ -123,6 +123,10 @@ impl From<Failure> for CliError {
             FailureKind::Fingerprint => (Kind::Peer, "Compare again, best face to face; if it differs again, remove the contact."),
             FailureKind::ContactState => (Kind::Peer, "`hedgerow contact show CONTACT` says how far it has come."),
             FailureKind::MessageState => (Kind::Peer, "`hedgerow explain ID` says how far it has come."),
+            FailureKind::UnknownPeer => (Kind::Peer, "`hedgerow nearby list` shows who there is; both windows must be open."),
+            FailureKind::Nearby => {
+                (Kind::Peer, "`hedgerow nearby list` says how far it has come, `hedgerow nearby open` opens the window.")
+            }
             FailureKind::Locked => (Kind::Store, "Open it with `hedgerow unlock`."),
             FailureKind::Stopping => {
                 (Kind::NoDaemon, "Start the daemon again with `hedgerow daemon`; a message can be sent again with the same --id.")

@@ -5,6 +5,7 @@ mod contact;
 pub(crate) mod error;
 mod explain;
 mod message;
+mod nearby;
 mod node;
 mod output;
 mod qr;
@@ -74,6 +75,7 @@ fn act(config: &Config, action: Action) -> Result<(), CliError> {
         Action::Unlock => node::unlock(config),
         Action::Stop => node::stop(config),
         Action::Contact(action) => contact::act(config, action),
+        Action::Nearby(action) => nearby::act(config, action),
         Action::Send { contact, text, id, urgent, wait } => message::send(config, message::Draft { contact, text, id, urgent }, wait),
         Action::Messages { contact, since, before, limit, mark_read } => message::list(config, contact, since, before, limit, mark_read),
         Action::Explain { id } => explain::explain(config, id),

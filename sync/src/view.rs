@@ -256,6 +256,12 @@ pub enum CommandError {
     /// The fingerprint is not this contact's.
     #[error("the fingerprint does not match: this may be somebody else")]
     Fingerprint,
+    /// Nobody nearby of that number or name: what was asked for.
+    #[error("nobody nearby is {0:?}")]
+    UnknownPeer(String),
+    /// Somebody nearby can't be chosen or confirmed now: why.
+    #[error("{0}")]
+    Nearby(&'static str),
     /// The contact is blocked or removed, or not established yet for what was asked.
     #[error("this contact is {0}")]
     ContactState(&'static str),

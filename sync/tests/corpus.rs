@@ -61,6 +61,7 @@ macro_rules! corpora {
 
 corpora! {
     wire::record => record_corpus_never_panics;
+    wire::nearby => nearby_corpus_never_panics;
     wire::bundle => bundle_corpus_never_panics;
     wire::item => item_corpus_never_panics;
     wire::frame => frame_corpus_never_panics;

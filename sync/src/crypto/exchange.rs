@@ -1,5 +1,5 @@
 //! The contact exchange: two bundles, a request and a reply, after which both sides hold [`PairKeys`](super::pair_keys::PairKeys)
-//! (docs/protocol.md, sections 7.3 to 7.5).
+//! (docs/protocol.md, sections 7.3 to 7.5). `nearby` has the same over one session, with words to compare.
 //!
 //! ```text
 //!   issuer                                   invitee
@@ -17,6 +17,7 @@
 
 mod invitee;
 mod issuer;
+pub mod nearby;
 pub mod repair;
 mod transcript;
 
@@ -51,6 +52,9 @@ pub enum ExchangeError {
     /// The sender does not hold the keys that the card shows.
     #[error("the sender does not hold the keys of the card")]
     Unproven,
+    /// It does not show what was committed to (section 7.8).
+    #[error("it does not show what was committed to")]
+    Commitment,
 }
 
 impl From<LengthError> for ExchangeError {

@@ -81,6 +81,14 @@ pub mod label {
         PAIR = "pair";
         /// Proof of a reply (7.4).
         REPLY_PROOF = "reply proof";
+        /// Commitment of an exchange nearby (7.8).
+        NEARBY_COMMIT = "nearby commit";
+        /// Words to compare (7.8).
+        NEARBY_WORDS = "nearby words";
+        /// Proof of the second side (7.8).
+        NEARBY_PROOF = "nearby proof";
+        /// That the words were found equal (7.8).
+        NEARBY_CONFIRM = "nearby confirm";
         /// Upgrade of a session (7.6).
         UPGRADE = "upgrade";
         /// The id of a pair (7.4).

@@ -10,3 +10,4 @@ pub mod link;
 pub mod pair_keys;
 pub mod ratchet;
 pub mod secret;
+pub mod words;

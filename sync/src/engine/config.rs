@@ -36,6 +36,16 @@ pub(crate) const DIALLED_SHARE: usize = 3;
 pub(crate) const CONTACT_STAYS: Duration = Duration::from_secs(60);
 /// The longest time between two changes of the view, in means: an exponential delay beyond it would be rare, and long.
 pub(crate) const MAX_REFRESH_MEANS: u32 = 5;
+/// People nearby who are shown at once (guess: more than find each other in one room); who was chosen is always among them.
+pub(crate) const MAX_NEARBY_SHOWN: usize = 32;
+/// Steps of NEARBY that one session brings, at most (guess: a hundred exchanges).
+pub(crate) const MAX_NEARBY_STEPS: u16 = 1_024;
+/// Exchanges nearby that may fail in one window; then it closes (guess: each is one guess at the words for somebody in between).
+pub(crate) const MAX_FAILED_COMPARISONS: u8 = 3;
+/// Links of one transport beside those with places, for people nearby while the window is open (guess: as many again).
+pub(crate) const MAX_VISITORS: usize = 12;
+/// How long such a link waits to hear that its peer takes part (guess: ten round trips of a slow link).
+pub(crate) const NEARBY_HERE_WITHIN: Duration = Duration::from_secs(5);
 /// Contacts, at most (guess: far above what a person has; bounds memory).
 pub(crate) const MAX_CONTACTS: usize = 2_000;
 /// Links waiting for an answer at once, made and taken up together (docs/design: each is a way to probe for presence).
@@ -127,6 +137,12 @@ pub struct EngineConfig {
     pub tick: Duration,
     /// Between two MARKs on a link. Default 30 s (guess).
     pub mark_after: Duration,
+    /// How long people nearby can choose each other. Default 2 min (design brief, 4.5).
+    pub nearby_window: Duration,
+    /// How long the other side of an exchange nearby may take to answer. Default 10 s (guess: ten times what it takes at 10 kB/s).
+    pub nearby_answer: Duration,
+    /// How long words may wait for people to compare them. Default 5 min (guess).
+    pub nearby_comparison: Duration,
     /// Mean time after which a stranger's link gives way to another. Default 10 min (guess: within one beacon's time).
     pub refresh_after: Duration,
 }
@@ -153,6 +169,9 @@ impl Default for EngineConfig {
             gone_ids: 400_000,
             tick: Duration::from_secs(3600),
             mark_after: Duration::from_secs(30),
+            nearby_window: Duration::from_secs(120),
+            nearby_answer: Duration::from_secs(10),
+            nearby_comparison: Duration::from_secs(5 * 60),
             refresh_after: Duration::from_secs(10 * 60),
         }
     }

@@ -8,6 +8,7 @@ use super::{
     Changed, Engine, Expected, Timer,
     config::{MAX_ASKED_PER_DAY, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
     holdings::Known,
+    pair::Contact,
 };
 use crate::{
     crypto::{
@@ -378,8 +379,8 @@ impl Engine {
     /// Whether anything may be sealed for a contact. A bundle without a created hour is rare and so linkable: only straight to its reader
     /// (design brief, 4.2).
     pub(super) fn may_seal(&self, now: Now, contact: ContactId) -> bool {
-        let established = self.contacts.get(&contact).is_some_and(|contact| contact.row.state == ContactState::Established);
-        established && !self.is_frozen(contact) && (self.hour(now) != Hour::UNKNOWN || self.is_in_reach(contact))
+        let paired = self.contacts.get(&contact).is_some_and(Contact::is_paired);
+        paired && !self.is_frozen(contact) && (self.hour(now) != Hour::UNKNOWN || self.is_in_reach(contact))
     }
 
     fn seal_pq(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
@@ -436,8 +437,8 @@ impl Engine {
 
     /// Seals a message in the transaction that stores it, if nothing waits before it: spares writing its row twice.
     pub(super) fn seal_new_text(&mut self, now: Now, row: &mut MessageRow) -> Result<(), StoreError> {
-        let established = self.contacts.get(&row.contact).is_some_and(|contact| contact.row.state == ContactState::Established);
-        let ready = established && !self.is_frozen(row.contact) && self.hour(now) != Hour::UNKNOWN;
+        let paired = self.contacts.get(&row.contact).is_some_and(Contact::is_paired);
+        let ready = paired && !self.is_frozen(row.contact) && self.hour(now) != Hour::UNKNOWN;
         let free = self.pair(row.contact).is_some_and(|pair| !pair.unsealed && pair.ratchet.allowance() > RESERVED_FOR_RECEIPTS);
         let sealed = ready && free && self.seal_text(now, row)?;
         if let Some(pair) = self.pair(row.contact).filter(|_| !sealed) {

@@ -204,12 +204,15 @@ impl Engine {
         if self.make_ordinary(link) && self.seat(now, link) {
             return true;
         }
+        if self.let_visit(now, link) {
+            return true;
+        }
         self.give_way(link);
         false
     }
 
     /// Gives a link a place, or none if it needs none; `false` if there is none for it.
-    fn seat(&mut self, now: Now, link: LinkId) -> bool {
+    pub(super) fn seat(&mut self, now: Now, link: LinkId) -> bool {
         let Some(state) = self.links.get(&link) else { return false };
         let (newcomer, kind) = (Holder::new(link, state), state.properties.kind);
         if self.is_guest(state, newcomer.claim) {
@@ -275,6 +278,9 @@ impl Engine {
             state.is_open() && state.peer.contact().is_none() && state.scope == Scope::Nothing && now.mono.since(state.opened) >= least
         };
         let Some(properties) = self.links.get(&link).filter(is_useless).map(|state| state.properties) else { return };
+        if self.looks_for_people() {
+            return;
+        }
         if let Some(beacon) = properties.dialled {
             self.outputs.push_back(Output::Useless { kind: properties.kind, beacon });
         }
@@ -285,7 +291,7 @@ impl Engine {
         self.outputs.extend(self.beacons.keys().copied().map(Output::LookAnew));
     }
 
-    fn give_way(&mut self, link: LinkId) {
+    pub(super) fn give_way(&mut self, link: LinkId) {
         self.note_crowded(link);
         self.end_link(link, ByeReason::Crowded);
     }
@@ -297,7 +303,7 @@ impl Engine {
 
     /// The open links of a transport: those that hold a place, and those that hold none.
     fn seated(&self, kind: TransportKind) -> (Vec<Holder>, Vec<Holder>) {
-        let open = self.links.iter().filter(|(_, state)| state.is_open() && state.properties.kind == kind);
+        let open = self.links.iter().filter(|(_, state)| state.is_open() && state.properties.kind == kind && !state.nearby.visits);
         let (guests, held): (Vec<_>, Vec<_>) =
             open.map(|(link, state)| (Holder::new(*link, state), state)).partition(|(holder, state)| self.is_guest(state, holder.claim));
         let holder = |(holder, _)| holder;
@@ -324,7 +330,7 @@ impl Engine {
             let (mut held, guests) = self.seated(kind);
             // Of strangers whom we dialled there are enough at a time, with places or without; who dials us does not keep us from dialling.
             held.extend(guests.into_iter().filter(|holder| holder.claim == Claim::Outbound));
-            let wanted = wanted(&held, max_links(kind));
+            let wanted = self.wanted_nearby(kind, wanted(&held, max_links(kind)));
             if self.crowd.told.insert(kind, wanted) != Some(wanted) {
                 self.outputs.push_back(Output::Wanted { kind, wanted });
             }

@@ -55,7 +55,7 @@ impl Engine {
         let link = IssuedLink::new(expires, self.rng.as_mut());
         let text = link.link().to_text().to_string();
         let exchange = Exchange::Issued { link, reply: None, answers: Vec::new(), met: false };
-        let contact = self.add_contact_row(now, None, ContactState::Invited, exchange)?;
+        let contact = self.add_contact_row(now, None, ContactState::Invited, Some(exchange))?;
         Ok(Ok(Invitation { contact, link: text, expires: millis(expires) }))
     }
 
@@ -96,7 +96,7 @@ impl Engine {
                 }
                 let request = PendingRequest::new(link, self.profile.name.clone(), self.rng.as_mut());
                 let exchange = Exchange::Requested { request, tries: Vec::new(), last: hour, sealed: None };
-                self.add_contact_row(now, alias, ContactState::Pending, exchange)?
+                self.add_contact_row(now, alias, ContactState::Pending, Some(exchange))?
             }
         };
         let message = match message {
@@ -151,12 +151,12 @@ impl Engine {
         Ok(())
     }
 
-    fn add_contact_row(
+    pub(super) fn add_contact_row(
         &mut self,
         now: Now,
         alias: Option<String>,
         state: ContactState,
-        exchange: Exchange,
+        exchange: Option<Exchange>,
     ) -> Result<ContactId, StoreError> {
         let mut row = ContactRow {
             id: ContactId(0),
@@ -174,7 +174,7 @@ impl Engine {
         };
         row.id = self.store.insert_contact(&row)?;
         let id = row.id;
-        self.contacts.insert(id, Contact { row, dirty: false, exchange: Some(exchange), pair: None, told_acks: None });
+        self.contacts.insert(id, Contact { row, dirty: false, exchange, pair: None, told_acks: None });
         self.exchanges.insert(id);
         self.told.insert(id);
         self.expect_tags_of(id);
@@ -251,6 +251,7 @@ impl Engine {
     /// The contact has shown that it holds the keys of the pair: its link is settled for good, and nobody needs the reply any more.
     pub(super) fn note_met(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.note_repair_met(contact);
+        self.complete_pair(contact)?;
         let Some(Exchange::Issued { met: met @ false, answers, .. }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
         else {
@@ -418,7 +419,7 @@ impl Engine {
     }
 
     /// Both can write from here on, unless the person is blocked. `false` if the other side's keys are of no use.
-    fn establish(&mut self, now: Now, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
+    pub(super) fn establish(&mut self, now: Now, contact: ContactId, keys: PairKeys, card: &Card, name: &Name) -> Result<bool, StoreError> {
         let starts = hash(&[self.profile.device.card().identity()]) < hash(&[card.identity()]);
         let mut repair = Repair::new(&keys);
         let Ok(ratchet) = Ratchet::new(keys, starts, self.rng.as_mut()) else {
@@ -571,7 +572,7 @@ impl Engine {
 }
 
 /// The identity key on a contact's card; `None` before there is a card.
-fn identity_of(row: &ContactRow) -> Option<&[u8]> {
+pub(super) fn identity_of(row: &ContactRow) -> Option<&[u8]> {
     row.card.get(16..48)
 }
 

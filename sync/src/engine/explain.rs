@@ -12,6 +12,7 @@ use super::{
     conversation::{MESSAGE_LIFETIME, RESERVED_FOR_RECEIPTS},
     exchange::shown_name,
     link::{LinkState, Peer},
+    pair::Contact,
     routing::Scope,
 };
 use crate::{
@@ -139,8 +140,9 @@ impl Engine {
     pub(super) fn why_waiting(&self, now: Now, row: &MessageRow) -> Waits {
         let name = self.name_of(row.contact);
         let waits = |code, text: String| Waits { code, text };
-        let state = self.contacts.get(&row.contact).map(|contact| contact.row.state);
-        match state {
+        let contact = self.contacts.get(&row.contact);
+        match contact.map(|contact| contact.row.state) {
+            _ if contact.is_some_and(Contact::is_paired) => {}
             Some(ContactState::Invited) => return waits(WaitCode::NotAContact, "waits until the link that was made for it is used".into()),
             Some(ContactState::Pending) => return waits(WaitCode::NotAContact, "waits until the answer to the link has come".into()),
             Some(ContactState::Failed) | None => {

@@ -10,6 +10,7 @@ use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 use super::{
     config::{EngineConfig, MAX_ASKED_IDS, MAX_KNOWN_IDS, MAX_WINDOW, MIN_WINDOW},
     holdings::Slot,
+    nearby::LinkNearby,
     recognise::Listed,
     routing::Scope,
 };
@@ -197,6 +198,8 @@ pub(super) struct LinkState {
     pub(super) rival: Option<(LinkId, Instant)>,
     /// The PING by which it was asked: its PONG says that the other side has not ended it.
     pub(super) rival_ping: u64,
+    /// What it is to those nearby.
+    pub(super) nearby: LinkNearby,
     /// The link is being closed; nothing more is sent or handled.
     pub(super) closing: bool,
 
@@ -295,6 +298,7 @@ impl LinkState {
             listed: Vec::new(),
             rival: None,
             rival_ping: 0,
+            nearby: LinkNearby::default(),
             closing: false,
             scope: Scope::Nothing,
             set: ItemSet::new(),

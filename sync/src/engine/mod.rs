@@ -13,7 +13,7 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
-//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `riding` (texts on a
+//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `nearby` (people in one room), `riding` (texts on a
 //! request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `pages` (what an
 //! interface works with), `takeback` (sent once more, or taken back), `explain` (where a message is and why), `housekeeping`.
 //!
@@ -31,6 +31,7 @@ mod holdings;
 mod housekeeping;
 mod limits;
 mod link;
+mod nearby;
 mod pages;
 mod pair;
 mod policy;
@@ -57,6 +58,7 @@ use self::{
     holdings::Holdings,
     limits::Mail,
     link::LinkState,
+    nearby::Nearby,
     pair::{Contact, Exchange, Pair},
     policy::Policy,
     pools::Buckets,
@@ -139,6 +141,8 @@ enum Timer {
     Repair(ContactId),
     /// A stranger's link gives way to another.
     Refresh,
+    /// The window for people nearby closes, or something in it has lasted long enough.
+    Nearby,
 }
 
 /// The engine of one profile.
@@ -158,6 +162,7 @@ pub struct Engine {
     beacons: BTreeMap<TransportKind, BeaconId>,
     links: BTreeMap<LinkId, LinkState>,
     crowd: Crowd,
+    nearby: Nearby,
     /// Where the contacts that take turns in recognition lists have come to.
     turn: usize,
     holdings: Holdings,
@@ -234,6 +239,7 @@ impl Engine {
             beacons: BTreeMap::new(),
             links: BTreeMap::new(),
             crowd: Crowd::default(),
+            nearby: Nearby::default(),
             turn: 0,
             holdings,
             contacts: BTreeMap::new(),
@@ -320,6 +326,7 @@ impl Engine {
             Input::Record { link, record } => self.handle_record(now, link, &record)?,
             Input::LinkDown(link) => {
                 self.note_parted(now, link);
+                self.part_nearby(now, link)?;
                 self.handle_link_down(link);
             }
             Input::Command(request, command) => {
@@ -349,6 +356,7 @@ impl Engine {
         self.answered.clear();
         self.tell_wanted();
         self.save_changed(now)?;
+        self.tell_nearby();
         self.holdings.save_released(self.store.as_mut())?;
         if let Some(state) = self.clock.poll_state() {
             self.store.save_setting(Setting::Clock, &state)?;
@@ -401,6 +409,7 @@ impl Engine {
                 Timer::Open => self.open_waiting(now)?,
                 Timer::Repair(contact) => self.check_repair(now, contact),
                 Timer::Refresh => self.refresh_view(now),
+                Timer::Nearby => self.check_nearby(now)?,
             }
         }
         Ok(())
@@ -466,7 +475,7 @@ impl Engine {
     /// Enters every tag that a contact may send under.
     fn expect_tags_of(&mut self, id: ContactId) {
         let Some(contact) = self.contacts.get(&id) else { return };
-        if contact.row.state == ContactState::Blocked {
+        if matches!(contact.row.state, ContactState::Blocked | ContactState::Failed) {
             return;
         }
         if let Some(pair) = &contact.pair {

@@ -14,6 +14,7 @@ use crate::{
     id::{BundleId, MessageId},
     store::{ContactRow, OutboxRow, StoreError},
     time::{Hour, Instant},
+    view::ContactState,
     wire::{bundle::Lifetime, codec::Reader},
 };
 
@@ -37,6 +38,14 @@ pub(super) struct Contact {
     pub(super) pair: Option<Pair>,
     /// How many bundles had been let go when it was last in reach: it has been told of their acks. Absent if the program was started since.
     pub(super) told_acks: Option<u64>,
+}
+
+impl Contact {
+    /// Whether there are keys for messages both ways: those of a contact, or of one that we have found to be right and that has not shown yet
+    /// that it did too (docs/protocol.md, section 7.8).
+    pub(super) const fn is_paired(&self) -> bool {
+        self.pair.is_some() && matches!(self.row.state, ContactState::Established | ContactState::Pending)
+    }
 }
 
 /// A contact exchange under way, or settled and still answering.

@@ -80,7 +80,7 @@ impl Engine {
         let mut contacts: Vec<_> = self
             .contacts
             .values()
-            .filter(|contact| contact.row.state == ContactState::Established)
+            .filter(|contact| contact.is_paired())
             .filter_map(|contact| Some((contact.row.last_seen, contact.row.id, contact.pair.as_ref()?)))
             .collect();
         contacts.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -154,7 +154,7 @@ impl Engine {
         let peer = if recognised { candidate } else { Peer::Stranger };
         let (hint, repairing) = (state.repair_hint, state.repairing);
         let welcome = match peer {
-            Peer::Contact(id) => self.contacts.get(&id).is_some_and(|contact| contact.row.state == ContactState::Established),
+            Peer::Contact(id) => self.contacts.get(&id).is_some_and(Contact::is_paired),
             Peer::Invited(id) => {
                 let has_reason = |contact: &Contact| if repairing { contact.pair.is_some() } else { contact.exchange.is_some() };
                 self.contacts.get(&id).is_some_and(|contact| contact.row.state != ContactState::Blocked && has_reason(contact))
@@ -188,6 +188,7 @@ impl Engine {
             Peer::Invited(_) | Peer::Stranger => self.send_empty_cursor(link),
         }
         self.limit_useless_link(now, link);
+        self.tell_here(link);
         self.tell_link(link, true);
         if let Some(contact) = hint.filter(|_| !recognised) {
             self.note_repair_hint(now, link, contact);
@@ -421,6 +422,13 @@ impl Engine {
 
     /// A link's timer: asks for a sign of life, or gives the link up.
     pub(super) fn check_link(&mut self, now: Now, link: LinkId) {
+        if let Some(until) = self.nearby_keeps(now, link)
+            && let Some(state) = self.links.get_mut(&link)
+            && let Some(at) = state.give_up.as_mut().filter(|at| **at <= now.mono)
+        {
+            *at = until;
+            self.timers.insert((until, Timer::Link(link)));
+        }
         let is_over = |state: &LinkState| matches!(state.peer, Peer::Invited(_)) && state.give_up.is_some_and(|at| at <= now.mono);
         if self.links.get(&link).is_some_and(|state| state.is_open() && is_over(state)) && !self.settle_invited(now, link) {
             return;

@@ -89,6 +89,7 @@ impl Engine {
                 }
             }
             Record::Name(name) => self.handle_name(link, name)?,
+            Record::Nearby(step) => self.handle_nearby(now, link, step)?,
             Record::Bye(reason) => {
                 match reason {
                     ByeReason::Crowded => self.note_crowded(link),

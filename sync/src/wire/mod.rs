@@ -5,4 +5,5 @@
 pub mod bundle;
 pub mod codec;
 pub mod item;
+pub mod nearby;
 pub mod record;

@@ -1,6 +1,9 @@
 //! Records: what crosses an open session (docs/protocol.md, section 4).
 
-use super::codec::{LengthError, Reader};
+use super::{
+    codec::{LengthError, Reader},
+    nearby::Step,
+};
 use crate::{
     crypto::identity::Name,
     id::{BeaconId, ShortId},
@@ -128,6 +131,8 @@ pub enum Record {
     Bye(ByeReason),
     /// What the sender calls itself, while it is visible; nobody has checked it.
     Name(Name),
+    /// People in one room choose each other (section 7.8).
+    Nearby(Step),
 }
 
 /// Why a record is refused. The session it came on is closed.
@@ -164,6 +169,7 @@ impl Record {
             Self::Pong => 0x0e,
             Self::Bye(_) => 0x0f,
             Self::Name(_) => 0x10,
+            Self::Nearby(_) => 0x11,
         }
     }
 
@@ -212,6 +218,7 @@ impl Record {
             Self::Ping | Self::Pong => {}
             Self::Bye(reason) => out.push(*reason as u8),
             Self::Name(name) => out.extend_from_slice(&name.encode_field()),
+            Self::Nearby(step) => step.encode(&mut out),
         }
         out
     }
@@ -283,6 +290,7 @@ impl Record {
                 _ => return Err(RecordError::Field(kind)),
             }),
             0x10 => Self::Name(Name::decode_field(&reader.array().map_err(short)?).map_err(|_| RecordError::Field(kind))?),
+            0x11 => Self::Nearby(Step::decode(kind, reader)?),
             other => return Err(RecordError::Type(other)),
         })
     }
@@ -372,7 +380,8 @@ mod tests {
 
     #[test]
     fn decode_inverts_encode() {
-        for record in samples() {
+        let steps = crate::wire::nearby::samples().into_iter().map(Record::Nearby);
+        for record in samples().into_iter().chain(steps) {
             assert_eq!(Record::decode(&record.encode()), Ok(record));
         }
     }
@@ -399,7 +408,7 @@ mod tests {
         assert_eq!(Record::decode(&[]), Err(RecordError::Length(0)));
         assert_eq!(Record::decode(&vec![0x05; 4 + 4097]), Err(RecordError::Length(0x05)));
         assert_eq!(Record::decode(&vec![0x09; 2 + MAX_RANGES_LEN]), Err(RecordError::Length(0x09)));
-        assert_eq!(Record::decode(&[0x11]), Err(RecordError::Type(0x11)));
+        assert_eq!(Record::decode(&[0x12]), Err(RecordError::Type(0x12)));
         assert_eq!(Record::decode(&[0x0f, 0]), Err(RecordError::Field(0x0f)));
         let mut hello = samples()[0].encode();
         hello[13..17].copy_from_slice(&0_u32.to_be_bytes());

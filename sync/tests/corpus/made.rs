@@ -13,6 +13,7 @@ use hedgerow_sync::{
     wire::{
         bundle::{BUNDLE_SIZES, BundleHeader, Class, Lifetime},
         item::{Item, KEM_CIPHERTEXT_LEN, KEM_KEY_LEN, NumberRange, Text},
+        nearby::{End, NEARBY_VERSION, Step},
         record::{ByeReason, COPIES_UNLIMITED, Hello, Record, Refusal},
     },
 };
@@ -61,6 +62,7 @@ pub(super) fn corpus() -> Vec<Input> {
     let mut inputs = Vec::new();
     for (target, make) in [
         ("record", records as fn(&mut Corpus<'_>)),
+        ("nearby", steps),
         ("bundle", bundles),
         ("item", items),
         ("frame", frames),
@@ -116,8 +118,43 @@ fn records(out: &mut Corpus<'_>) {
     out.add("refused-reason", [&[7][..], &[0; 9]].concat());
     let name = records[15].1.encode();
     out.add_patched("name-filling", &name, 51, &[1]);
-    out.add("unknown", [0x11, 0]);
+    out.add("unknown", [0x12, 0]);
     out.add("ranges-too-long", [9; 4098]);
+}
+
+/// Steps of NEARBY, without the type of their record.
+fn steps(out: &mut Corpus<'_>) {
+    let here = Step::Here { version: NEARBY_VERSION, name: Name::new("Żółw 7").expect("a name") };
+    let steps = [
+        ("here", here),
+        ("gone", Step::Gone),
+        ("choose", Step::Choose),
+        ("commit", Step::Commit { secret: [1; 16], key: [2; 32], commitment: [3; 32] }),
+        ("request", Step::Request(Box::new([4; 4_096]))),
+        ("open", Step::Open { nonce: [5; 32], reply: Box::new([6; 4_096]) }),
+        ("prove", Step::Prove { held: [7; 16], proof: [8; 32] }),
+        ("confirm", Step::Confirm([9; 32])),
+        ("end", Step::End(End::Differ)),
+    ];
+    for (name, step) in steps {
+        let record = Record::Nearby(step).encode();
+        let bytes = &record[1..];
+        out.add(name, bytes);
+        out.add(&format!("{name}-short"), &bytes[..bytes.len() - 1]);
+        if bytes.len() < 100 {
+            out.add(&format!("{name}-long"), [bytes, &[0]].concat());
+        }
+        match name {
+            "here" => {
+                out.add_patched("here-version-0", bytes, 1, &[0]);
+                out.add_patched("here-version-2", bytes, 1, &[2]);
+                out.add_patched("here-filling", bytes, 52, &[1]);
+            }
+            "end" => out.add_patched("end-reason", bytes, 1, &[4]),
+            _ => {}
+        }
+    }
+    out.add("unknown", [0x0a]);
 }
 
 fn header(class: u8, lifetime: usize) -> BundleHeader {

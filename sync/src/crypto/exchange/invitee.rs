@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::{
     ExchangeError, SealError,
     transcript::{
-        DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, MAX_REQUEST_ITEMS_LEN, PAIR_ID_LEN, PROOF_LEN, PairSecrets, REQUEST_FIXED_LEN,
+        Bond, DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, MAX_REQUEST_ITEMS_LEN, PAIR_ID_LEN, PROOF_LEN, PairSecrets, REQUEST_FIXED_LEN,
         ReplyBase, ReplyTranscript, RequestTranscript, check_try, header_fields, header_key, request_header_key, request_message_key,
         request_proof, require_zeros,
     },
@@ -67,6 +67,16 @@ pub enum Reply {
         /// The ack secret of the bundle it came in.
         ack: AckSecret,
     },
+}
+
+/// A reply that makes a contact, opened and proven.
+pub(super) struct Replied {
+    pub(super) keys: PairKeys,
+    pub(super) card: Card,
+    pub(super) name: Name,
+    pub(super) held: [u8; PAIR_ID_LEN],
+    pub(super) f: [u8; 32],
+    pub(super) bond: Bond,
 }
 
 impl PendingRequest {
@@ -175,6 +185,15 @@ impl PendingRequest {
     ///
     /// [`ExchangeError`]; the request is then as pending as before.
     pub fn open_reply(&self, device: &Device, bundle: &Bundle) -> Result<Reply, ExchangeError> {
+        let (reply, ack) = self.open_any(device, bundle)?;
+        Ok(match reply {
+            Some(Replied { keys, card, name, held, .. }) => Reply::Established { keys, card, name, held, ack },
+            None => Reply::Used { ack },
+        })
+    }
+
+    /// As [`open_reply`](Self::open_reply), with what both sides hold beside the keys; `None` for *used*.
+    pub(super) fn open_any(&self, device: &Device, bundle: &Bundle) -> Result<(Option<Replied>, AckSecret), ExchangeError> {
         let tag = bundle.header().tag;
         let number = (0..TRIES).zip(self.reply_tags()).find(|(_, own)| *own == tag).ok_or(ExchangeError::Closed)?.0;
         let header = open_header(&self.base.header_key(number), bundle).ok_or(ExchangeError::Closed)?;
@@ -186,7 +205,7 @@ impl PendingRequest {
         match reader.u8()? {
             KIND_USED => {
                 require_zeros(reader.rest())?;
-                Ok(Reply::Used { ack: body.ack })
+                Ok((None, body.ack))
             }
             KIND_REPLY => {
                 let c1 = Box::new(reader.array()?);
@@ -197,8 +216,8 @@ impl PendingRequest {
                 if !open_once(&self.base.inner_key(&f, &fe, &s1), &[], &mut inner, &authenticator) {
                     return Err(ExchangeError::Closed);
                 }
-                let (keys, card, name, held) = self.establish(device, &f, fe, &c1, s1, &inner)?;
-                Ok(Reply::Established { keys, card, name, held, ack: body.ack })
+                let replied = self.establish(device, f, fe, &c1, s1, &inner)?;
+                Ok((Some(replied), body.ack))
             }
             _ => Err(ExchangeError::Malformed),
         }
@@ -208,12 +227,12 @@ impl PendingRequest {
     fn establish(
         &self,
         device: &Device,
-        f: &[u8; 32],
+        f: [u8; 32],
         fe: Secret<32>,
         c1: &[u8; kem::CIPHERTEXT_LEN],
         s1: Secret<32>,
         inner: &[u8],
-    ) -> Result<(PairKeys, Card, Name, [u8; PAIR_ID_LEN]), ExchangeError> {
+    ) -> Result<Replied, ExchangeError> {
         let mut reader = Reader::new(inner);
         let card_bytes = reader.array()?;
         let c2 = Box::new(reader.array()?);
@@ -228,13 +247,13 @@ impl PendingRequest {
         let secrets = PairSecrets {
             fe,
             ae: agree(&self.e_secret, card.agreement()).ok_or(ExchangeError::Malformed)?,
-            fa: device.agree(f).ok_or(ExchangeError::Malformed)?,
+            fa: device.agree(&f).ok_or(ExchangeError::Malformed)?,
             al: device.agree(self.link.public()).ok_or(ExchangeError::Malformed)?,
             s1,
             s2: device.decapsulate(&c2),
         };
         let th1 = self.transcript(device);
-        let th2 = ReplyTranscript { th1: &th1, f, c1, card: &card_bytes, c2: &c2, q: &q, name: &name_field, held: &held }.hash();
+        let th2 = ReplyTranscript { th1: &th1, f: &f, c1, card: &card_bytes, c2: &c2, q: &q, name: &name_field, held: &held }.hash();
         let keys = DerivedKeys::derive(&self.base, &secrets, &th2);
         if !Secret::new(keys.proof(&th2)).matches(&proof) {
             return Err(ExchangeError::Unproven);
@@ -245,11 +264,12 @@ impl PendingRequest {
         if !is_contributory(&q) {
             return Err(ExchangeError::Malformed);
         }
-        Ok((keys.into_pair(PairRole::Invitee, self.r_secret.duplicate(), q), card, name, held))
+        let bond = keys.bond(th2);
+        Ok(Replied { keys: keys.into_pair(PairRole::Invitee, self.r_secret.duplicate(), q), card, name, held, f, bond })
     }
 
     /// `th1` of this request.
-    fn transcript(&self, device: &Device) -> [u8; 32] {
+    pub(super) fn transcript(&self, device: &Device) -> [u8; 32] {
         let (card, k, r, name) =
             (device.card().encode(), kem::encapsulation_key(&self.k_seed), public_half(&self.r_secret), self.name.encode_field());
         RequestTranscript { e: &self.base.e, card: &card, k: &k, r: &r, name: &name }.hash(&self.link)

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use super::{
     ExchangeError, SealError,
     transcript::{
-        DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, PROOF_LEN, PairSecrets, REPLY_LEN, ReplyBase, ReplyTranscript, RequestTranscript,
-        check_try, header_fields, header_key, request_header_key, request_message_key, request_proof,
+        Bond, DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, PROOF_LEN, PairSecrets, REPLY_LEN, ReplyBase, ReplyTranscript,
+        RequestTranscript, check_try, header_fields, header_key, request_header_key, request_message_key, request_proof,
     },
 };
 use crate::{
@@ -31,6 +31,20 @@ use crate::{
 const ISSUED_VERSION: u8 = 1;
 /// The version of [`ReplyState::encode`].
 const REPLY_STATE_VERSION: u8 = 1;
+
+/// The keys of one reply.
+pub(super) struct Ephemeral {
+    /// Private half of `f`.
+    pub(super) f_secret: Secret<32>,
+    /// Private half of `q`.
+    pub(super) q_secret: Secret<32>,
+}
+
+impl Ephemeral {
+    pub(super) fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self { f_secret: Secret::random(rng), q_secret: Secret::random(rng) }
+    }
+}
 
 /// A link with the private half of its key `L`.
 ///
@@ -147,7 +161,24 @@ impl IssuedLink {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Accepted, SealError> {
         check_try(reply_try)?;
-        let (f_secret, q_secret) = (Secret::random(rng), Secret::random(rng));
+        let ephemeral = Ephemeral::draw(rng);
+        Ok(self.accept_with(ephemeral, device, own_name, held, request, reply_try, envelope, rng)?.0)
+    }
+
+    /// As [`accept`](Self::accept), with keys that were drawn before the request came.
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    pub(super) fn accept_with(
+        &self,
+        Ephemeral { f_secret, q_secret }: Ephemeral,
+        device: &Device,
+        own_name: &Name,
+        held: &[u8; 16],
+        request: &Request,
+        reply_try: u8,
+        envelope: Envelope,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Accepted, Bond), SealError> {
+        check_try(reply_try)?;
         let (f, q) = (public_half(&f_secret), public_half(&q_secret));
         let (c1, s1) = kem::encapsulate(&request.k, rng).ok_or(SealError::Key)?;
         let (c2, s2) = kem::encapsulate(request.card.kem(), rng).ok_or(SealError::Key)?;
@@ -176,8 +207,9 @@ impl IssuedLink {
         let base = ReplyBase { e: base.e, secrets: base.secrets.duplicate() };
         let reply = ReplyState { th1: request.th1, base, f, message, body };
         let bundle = reply.seal(reply_try, envelope, rng)?;
+        let bond = keys.bond(th2);
         let keys = keys.into_pair(PairRole::Issuer, q_secret, request.r);
-        Ok(Accepted { bundle, keys, card: request.card.clone(), name: request.name.clone(), reply })
+        Ok((Accepted { bundle, keys, card: request.card.clone(), name: request.name.clone(), reply }, bond))
     }
 
     /// Seals the word that the link has been used, which only the sender of `request` can open.

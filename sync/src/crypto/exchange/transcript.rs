@@ -182,6 +182,12 @@ pub(super) struct PairSecrets {
     pub(super) s2: Secret<32>,
 }
 
+/// What an exchange was about, and the key by which either side says something about it.
+pub(super) struct Bond {
+    pub(super) th2: [u8; 32],
+    pub(super) confirm: Secret<32>,
+}
+
 /// The 160 bytes that an exchange yields, before they are given their places.
 pub(super) struct DerivedKeys(pub(super) Secret<160>);
 
@@ -195,6 +201,11 @@ impl DerivedKeys {
     /// The proof that the issuer holds `A`, and that both have the same keys.
     pub(super) fn proof(&self, th2: &[u8; 32]) -> [u8; PROOF_LEN] {
         mac(self.confirm(), &[label::REPLY_PROOF, th2])
+    }
+
+    /// What both sides hold beside the keys of the pair.
+    pub(super) fn bond(&self, th2: [u8; 32]) -> Bond {
+        Bond { th2, confirm: Secret::new(*self.confirm()) }
     }
 
     /// The key that proofs are made with.
