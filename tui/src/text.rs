@@ -42,9 +42,20 @@ pub(crate) const fn state(state: MessageState) -> (&'static str, &'static str) {
 /// Cells that a name may take in the middle of a sentence (policy).
 const NAME_CELLS: usize = 40;
 
+/// Characters that a cell can take: a letter and the marks on it that are shown.
+const CHARACTERS_IN_CELL: usize = 9;
+
+/// One line of words from outside, cleaned and cut to `cells`. Of what is longer only the beginning is looked at.
+pub(crate) fn brief(words: &str, cells: usize) -> String {
+    match words.char_indices().nth(cells * CHARACTERS_IN_CELL) {
+        Some((end, _)) => clean::fit(&format!("{}…", clean::name(words.get(..end).unwrap_or_default())), cells),
+        None => clean::fit(&clean::name(words), cells),
+    }
+}
+
 /// A name that somebody claims or was given, for the middle of a sentence.
 pub(crate) fn name(name: &str) -> String {
-    clean::fit(&clean::name(name), NAME_CELLS)
+    brief(name, NAME_CELLS)
 }
 
 /// What a contact is called here; by its number as long as nobody has named it.
@@ -75,7 +86,7 @@ pub(crate) fn transport(name: &str) -> String {
         "tor" => "Tor".to_owned(),
         "drive" => "a drive".to_owned(),
         "memory" => "the demo".to_owned(),
-        other => clean::fit(&clean::name(other), NAME_CELLS),
+        other => brief(other, NAME_CELLS),
     }
 }
 
@@ -92,7 +103,7 @@ pub(crate) fn why_not(refusal: &Refusal) -> String {
         "busy" | "stopping" | "store" => "Nothing has changed. Try again in a moment.",
         _ => "Nothing has changed.",
     };
-    let why = clean::fit(&clean::name(&refusal.message), 300);
+    let why = brief(&refusal.message, 300);
     let mut letters = why.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}. {next}", letters.as_str().trim_end_matches('.'))

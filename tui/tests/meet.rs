@@ -77,6 +77,16 @@ fn the_ways_are_shown_with_their_price() {
 }
 
 #[test]
+fn a_link_pasted_among_the_ways_is_taken_up() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    desk.key(KeyCode::F(2));
+    desk.input(Input::Paste(LINK.into()));
+    added(&mut desk, ContactState::Pending);
+    desk.key(KeyCode::Enter);
+    assert!(was_asked(&desk, &Command::AddContact { link: LINK.into(), alias: None, message: None }));
+}
+
+#[test]
 fn each_way_opens_by_key_by_enter_and_by_click() {
     for (index, (key, title, first)) in
         [('1', "Nearby", "in the room"), ('2', "Make a link", "How long"), ('3', "Use a link", "that you were given")]
@@ -304,7 +314,7 @@ fn leaving_closes_the_window_and_asks_where_somebody_waits() {
     desk.key(KeyCode::Esc);
     assert!(was_asked(&desk, &Command::NearbyClose {}) && desk.shows("How do you want to meet?"));
 
-    for state in [NearbyState::Chosen, NearbyState::Comparing, NearbyState::Confirmed] {
+    for state in [NearbyState::Chosen, NearbyState::Comparing] {
         let mut desk = Desk::attached(80, 24, Daemon::default());
         add(&mut desk, '1');
         sees(&mut desk, vec![peer(1, "Ben", state)]);
@@ -320,6 +330,13 @@ fn leaving_closes_the_window_and_asks_where_somebody_waits() {
         assert!(was_asked(&desk, &Command::NearbyClose {}) && desk.shows("How do you want to meet?"));
         assert!(!was_asked(&desk, &Command::NearbyConfirm { peer: "1".into(), matches: true }));
     }
+    // What we have said goes on without the window.
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    add(&mut desk, '1');
+    sees(&mut desk, vec![peer(1, "Ben", NearbyState::Confirmed)]);
+    answer_nearby(&mut desk);
+    desk.key(KeyCode::Esc);
+    assert!(was_asked(&desk, &Command::NearbyClose {}) && desk.shows("Ben becomes a contact as soon as"), "{}", desk.screen());
     assert_snapshots("meet_nearby_leaving", Daemon::default, |desk| {
         add(desk, '1');
         sees(desk, vec![peer(1, "Ben", NearbyState::Comparing)]);
@@ -354,6 +371,45 @@ fn nearby_survives_the_daemon_going_away() {
     desk.daemon.nearby = Nearby::default();
     desk.input(Input::Attached);
     assert!(desk.shows("Press Enter to open the window"), "{}", desk.screen());
+}
+
+#[test]
+fn what_has_ended_is_left_by_one_step_and_the_window_by_another() {
+    for state in [NearbyState::Failed, NearbyState::Established] {
+        let mut desk = Desk::attached(80, 24, Daemon::default());
+        add(&mut desk, '1');
+        sees(&mut desk, vec![peer(1, "Ben", NearbyState::Comparing)]);
+        sees(&mut desk, vec![peer(1, "Ben", state)]);
+        assert!(!desk.shows("Open: "), "{}", desk.screen());
+        desk.key(KeyCode::Esc);
+        assert!(desk.shows("Open: 1:43 left") && !was_asked(&desk, &Command::NearbyClose {}), "{}", desk.screen());
+        answer_nearby(&mut desk);
+        desk.key(KeyCode::Esc);
+        assert!(was_asked(&desk, &Command::NearbyClose {}));
+    }
+}
+
+#[test]
+fn who_leaves_the_interface_is_not_shown_any_longer() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    add(&mut desk, '1');
+    sees(&mut desk, Vec::new());
+    answer_nearby(&mut desk);
+    desk.ctrl('q');
+    desk.ctrl('q');
+    assert!(was_asked(&desk, &Command::NearbyClose {}) && desk.effects.contains(&Effect::Quit));
+}
+
+#[test]
+fn the_mouse_chooses_and_then_agrees() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    add(&mut desk, '1');
+    sees(&mut desk, vec![peer(1, "Ben", NearbyState::Seen), peer(2, "Cleo", NearbyState::Seen)]);
+    click(&mut desk, "Cleo");
+    assert!(!was_asked(&desk, &Command::NearbyAdd { peer: "2".into() }));
+    answer_nearby(&mut desk);
+    click(&mut desk, "Cleo");
+    assert!(was_asked(&desk, &Command::NearbyAdd { peer: "2".into() }));
 }
 
 // A link of ours.
@@ -418,7 +474,7 @@ fn the_link_is_shown_as_text_and_code_and_copied() {
     assert!(joined.contains(LINK), "{}", desk.screen());
     desk.key(KeyCode::Tab);
     desk.resize(60, 20);
-    assert!(!desk.shows("▀") && desk.shows("needs a terminal of"), "{}", desk.screen());
+    assert!(!desk.shows("▀") && desk.shows("needs a larger terminal"), "{}", desk.screen());
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Add {
             page.choice(index, chosen == Some(index), key, title, price);
             page.gap();
         }
-        page.say("Nobody is told that you have added somebody but the two of you.");
+        page.say("Both of you need Hedgerow. There is no account and no server.");
         page
     }
 }
@@ -80,7 +80,8 @@ impl View for Add {
                 Some(Touch::Act(action)) => self.act(action),
                 None => Step::Stay,
             },
-            UiInput::Paste(_) => Step::Stay,
+            // What is pasted here can only be a link.
+            UiInput::Paste(text) => Step::open(Screen::Paste(Paste::with(&text))),
         }
     }
 

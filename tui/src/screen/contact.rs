@@ -11,10 +11,12 @@ use ratatui::{Frame, layout::Rect};
 
 use super::{Context, Look, Step, UiInput, View, asking::Asking};
 use crate::{
-    Refusal, Reply, RequestId, clean,
+    Refusal, Reply, RequestId,
     keymap::{Action, Scope},
-    text,
-    widget::{Editor, Field, Page, Selection, page::Touch},
+    widget::{
+        Editor, Field, Page, Selection,
+        page::{Touch, inside},
+    },
 };
 
 mod words;
@@ -122,7 +124,7 @@ impl ContactScreen {
             Deed::Receipts => self.ask(set(Some(!contact.receipts), None), deed, context),
             Deed::Mute => self.ask(set(None, Some(!contact.muted)), deed, context),
             Deed::Block => self.front = Front::Block,
-            Deed::Remove => self.front = Front::Remove(Field::new("", Editor::line(MAX_NAME_BYTES.max(REMOVE.len())))),
+            Deed::Remove => self.front = Front::Remove(Field::new("Type it here", Editor::line(MAX_NAME_BYTES.max(REMOVE.len())))),
         }
         Step::Stay
     }
@@ -212,6 +214,28 @@ impl ContactScreen {
         }
     }
 
+    fn form(&self) -> Option<&Field> {
+        match &self.front {
+            Front::Rename(field) | Front::Remove(field) => Some(field),
+            _ => None,
+        }
+    }
+
+    /// Draws the words, the field below them, and below it why it was refused. Where not all has room, the words go first.
+    fn render_form(&self, field: &Field, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
+        let mut refusal = Page::new(look.options, area);
+        refusal.refusal(self.asking.refusal());
+        let refused = u16::try_from(refusal.height()).unwrap_or(u16::MAX).min(area.height);
+        let height = field.height(inside(area).width).min(area.height - refused);
+        let words = self.page(look, area);
+        let above = u16::try_from(words.height()).unwrap_or(u16::MAX).saturating_add(1).min(area.height - refused - height);
+        self.page(look, Rect { height: above, ..area }).render(frame);
+        field.render(look.options, frame, Rect { y: area.y + above, height, ..inside(area) }, true);
+        let mut below = Page::new(look.options, Rect { y: area.y + above + height, height: refused, ..area });
+        below.refusal(self.asking.refusal());
+        below.render(frame);
+    }
+
     fn page(&self, look: &Look<'_>, area: Rect) -> Page {
         let mut page = Page::new(look.options, area);
         let Some(contact) = self.contact(look) else {
@@ -234,7 +258,9 @@ impl ContactScreen {
             Front::Block => words::block(&mut page, contact),
             Front::Remove(_) => words::remove(&mut page, contact, &confirmation(contact)),
         }
-        page.refusal(self.asking.refusal());
+        if self.form().is_none() {
+            page.refusal(self.asking.refusal());
+        }
         page
     }
 }
@@ -334,21 +360,9 @@ impl View for ContactScreen {
     }
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        let page = self.page(look, area);
-        let field = match &self.front {
-            Front::Rename(field) | Front::Remove(field) if self.contact(look).is_some() => Some(field),
-            _ => None,
-        };
-        let Some(field) = field else {
-            page.render(frame);
-            return;
-        };
-        // The field stands below the words, and is seen even where not all of them have room.
-        let height = field.height(area.width).min(area.height);
-        let above = u16::try_from(page.height()).unwrap_or(u16::MAX).saturating_add(1).min(area.height - height);
-        self.page(look, Rect { height: above, ..area }).render(frame);
-        let margin = u16::from(area.width > 20);
-        let place = Rect { x: area.x + margin, y: area.y + above, width: area.width - 2 * margin, height };
-        field.render(look.options, frame, place, true);
+        match self.form().filter(|_| self.contact(look).is_some()) {
+            Some(field) => self.render_form(field, look, frame, area),
+            None => self.page(look, area).render(frame),
+        }
     }
 }

@@ -137,8 +137,9 @@ impl View for Invite {
         Scope::List
     }
 
-    fn hints(&self, _look: &Look<'_>) -> Vec<Action> {
-        if self.made.is_some() { vec![Action::Copy, Action::Back, Action::Help] } else { vec![Action::Accept, Action::Back, Action::Help] }
+    fn hints(&self, look: &Look<'_>) -> Vec<Action> {
+        let is_open = self.made.as_ref().is_some_and(|made| made.contact(look).is_none());
+        vec![if is_open { Action::Copy } else { Action::Accept }, Action::Back, Action::Help]
     }
 
     fn attached(&mut self, _context: &mut Context<'_>) -> Step {
@@ -205,11 +206,19 @@ impl Made {
         }
         let code = self.code.as_ref().filter(|_| !self.is_plain);
         let Some((code, place)) = code.and_then(|code| Some((code, self.place(code, look, area)?))) else {
-            self.page(look, area, Missing::of(self.is_plain, self.code.as_ref())).render(frame);
+            self.page(look, area, Some(self.missing())).render(frame);
             return;
         };
         self.page(look, place.words, None).render(frame);
         code.render(frame, place.code);
+    }
+
+    fn missing(&self) -> Missing {
+        match &self.code {
+            None => Missing::NoCode,
+            Some(_) if self.is_plain => Missing::Hidden,
+            Some(_) => Missing::NoRoom,
+        }
     }
 
     /// Where words and code go: the code below the words, else beside them; `None` if it has no room.
@@ -227,7 +236,8 @@ impl Made {
         let (width, _) = code.size_in(area)?;
         let left = area.width.checked_sub(width + GUTTER).filter(|left| *left >= MIN_WORDS)?;
         let beside = Rect { x: area.x + left + GUTTER, width, ..area };
-        Some(Place { words: Rect { width: left, ..area }, code: beside })
+        let words = Rect { width: left, ..area };
+        self.page(look, words, None).fits().then_some(Place { words, code: beside })
     }
 
     fn page(&self, look: &Look<'_>, area: Rect, missing: Option<Missing>) -> Page {
@@ -243,9 +253,7 @@ impl Made {
         page.say("Ctrl-Y copies the link.");
         match missing {
             Some(Missing::Hidden) => page.say_as("Tab shows the code.", theme.dim),
-            Some(Missing::NoRoom(width, height)) => {
-                page.say_as(&format!("The code to scan needs a terminal of {width}×{height}."), theme.warn);
-            }
+            Some(Missing::NoRoom) => page.say_as("The code to scan needs a larger terminal, such as 80×24.", theme.warn),
             Some(Missing::NoCode) => {}
             None => page.say_as("Tab shows the link alone.", theme.dim),
         }
@@ -265,8 +273,8 @@ impl Made {
             page.gap();
             page.say("The link is used up. Whoever had it first has become this contact, so compare fingerprints when you can.");
             page.gap();
+            page.answer("Enter", "Open the conversation");
             page.answer("v", "See the contact and compare fingerprints");
-            page.say("Enter opens the conversation.");
             return;
         }
         let state = look.model.contacts.get(&self.invitation.contact).map(|contact| contact.state);
@@ -295,19 +303,10 @@ struct Place {
 enum Missing {
     /// The person has chosen so.
     Hidden,
-    /// The terminal is too small: the width and height that it needs.
-    NoRoom(u16, u16),
+    /// The terminal is too small.
+    NoRoom,
     /// The link is too long for one.
     NoCode,
-}
-
-impl Missing {
-    fn of(is_plain: bool, code: Option<&LinkCode>) -> Option<Self> {
-        let Some(code) = code else { return Some(Self::NoCode) };
-        let (width, height) = code.least();
-        // Title and foot line stand around it, a column of words beside it.
-        Some(if is_plain { Self::Hidden } else { Self::NoRoom(width + GUTTER + MIN_WORDS, height + 2) })
-    }
 }
 
 /// A link in lines of `cells` cells.

@@ -20,7 +20,7 @@ use ratatui::{Frame, layout::Rect};
 
 use super::{Context, Look, Step, UiInput, View, asking::Asking};
 use crate::{
-    Refusal, Reply, RequestId, clean,
+    Refusal, Reply, RequestId,
     keymap::{Action, Scope},
     model::Model,
     text,
@@ -149,6 +149,11 @@ impl NearbyScreen {
             self.is_leaving = false;
             return Step::Stay;
         }
+        let front = self.in_front(&context.model.nearby).map(|peer| peer.state);
+        if matches!(front, Some(NearbyState::Failed | NearbyState::Established)) {
+            self.front = None;
+            return Step::Stay;
+        }
         if waiting(&context.model.nearby).is_some() {
             self.is_leaving = true;
             return Step::Stay;
@@ -160,6 +165,10 @@ impl NearbyScreen {
         let nearby = &context.model.nearby;
         if context.model.is_attached() && (nearby.until.is_some() || waiting(nearby).is_some()) {
             context.command(Command::NearbyClose {});
+        }
+        let confirmed = context.model.nearby.peers.iter().find(|peer| peer.state == NearbyState::Confirmed);
+        if let Some(name) = confirmed.map(|peer| text::name(&peer.name)) {
+            context.toast(format!("{name} becomes a contact as soon as they say so too."));
         }
         Step::Close
     }
@@ -228,7 +237,7 @@ impl NearbyScreen {
         }
         for (index, peer) in nearby.peers.iter().enumerate() {
             let title = format!("#{}  {}", peer.peer, text::name(&peer.name));
-            page.choice(index + 1, row == index + 1, "", &title, &state_words(look.model, nearby, peer));
+            page.choice(index + 1, row == index + 1, "", &title, &state_words(look.model, nearby, peer, row == index + 1));
         }
         if nearby.mismatches > 0 {
             page.gap();
@@ -247,8 +256,12 @@ impl View for NearbyScreen {
     }
 
     fn hints(&self, look: &Look<'_>) -> Vec<Action> {
-        let is_page = self.is_leaving || self.in_front(&look.model.nearby).is_some();
-        if is_page { vec![Action::Back, Action::Help] } else { vec![Action::Accept, Action::Back, Action::Down, Action::Help] }
+        let front = self.in_front(&look.model.nearby).map(|peer| peer.state);
+        match front {
+            _ if self.is_leaving => vec![Action::Back, Action::Help],
+            Some(NearbyState::Comparing | NearbyState::Confirmed) => vec![Action::Next, Action::Back, Action::Help],
+            _ => vec![Action::Accept, Action::Back, Action::Help],
+        }
     }
 
     fn opened(&mut self, context: &mut Context<'_>) {
@@ -317,9 +330,10 @@ fn peer(nearby: &Nearby, number: u32) -> Option<&NearbyPeer> {
     nearby.peers.iter().find(|peer| peer.peer == number)
 }
 
-/// Whoever waits for us, or we for them, after we have chosen them.
+/// With whom something would end if the window closed. What our person has found equal goes on without it, and whom we have not chosen
+/// can't hold us.
 fn waiting(nearby: &Nearby) -> Option<&NearbyPeer> {
-    nearby.peers.iter().find(|peer| matches!(peer.state, NearbyState::Chosen | NearbyState::Comparing | NearbyState::Confirmed))
+    nearby.peers.iter().find(|peer| matches!(peer.state, NearbyState::Chosen | NearbyState::Comparing))
 }
 
 fn is_open(model: &Model, now: hedgerow_sync::time::UnixMillis) -> bool {
@@ -355,30 +369,33 @@ fn window_rows(page: &mut Page, look: &Look<'_>, is_chosen: bool) {
         page.say("Nobody is here yet. The other person presses F2, then 1, and opens the window too. Both need to be on the same network.");
         return;
     }
-    page.say("Here are (a name is only what somebody claims, until you have compared the words):");
+    page.say("In the room. A name is only what somebody claims until you have compared words.");
     page.gap();
 }
 
-/// How far somebody has come, and what to do.
-fn state_words(model: &Model, nearby: &Nearby, peer: &NearbyPeer) -> String {
-    let mut words = match peer.state {
-        NearbyState::Seen => "is here. Enter chooses them.",
-        NearbyState::Chosen => "You have chosen them: waiting for them to choose you.",
-        NearbyState::ChoseUs => "has chosen you. Enter agrees.",
-        NearbyState::Comparing => "Four words wait to be compared. Enter shows them.",
-        NearbyState::Confirmed => "You said that the words are the same: waiting for them to say so.",
-        NearbyState::Established => "is now a contact. Enter opens the conversation.",
-        NearbyState::Failed => "It did not work. Enter says why.",
+/// How far somebody has come, and on the chosen row what Enter does.
+fn state_words(model: &Model, nearby: &Nearby, peer: &NearbyPeer, is_chosen: bool) -> String {
+    let (state, enter) = match peer.state {
+        NearbyState::Seen => ("Here", " Enter chooses them."),
+        NearbyState::Chosen => ("You have chosen them. Waiting for them to choose you.", ""),
+        NearbyState::ChoseUs => ("Has chosen you.", " Enter agrees."),
+        NearbyState::Comparing => ("Four words wait to be compared.", " Enter shows them."),
+        NearbyState::Confirmed => ("You said that the words are the same. Waiting for them to say so.", " Enter shows them."),
+        NearbyState::Established => ("Is a contact now.", " Enter opens the conversation."),
+        NearbyState::Failed => ("Was not added.", " Enter says why."),
+    };
+    let mut words = state.to_owned();
+    if peer.state == NearbyState::Seen {
+        words.push_str(&format!(", over {}.", text::transport(&peer.transport)));
+        if let Some(contact) = peer.contact {
+            words.push_str(&format!(" You know them as {}.", known_as(model, contact)));
+        }
     }
-    .to_owned();
-    if peer.state == NearbyState::Seen
-        && let Some(contact) = peer.contact
-    {
-        words.push_str(&format!(" You know them as {}.", known_as(model, contact)));
+    if nearby.peers.iter().filter(|other| text::name(&other.name) == text::name(&peer.name)).count() > 1 {
+        words.push_str(" Somebody else here claims this name too.");
     }
-    let claims = |other: &&NearbyPeer| clean::name(&other.name) == clean::name(&peer.name);
-    if nearby.peers.iter().filter(claims).count() > 1 {
-        words.push_str(" Others here claim this name too: the number is what differs.");
+    if is_chosen {
+        words.push_str(enter);
     }
     words
 }
@@ -407,13 +424,13 @@ fn words_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     page.title(&format!("You and #{} {name}", peer.peer));
     page.gap();
     for (index, word) in peer.words.iter().flatten().enumerate() {
-        page.middle(&format!("{}.  {:<12}", index + 1, clean::fit(&clean::name(word), 30)), theme.strong);
+        page.middle(&format!("{}.  {:<12}", index + 1, text::brief(word, 30)), theme.strong);
         page.gap();
     }
     if peer.state == NearbyState::Confirmed {
         page.say(&format!("You said that they are the same. Waiting for {name} to say so too."));
         page.gap();
-        page.say_as("Tab shows who else is here.", theme.dim);
+        page.say_as("Tab shows who else is here, Esc stops.", theme.dim);
         return;
     }
     page.say("Read them aloud. Are they the same on both screens?");
@@ -433,14 +450,15 @@ fn established_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     page.gap();
     page.say("You compared the words, so nobody is in between. You can write to each other from now on, also when you are far apart.");
     page.gap();
-    page.say("Enter opens the conversation. Tab shows who else is here.");
+    page.answer("Enter", "Open the conversation");
+    page.answer("Esc", "Back to who is here");
 }
 
 fn failed_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     let theme = &look.options.theme;
     page.title(&format!("#{} {} was not added.", peer.peer, text::name(&peer.name)));
     if let Some(why) = &peer.why {
-        page.say_as(&format!("Why: {}.", clean::fit(&clean::name(why), 200).trim_end_matches('.')), theme.bad);
+        page.say_as(&format!("Why: {}.", text::brief(why, 120).trim_end_matches('.')), theme.bad);
     }
     page.gap();
     page.say("If the words differed, somebody may be in between the two of you, or one of you has chosen somebody else. Nothing private was sent.");
@@ -452,7 +470,7 @@ fn failed_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     }
     page.gap();
     page.answer("t", "Try again: choose them once more");
-    page.answer("Tab", "Back to who is here");
+    page.answer("Esc", "Back to who is here");
 }
 
 fn leaving_page(page: &mut Page, peer: &NearbyPeer) {

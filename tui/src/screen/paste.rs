@@ -14,7 +14,7 @@ use crate::{
     Refusal, Reply, RequestId, clean,
     keymap::{Action, Scope},
     text,
-    widget::{Editor, Field},
+    widget::{Editor, Field, page::inside},
 };
 
 /// Most bytes around and in a link (policy): a mail with its greeting.
@@ -50,6 +50,13 @@ impl Paste {
             asking: Asking::new(),
             complaint: None,
         }
+    }
+
+    /// With the link pasted already.
+    pub(crate) fn with(text: &str) -> Self {
+        let mut screen = Self::new();
+        screen.write(text);
+        screen
     }
 
     fn fields(&self) -> [&Field; FIELDS] {
@@ -108,7 +115,7 @@ impl Paste {
             (None, Some(refusal), _) => (format!("{} {}", text::why_not(refusal), what_next(refusal)), theme.bad),
             (None, None, true) => ("Looking at the link …".to_owned(), theme.dim),
             (None, None, false) => (
-                "Enter adds the contact. The answer travels with whoever carries it: at once if they are near, else up to 14 days. Tab goes to the next field."
+                "Enter adds the contact. The answer comes at once if they are near; else it travels from device to device, for up to 14 days. Tab goes to the next field."
                     .to_owned(),
                 theme.text,
             ),
@@ -195,11 +202,6 @@ fn places(fields: &[&Field; FIELDS], area: Rect) -> [Rect; FIELDS] {
         top = place.bottom().saturating_add(1).min(area.bottom());
         place
     })
-}
-
-fn inside(area: Rect) -> Rect {
-    let margin = u16::from(area.width > 20);
-    Rect { x: area.x + margin, width: area.width - 2 * margin, ..area }
 }
 
 /// What a person can do about a refusal.

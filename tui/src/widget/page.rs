@@ -19,6 +19,8 @@ const MAX_CELLS: u16 = 76;
 const LABEL: usize = 13;
 /// Cells before a choice's title: its mark and key.
 const INDENT: usize = 5;
+/// Cells before what a key answers.
+const ANSWER_INDENT: usize = 8;
 
 /// One line of a page.
 #[derive(Debug)]
@@ -37,6 +39,12 @@ pub(crate) enum Touch {
     Choose(usize),
 }
 
+/// The part of `area` that holds words: a margin at both sides, and lines that are not too long to read.
+pub(crate) fn inside(area: Rect) -> Rect {
+    let margin = u16::from(area.width > 20);
+    Rect { x: area.x + margin, width: (area.width - 2 * margin).min(MAX_CELLS), ..area }
+}
+
 /// Lines on their way to the screen.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -44,23 +52,12 @@ pub(crate) struct Page {
     options: Options,
     rows: Vec<Row>,
     chosen: Option<usize>,
-    /// Lines at the top that are passed over if there are more than have room.
-    scroll: usize,
 }
 
 impl Page {
     /// An empty page in `area`, with a margin of one cell at both sides.
     pub(crate) fn new(options: &Options, area: Rect) -> Self {
-        let margin = u16::from(area.width > 20);
-        let width = (area.width - 2 * margin).min(MAX_CELLS);
-        let area = Rect { x: area.x + margin, width, ..area };
-        Self { area, options: *options, rows: Vec::new(), chosen: None, scroll: 0 }
-    }
-
-    /// Begins so many lines later if not all have room.
-    pub(crate) fn scrolled(mut self, lines: usize) -> Self {
-        self.scroll = lines;
-        self
+        Self { area: inside(area), options: *options, rows: Vec::new(), chosen: None }
     }
 
     /// How many cells a line has.
@@ -71,6 +68,11 @@ impl Page {
     /// How many lines there are, gaps included.
     pub(crate) fn height(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Whether everything but gaps has room.
+    pub(crate) fn fits(&self) -> bool {
+        self.shown().len() <= usize::from(self.area.height)
     }
 
     /// An empty line that goes where room is short.
@@ -140,8 +142,8 @@ impl Page {
 
     /// A key and what it answers. Enter answers nothing.
     pub(crate) fn answer(&mut self, key: &'static str, words: &str) {
-        for (row, line) in clean::wrap(words, self.cells().saturating_sub(INDENT)).into_iter().enumerate() {
-            let key = Span::styled(format!("  {:3}", if row == 0 { key } else { "" }), self.options.theme.accent);
+        for (row, line) in clean::wrap(words, self.cells().saturating_sub(ANSWER_INDENT)).into_iter().enumerate() {
+            let key = Span::styled(format!("  {:6}", if row == 0 { key } else { "" }), self.options.theme.accent);
             self.line(Line::from(vec![key, Span::styled(line, self.options.theme.strong)]));
         }
     }
@@ -185,11 +187,10 @@ impl Page {
     /// The first line to draw, so that the whole chosen row is seen.
     fn offset(&self) -> usize {
         let (shown, height) = (self.shown(), usize::from(self.area.height));
-        let most = shown.len().saturating_sub(height);
         let of_chosen = |row: &&Row| self.chosen.is_some() && row.choice == self.chosen;
         match (shown.iter().position(of_chosen), shown.iter().rposition(of_chosen)) {
             (Some(first), Some(last)) => (last + 1).saturating_sub(height).min(first),
-            _ => self.scroll.min(most),
+            _ => 0,
         }
     }
 }

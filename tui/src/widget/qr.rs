@@ -45,11 +45,6 @@ impl LinkCode {
         self.quiet_for(area).map(|quiet| self.size(quiet))
     }
 
-    /// The fewest cells that the code needs: width and height.
-    pub(crate) fn least(&self) -> (u16, u16) {
-        self.size(MIN_QUIET)
-    }
-
     fn size(&self, quiet: i32) -> (u16, u16) {
         let side = u16::try_from(self.width + 2 * quiet).unwrap_or(u16::MAX);
         (side, side.div_ceil(2))
@@ -127,7 +122,6 @@ mod tests {
         assert_eq!(code.size_in(Rect::new(0, 0, 80, 21)), Some((41, 21)));
         assert_eq!(code.size_in(Rect::new(0, 0, 60, 19)), Some((37, 19)));
         assert_eq!(code.size_in(Rect::new(0, 0, 60, 18)), None);
-        assert_eq!(code.least(), (37, 19));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use hedgerow_sync::{
 use ratatui::style::Style;
 
 use super::{Deed, Look};
-use crate::{clean, text, widget::Page};
+use crate::{text, widget::Page};
 
 /// The most cells of a fingerprint in one line: eight groups of four.
 const FINGERPRINT_CELLS: usize = 39;
@@ -38,13 +38,13 @@ pub(super) fn facts(page: &mut Page, look: &Look<'_>, contact: &Contact) {
     let receipts = if contact.receipts { "on: they see when you have read" } else { "off: they don't see when you have read" };
     page.pair("Receipts", receipts, theme.text);
     page.pair("Muted", if contact.muted { "yes: no bell, no notification" } else { "no" }, theme.text);
-    fingerprint(page, "Theirs", contact.fingerprint.as_deref(), theme.text);
-    fingerprint(page, "Yours", own_fingerprint(look), theme.text);
+    fingerprint(page, "Fingerprint", contact.fingerprint.as_deref(), theme.text);
+    fingerprint(page, "Your own", own_fingerprint(look), theme.text);
 }
 
 fn fingerprint(page: &mut Page, label: &'static str, fingerprint: Option<&str>, style: Style) {
     if let Some(fingerprint) = fingerprint {
-        page.pair(label, &clean::fit(&clean::name(fingerprint), FINGERPRINT_CELLS), style);
+        page.pair(label, &text::brief(fingerprint, FINGERPRINT_CELLS), style);
     }
 }
 
@@ -61,8 +61,7 @@ fn moment(look: &Look<'_>, at: UnixMillis) -> String {
 fn state(look: &Look<'_>, contact: &Contact) -> (String, Style) {
     let theme = &look.options.theme;
     let until = contact.link_expires.map_or_else(String::new, |until| format!(" The link works until {}.", moment(look, until)));
-    let why =
-        contact.why.as_ref().map(|why| format!(" Why: {}.", clean::fit(&clean::name(why), 200).trim_end_matches('.'))).unwrap_or_default();
+    let why = contact.why.as_ref().map(|why| format!(" Why: {}.", text::brief(why, 120).trim_end_matches('.'))).unwrap_or_default();
     match contact.state {
         ContactState::Established => (format!("a contact: you can write to each other.{why}"), theme.good),
         ContactState::Invited => (format!("you have made a link, and nobody has used it yet.{until}"), theme.warn),
@@ -154,8 +153,8 @@ pub(super) fn verify(page: &mut Page, look: &Look<'_>, contact: &Contact, theirs
 
 /// A fingerprint in rows of groups.
 fn rows(fingerprint: &str) -> Vec<String> {
-    let clean = clean::fit(&clean::name(fingerprint), FINGERPRINT_CELLS);
-    let groups: Vec<&str> = clean.split_whitespace().collect();
+    let shown = text::brief(fingerprint, FINGERPRINT_CELLS);
+    let groups: Vec<&str> = shown.split_whitespace().collect();
     groups.chunks(GROUPS).map(|row| row.join(" ")).collect()
 }
 
@@ -203,5 +202,5 @@ pub(super) fn remove(page: &mut Page, contact: &Contact, typed: &str) {
     page.gap();
     page.say("Their keys and all messages with them go from this device and can't come back. They are not told. To write to each other again you would have to add each other anew.");
     page.gap();
-    page.say(&format!("If you are sure, type “{}” and press Enter. Esc keeps the contact.", clean::name(typed)));
+    page.say(&format!("If you are sure, type “{typed}” and press Enter. Esc keeps the contact."));
 }
