@@ -25,4 +25,5 @@ mod widget;
 pub use self::{
     api::{Control, Refusal, Reply, Request, RequestId},
     app::{App, Civil, Effect, Input, Options, Secret, Start, render},
+    widget::qr::LinkCode,
 };

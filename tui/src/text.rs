@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use hedgerow_sync::view::{Message, MessageState, span_in_words};
+use hedgerow_sync::view::{Contact, Message, MessageState, span_in_words};
 
-use crate::clean;
+use crate::{Civil, Refusal, clean};
 
 /// The program's name.
 pub(crate) const PROGRAM: &str = "hedgerow";
@@ -37,4 +37,74 @@ pub(crate) const fn state(state: MessageState) -> (&'static str, &'static str) {
         MessageState::Expired => ("✗", "expired"),
         MessageState::Failed => ("✗", "failed"),
     }
+}
+
+/// Cells that a name may take in the middle of a sentence (policy).
+const NAME_CELLS: usize = 40;
+
+/// Characters that a cell can take: a letter and the marks on it that are shown.
+const CHARACTERS_IN_CELL: usize = 9;
+
+/// One line of words from outside, cleaned and cut to `cells`. Of what is longer only the beginning is looked at.
+pub(crate) fn brief(words: &str, cells: usize) -> String {
+    match words.char_indices().nth(cells * CHARACTERS_IN_CELL) {
+        Some((end, _)) => clean::fit(&format!("{}…", clean::name(words.get(..end).unwrap_or_default())), cells),
+        None => clean::fit(&clean::name(words), cells),
+    }
+}
+
+/// A name that somebody claims or was given, for the middle of a sentence.
+pub(crate) fn name(name: &str) -> String {
+    brief(name, NAME_CELLS)
+}
+
+/// What a contact is called here; by its number as long as nobody has named it.
+pub(crate) fn contact_name(contact: &Contact) -> String {
+    match contact.name.as_ref().or(contact.own_name.as_ref()) {
+        Some(own) => name(own),
+        None => format!("contact {}", contact.contact.0),
+    }
+}
+
+/// A moment as people say it: `today 10:00`, `6 Dec 10:00`, `6 Dec 2027 10:00`.
+pub(crate) fn moment(at: Civil, now: Civil) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = usize::from(at.month).checked_sub(1).and_then(|index| MONTHS.get(index)).unwrap_or(&"?");
+    let time = format!("{:02}:{:02}", at.hour, at.minute);
+    if (at.year, at.month, at.day) == (now.year, now.month, now.day) {
+        return format!("today {time}");
+    }
+    let year = if at.year == now.year { String::new() } else { format!(" {}", at.year) };
+    format!("{} {month}{year} {time}", at.day)
+}
+
+/// A technology in the words of people.
+pub(crate) fn transport(name: &str) -> String {
+    match name {
+        "lan" => "the local network".to_owned(),
+        "ble" => "Bluetooth".to_owned(),
+        "tor" => "Tor".to_owned(),
+        "drive" => "a drive".to_owned(),
+        "memory" => "the demo".to_owned(),
+        other => brief(other, NAME_CELLS),
+    }
+}
+
+/// Why something was not done, what became of it, and what to do next.
+pub(crate) fn why_not(refusal: &Refusal) -> String {
+    let next = match refusal.kind.as_str() {
+        "gone" => {
+            return "The daemon went away before it answered, so this may or may not be done. Nothing is lost. Try again once it is back."
+                .to_owned();
+        }
+        "absent" => return "There is no connection to the daemon, so nothing was asked. Try again once it is back.".to_owned(),
+        "disk_full" => "Nothing was lost. Make room on the disk, then try again.",
+        "locked" => "Nothing has changed. Unlock the profile first.",
+        "busy" | "stopping" | "store" => "Nothing has changed. Try again in a moment.",
+        _ => "Nothing has changed.",
+    };
+    let why = brief(&refusal.message, 300);
+    let mut letters = why.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}. {next}", letters.as_str().trim_end_matches('.'))
 }

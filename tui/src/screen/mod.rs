@@ -19,6 +19,7 @@ pub(crate) mod settings;
 pub(crate) mod unlock;
 pub(crate) mod whereis;
 
+mod asking;
 mod shell;
 
 use crossterm::event::{KeyEvent, MouseEvent};
@@ -105,6 +106,16 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn new(model: &'a mut Model, outbox: &'a mut Outbox, options: &'a Options, now: Now, size: Size) -> Self {
         Self { model, options, now, size, outbox }
+    }
+
+    /// What a screen is drawn from now.
+    pub(crate) fn look(&self) -> Look<'_> {
+        Look { model: self.model, options: self.options, now: self.now, toast: None }
+    }
+
+    /// Where a screen draws now.
+    pub(crate) fn body(&self) -> Rect {
+        shell::body(&self.look(), self.size)
     }
 
     /// Asks the daemon; [`View::replied`] is told the reply under this id.

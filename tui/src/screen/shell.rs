@@ -2,7 +2,7 @@
 
 use ratatui::{
     Frame,
-    layout::{Constraint, Layout, Rect},
+    layout::{Constraint, Layout, Rect, Size},
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -14,6 +14,12 @@ use crate::{
     model::Connection,
     text,
 };
+
+/// Where a screen of the terminal's size draws: what lies between the title, a banner if there is one, and the foot line.
+pub(super) fn body(look: &Look<'_>, size: Size) -> Rect {
+    let top = 1 + u16::from(banner(look).is_some());
+    Rect::new(0, top.min(size.height), size.width, size.height.saturating_sub(top + 1))
+}
 
 /// Draws the screen in front with its title and foot line.
 pub(crate) fn render(screens: &[Screen], look: &Look<'_>, frame: &mut Frame<'_>) {
