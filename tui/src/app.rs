@@ -198,6 +198,11 @@ impl Outbox {
         self.effects.push(effect);
     }
 
+    #[cfg(test)]
+    pub(crate) fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
     pub(crate) fn ask(&mut self, request: Request) -> RequestId {
         self.last_request += 1;
         let id = RequestId(self.last_request);
@@ -290,6 +295,9 @@ impl App {
                 self.open(screen::opened_by(action));
             }
             Some(action) => self.give(UiInput::Action(action)),
+            None if keymap::is_question_mark(&key) && self.is_home_open() && !self.screens.last().is_none_or(View::writes) => {
+                self.open(screen::opened_by(Action::Help));
+            }
             None => self.give(UiInput::Key(key)),
         }
     }

@@ -8,7 +8,10 @@ use hedgerow_sync::{
 use crate::{
     clean, fuzzy,
     keymap::Action,
-    screen::{Context, Screen, Step, contact::ContactScreen, invite::Invite, nearby::NearbyScreen, paste::Paste, settings::SettingsScreen},
+    screen::{
+        Context, Screen, Step, contact::ContactScreen, invite::Invite, nearby::NearbyScreen, paste::Paste, settings::SettingsScreen,
+        whereis::WhereIs,
+    },
 };
 
 /// How many letters may be wrong in a command so that it is still named as what was meant (policy).
@@ -68,7 +71,7 @@ pub const COMMANDS: &[Row] = &[
     row("link", "[LINK]", "Use a link that somebody gave you", link),
     row("goto", "NAME", "Open the conversation with a contact", goto),
     row("unread", "", "Go to the next conversation with something unread", |_, _| Ok(Step::Act(Action::NextUnread))),
-    row("where", "", "Show where the chosen or last message is, and why", |_, _| Ok(Step::Act(Action::Where))),
+    row("where", "[ID]", "Show where the chosen or last message is, and why; or the one with this id", whereis),
     row("again", "", "Send the chosen message again, if it failed or expired", |_, _| Ok(Step::Act(Action::Retry))),
     row("takeback", "", "Take the chosen message back, if it has not left this device", |_, _| Ok(Step::Act(Action::TakeBack))),
     row("copy", "", "Copy the chosen message to the clipboard", |_, _| Ok(Step::Act(Action::Copy))),
@@ -178,6 +181,14 @@ fn link(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String> {
     Ok(Step::open(Screen::Paste(screen)))
 }
 
+fn whereis(given: Given<'_>, _context: &mut Context<'_>) -> Result<Step, String> {
+    if given.rest.is_empty() {
+        return Ok(Step::Act(Action::Where));
+    }
+    let id = given.rest.parse().map_err(|_| "This is no message's id: it has 32 of the characters 0-9 and a-f.".to_owned())?;
+    Ok(Step::open(Screen::Where(WhereIs::new(id))))
+}
+
 fn goto(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String> {
     let fits = |name: &String| Some((name.eq_ignore_ascii_case(given.rest), fuzzy::score(given.rest, name)?));
     let named = context.model.contacts.values().filter_map(|contact| Some((contact.contact, contact.name.as_ref()?)));
@@ -243,7 +254,112 @@ fn backup(given: Given<'_>, _context: &mut Context<'_>) -> Result<Step, String> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use hedgerow_sync::{
+        time::{Instant, Now, UnixMillis},
+        view::{Contact, ContactState},
+    };
+    use ratatui::layout::Size;
+
     use super::*;
+    use crate::{Civil, Effect, Options, Request, app::Outbox, model::Model, theme::Theme};
+
+    const BEN: ContactId = ContactId(3);
+
+    /// Writes a line where Ben's conversation is open, if `open`; what comes of it, and what is asked of the node.
+    fn write(line: &str, open: bool) -> (Result<Step, String>, Vec<Command>) {
+        let mut model = Model::new();
+        let contact = |id, name: &str| Contact {
+            contact: id,
+            name: Some(name.into()),
+            own_name: None,
+            state: ContactState::Established,
+            verified: false,
+            fingerprint: None,
+            unread: 0,
+            receipts: true,
+            muted: false,
+            draft: false,
+            last_message: None,
+            in_reach: false,
+            last_seen: None,
+            last_transport: None,
+            link_expires: None,
+            tries: None,
+            why: None,
+        };
+        model.contacts.extend([(BEN, contact(BEN, "Ben")), (ContactId(4), contact(ContactId(4), "Ruben"))]);
+        let civil = |_| Civil { year: 2026, month: 11, day: 22, hour: 10, minute: 0 };
+        let options = Options { theme: Theme::plain(), words: false, civil, banner: None };
+        let now = Now { mono: Instant::from_origin(Duration::from_secs(1)), wall: UnixMillis(0) };
+        let mut outbox = Outbox::default();
+        let mut context = Context::new(&mut model, &mut outbox, &options, now, Size::new(80, 24));
+        let result = run(line, &mut context, open.then_some(BEN));
+        let asked = outbox.effects().iter().filter_map(|effect| match effect {
+            Effect::Ask(_, Request::Command(command)) => Some(command.clone()),
+            _ => None,
+        });
+        let asked = asked.collect();
+        (result, asked)
+    }
+
+    #[test]
+    fn what_is_about_a_contact_is_asked_of_the_open_one() {
+        let contact = || BEN.0.to_string();
+        for (line, expected) in [
+            ("/rename  Benny B ", Command::RenameContact { contact: contact(), alias: "Benny B".into() }),
+            ("/MUTE", Command::SetContact { contact: contact(), receipts: None, muted: Some(true) }),
+            ("/unmute", Command::SetContact { contact: contact(), receipts: None, muted: Some(false) }),
+            ("/block", Command::BlockContact { contact: contact(), blocked: true }),
+            ("/unblock", Command::BlockContact { contact: contact(), blocked: false }),
+            ("/receipts on", Command::SetContact { contact: contact(), receipts: Some(true), muted: None }),
+            ("/receipts off", Command::SetContact { contact: contact(), receipts: Some(false), muted: None }),
+        ] {
+            let (result, asked) = write(line, true);
+            assert!(matches!(result, Ok(Step::Stay)), "{line}: {result:?}");
+            assert_eq!(asked, [expected], "{line}");
+            let (result, asked) = write(line, false);
+            assert!(result.is_err_and(|words| words.contains("conversation")) && asked.is_empty(), "{line}");
+        }
+        for line in ["/contact", "/verify", "/remove"] {
+            assert!(
+                matches!(write(line, true), (Ok(Step::Open(screen)), asked) if matches!(*screen, Screen::Contact(_)) && asked.is_empty())
+            );
+            assert!(write(line, false).0.is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_about_the_node_needs_no_conversation() {
+        for (line, expected) in [
+            ("/mode mesh", Command::SetMode { mode: Mode::Mesh }),
+            ("mode contacts", Command::SetMode { mode: Mode::Contacts }),
+            ("/visible", Command::SetVisible { visible: true }),
+            ("/hidden", Command::SetVisible { visible: false }),
+        ] {
+            let (result, asked) = write(line, false);
+            assert!(matches!(result, Ok(Step::Stay)), "{line}: {result:?}");
+            assert_eq!(asked, [expected], "{line}");
+        }
+    }
+
+    #[test]
+    fn goto_takes_the_name_that_fits_best() {
+        for (line, expected) in [("/goto ben", 3), ("/goto RUBEN", 4), ("/goto rub", 4), ("/goto be", 3)] {
+            let (result, _) = write(line, false);
+            assert!(matches!(result, Ok(Step::Chat(contact)) if contact.0 == expected), "{line}: {result:?}");
+        }
+        assert!(write("/goto zoë", false).0.is_err_and(|words| words.contains("zoë")));
+    }
+
+    #[test]
+    fn what_makes_no_sense_changes_nothing_and_says_why() {
+        for line in ["/", "", "/rename", "/goto", "/mode", "/mode both", "/receipts maybe", "/lock now", "/where 12", "/nothing", "//"] {
+            let (result, asked) = write(line, true);
+            assert!(result.as_ref().is_err_and(|words| !words.is_empty()) && asked.is_empty(), "{line:?}: {result:?}");
+        }
+    }
 
     #[test]
     fn names_are_small_letters_and_each_is_there_once() {

@@ -32,7 +32,7 @@ use ratatui::{
     layout::{Rect, Size},
 };
 
-pub(crate) use self::shell::render;
+pub(crate) use self::shell::{body, render};
 use crate::{
     Effect, Options, Refusal, Reply, Request, RequestId,
     app::Outbox,
@@ -109,6 +109,11 @@ impl<'a> Context<'a> {
         Self { model, options, now, size, outbox }
     }
 
+    /// What a screen would be drawn from now.
+    pub(crate) fn look(&self) -> Look<'_> {
+        Look { model: self.model, options: self.options, now: self.now, toast: None }
+    }
+
     /// Asks the daemon; [`View::replied`] is told the reply under this id.
     pub(crate) fn ask(&mut self, request: Request) -> RequestId {
         self.outbox.ask(request)
@@ -123,11 +128,6 @@ impl<'a> Context<'a> {
     pub(crate) fn command_saying(&mut self, command: Command, words: impl Into<String>) {
         let id = self.command(command);
         self.outbox.say_when_done(id, words.into());
-    }
-
-    /// What a screen would be drawn from now.
-    pub(crate) fn look(&self) -> Look<'_> {
-        Look { model: self.model, options: self.options, now: self.now, toast: None }
     }
 
     /// Has something done outside.
@@ -162,6 +162,11 @@ pub(crate) trait View {
     /// Which keys hold on it.
     fn scope(&self) -> Scope {
         Scope::List
+    }
+
+    /// Whether a letter would be text now; if not, `?` shows the keys.
+    fn writes(&self) -> bool {
+        true
     }
 
     /// The contact that it is about, for commands.
@@ -238,6 +243,9 @@ macro_rules! screens {
             }
             fn scope(&self) -> Scope {
                 match self { $(Self::$name(screen) => screen.scope(),)+ }
+            }
+            fn writes(&self) -> bool {
+                match self { $(Self::$name(screen) => screen.writes(),)+ }
             }
             fn contact(&self) -> Option<ContactId> {
                 match self { $(Self::$name(screen) => screen.contact(),)+ }

@@ -9,7 +9,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Context, Look, Step, UiInput, View, shell};
+use super::{Context, Look, Step, UiInput, View, body};
 #[expect(unused_imports, reason = "what is written in a conversation is completed and run by these")]
 pub(crate) use crate::command::{complete, run};
 use crate::{
@@ -114,7 +114,7 @@ impl Palette {
                 }
             }
             action => {
-                let (rows, page) = (self.entries(context.model).len(), page(shell::body(context)));
+                let (rows, page) = (self.entries(context.model).len(), page(body(&context.look(), context.size)));
                 self.selection.handle(action, rows, page);
             }
         }
@@ -122,7 +122,7 @@ impl Palette {
     }
 
     fn handle_mouse(&mut self, kind: MouseEventKind, row: u16, context: &mut Context<'_>) -> Step {
-        let area = list_area(shell::body(context));
+        let area = list_area(body(&context.look(), context.size));
         let rows = self.entries(context.model).len();
         match kind {
             MouseEventKind::ScrollUp => drop(self.selection.handle(Action::Up, rows, 1)),

@@ -342,6 +342,13 @@ impl Daemon {
                 self.settings.shown.mode = *mode;
                 Answer::Settings(self.settings)
             }
+            Command::SetRelay { on, bytes, metered } => {
+                let relay = &mut self.settings.relay;
+                relay.on = on.unwrap_or(relay.on);
+                relay.bytes = bytes.unwrap_or(relay.bytes);
+                relay.metered = metered.unwrap_or(relay.metered);
+                Answer::Settings(self.settings)
+            }
             Command::SetVisible { visible } => {
                 self.settings.shown.visible = *visible;
                 Answer::Settings(self.settings)
