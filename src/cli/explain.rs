@@ -1,18 +1,18 @@
 //! `explain`: where a message is, with whom, since when, until when, and why.
 
-use std::time::Duration;
-
 use hedgerow_sync::{
     id::MessageId,
     time::UnixMillis,
-    view::{Command, span_in_words},
+    view::{Command, Reader, SealedBundle, What, ago_in_words},
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
     error::CliError,
     message,
-    output::{elements, field, flag, moment, number, show},
+    output::{elements, field, moment, number, show},
+    terminal::clean,
 };
 use crate::{client, config::Config};
 
@@ -29,10 +29,10 @@ fn details(document: &Value) -> String {
         lines.push(format!("why: {}", field(waits, "text")));
     }
     if let Some(reader) = document.get("reader") {
-        lines.push(format!("for: {}", reader_words(reader, now)));
+        lines.push(format!("for: {}", words_of(reader, "name", |reader: &Reader| reader.in_words(now, utc))));
     }
     if let Some(bundle) = document.get("bundle") {
-        lines.push(format!("bundle: {}", bundle_words(bundle, now)));
+        lines.push(format!("bundle: {}", words_of(bundle, "class", |bundle: &SealedBundle| bundle.in_words(now, utc))));
     }
     if number(document, "tries") > 1 {
         lines.push(format!("sealed {} times", number(document, "tries")));
@@ -43,7 +43,8 @@ fn details(document: &Value) -> String {
     lines.push(String::new());
     for happening in elements(&document["log"]) {
         let at = UnixMillis(number(happening, "at"));
-        lines.push(format!("{}  {:<10}  {}", moment(at), ago(now, at), happening_words(happening)));
+        let what = words_of(happening, "what", What::in_words);
+        lines.push(format!("{}  {:<10}  {what}", moment(at), ago_in_words(now, at)));
     }
     let omitted = number(document, "log_omitted");
     if omitted > 0 {
@@ -57,84 +58,18 @@ fn details(document: &Value) -> String {
     lines.join("\n")
 }
 
-fn reader_words(reader: &Value, now: UnixMillis) -> String {
-    let name = if reader.get("name").is_some() { field(reader, "name") } else { "(no name yet)".to_owned() };
-    if flag(reader, "in_reach") {
-        return format!("{name}, in reach over {}", field(reader, "last_transport"));
-    }
-    if reader.get("last_seen").is_none() {
-        return format!("{name}, not in reach, never seen");
-    }
-    let seen = UnixMillis(number(reader, "last_seen"));
-    let over = if reader.get("last_transport").is_some() { format!(" over {}", field(reader, "last_transport")) } else { String::new() };
-    format!("{name}, not in reach, last seen {} UTC ({}){over}", moment(seen), ago(now, seen))
+/// What a part of the answer says in words, made harmless; the word `missing` of it as it stands if a newer daemon says something else.
+fn words_of<T: DeserializeOwned>(part: &Value, missing: &str, words: impl FnOnce(&T) -> String) -> String {
+    T::deserialize(part).map_or_else(|_| field(part, missing), |part| clean(&words(&part)))
 }
 
-fn bundle_words(bundle: &Value, now: UnixMillis) -> String {
-    let mut parts =
-        vec![format!("{} bytes", number(bundle, "bytes")), field(bundle, "class"), format!("number {}", number(bundle, "number"))];
-    if bundle.get("created").is_some() {
-        parts.push(format!("sealed in the hour of {} UTC", moment(UnixMillis(number(bundle, "created")))));
-    }
-    match bundle.get("expires") {
-        Some(_) => {
-            let expires = UnixMillis(number(bundle, "expires"));
-            parts.push(format!("carried until {} UTC ({})", moment(expires), ahead(now, expires)));
-        }
-        None => parts.push("without an end, as this device did not know the time".to_owned()),
-    }
-    match bundle.get("held").and_then(Value::as_bool) {
-        Some(true) => parts.push("held here".to_owned()),
-        Some(false) => parts.push("no longer held here".to_owned()),
-        None => {}
-    }
-    parts.join(", ")
-}
-
-fn happening_words(happening: &Value) -> String {
-    let over = || field(happening, "transport");
-    match happening.get("what").and_then(Value::as_str).unwrap_or_default() {
-        "written" => "written, and stored here".to_owned(),
-        "received" => "received, and opened here".to_owned(),
-        "sealed" => format!("sealed as number {} in a bundle of {} bytes", number(happening, "number"), number(happening, "bytes")),
-        "handed" => {
-            let name =
-                if happening.get("name").is_some() { field(happening, "name") } else { "a contact that was removed since".to_owned() };
-            match happening.get("to").and_then(Value::as_str).unwrap_or_default() {
-                "reader" => format!("handed to {name}, for whom it is, over {}", over()),
-                "contact" => format!("handed to {name} over {}", over()),
-                _ => format!("handed to a stranger over {}, who says that it holds it", over()),
-            }
-        }
-        "asked_again" => "asked for once more, to be sealed anew".to_owned(),
-        "receipt" => "the receipt came: it is delivered".to_owned(),
-        "read" => "it was read".to_owned(),
-        "expired" => "expired without a receipt".to_owned(),
-        "new_keys" => "to be sealed anew with new keys; what others hold of it counts no longer".to_owned(),
-        "left_with_request" => "a contact request went to a link, and this text with it".to_owned(),
-        "taken_back" => "taken back before it left this device".to_owned(),
-        "retried" => "to be sent once more".to_owned(),
-        _ => field(happening, "what"),
-    }
+fn utc(at: UnixMillis) -> String {
+    format!("{} UTC", moment(at))
 }
 
 fn count(document: &Value, name: &str, word: &str) -> String {
     let count = number(document, name);
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-}
-
-fn ago(now: UnixMillis, at: UnixMillis) -> String {
-    match now.0.checked_sub(at.0) {
-        Some(millis) => format!("{} ago", span_in_words(Duration::from_millis(millis))),
-        None => "clock set back".to_owned(),
-    }
-}
-
-fn ahead(now: UnixMillis, at: UnixMillis) -> String {
-    match at.0.checked_sub(now.0) {
-        Some(millis) => format!("{} left", span_in_words(Duration::from_millis(millis))),
-        None => "over".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod answer;
 mod explain;
 mod nearby;
 mod node;
+mod words;
 
 use std::borrow::Cow;
 
@@ -24,6 +25,7 @@ pub use self::{
         Alerts, Clock, ClockJump, ClockSource, Leak, LinkStatus, Mode, Neighbour, NodeState, NodeStatus, Reach, Relay, RelaySettings,
         Settings, Shown, Status, Trouble,
     },
+    words::{ago_in_words, left_in_words},
 };
 use crate::{
     id::{ContactId, MessageId},

@@ -11,7 +11,7 @@ use ratatui::{Frame, layout::Size};
 use zeroize::Zeroizing;
 
 use crate::{
-    Control, Refusal, Reply, Request, RequestId,
+    Control, Refusal, Reply, Request, RequestId, command,
     keymap::{self, Action, Scope},
     model::{Connection, Model},
     screen::{
@@ -189,11 +189,18 @@ pub(crate) struct Outbox {
     pending: BTreeMap<RequestId, Request>,
     last_request: u64,
     toast: Option<(Instant, String)>,
+    /// What is said once a request is done.
+    words: BTreeMap<RequestId, String>,
 }
 
 impl Outbox {
     pub(crate) fn push(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn effects(&self) -> &[Effect] {
+        &self.effects
     }
 
     pub(crate) fn ask(&mut self, request: Request) -> RequestId {
@@ -202,6 +209,10 @@ impl Outbox {
         self.pending.insert(id, request.clone());
         self.effects.push(Effect::Ask(id, request));
         id
+    }
+
+    pub(crate) fn say_when_done(&mut self, id: RequestId, words: String) {
+        self.words.insert(id, words);
     }
 
     pub(crate) fn toast(&mut self, now: Now, words: String) {
@@ -275,11 +286,7 @@ impl App {
         let action = keymap::look_up(scope, &key);
         match action {
             Some(Action::Redraw) => self.outbox.push(Effect::Redraw),
-            Some(Action::Mouse) => {
-                self.mouse = !self.mouse;
-                self.outbox.push(Effect::Mouse(self.mouse));
-                self.outbox.toast(self.now, if self.mouse { text::MOUSE_TAKEN } else { text::MOUSE_LEFT }.to_owned());
-            }
+            Some(Action::Mouse) => self.toggle_mouse(),
             Some(Action::Lock) if self.model.is_attached() || self.locked.is_some() => self.lock(),
             Some(Action::Quit) => self.ask_to_quit(),
             Some(action @ (Action::Help | Action::Palette | Action::AddContact | Action::Network | Action::Settings))
@@ -288,8 +295,17 @@ impl App {
                 self.open(screen::opened_by(action));
             }
             Some(action) => self.give(UiInput::Action(action)),
+            None if keymap::is_question_mark(&key) && self.is_home_open() && !self.screens.last().is_none_or(View::writes) => {
+                self.open(screen::opened_by(Action::Help));
+            }
             None => self.give(UiInput::Key(key)),
         }
+    }
+
+    fn toggle_mouse(&mut self) {
+        self.mouse = !self.mouse;
+        self.outbox.push(Effect::Mouse(self.mouse));
+        self.outbox.toast(self.now, if self.mouse { text::MOUSE_TAKEN } else { text::MOUSE_LEFT }.to_owned());
     }
 
     /// Whether there is a profile to show anything of.
@@ -299,7 +315,7 @@ impl App {
 
     fn open(&mut self, screen: Option<Screen>) {
         let Some(mut screen) = screen else { return };
-        if self.screens.last().is_some_and(|front| std::mem::discriminant(front) == std::mem::discriminant(&screen)) {
+        if self.screens.last().is_some_and(|front| is_same_kind(front, &screen)) {
             return;
         }
         let mut context = Context::new(&mut self.model, &mut self.outbox, &self.options, self.now, self.size);
@@ -384,7 +400,13 @@ impl App {
                     self.screens.remove(from);
                 }
             }
-            Step::Open(screen) => self.open(Some(*screen)),
+            Step::Open(screen) => {
+                // One more of the same kind, such as another contact's: in place of the former.
+                if self.screens.len() > 1 && self.screens.last().is_some_and(|front| is_same_kind(front, &screen)) {
+                    self.screens.pop();
+                }
+                self.open(Some(*screen));
+            }
             Step::Replace(screen) => {
                 self.screens.truncate(from.max(1));
                 self.open(Some(*screen));
@@ -400,6 +422,7 @@ impl App {
                 });
             }
             Step::Act(action) => self.act(action),
+            Step::Run(line) => self.run(from, &line),
             Step::Leave { stop_daemon } => self.leave(stop_daemon),
         }
     }
@@ -407,13 +430,27 @@ impl App {
     /// Does what a key would, for the palette and for commands that are written.
     fn act(&mut self, action: Action) {
         match action {
-            Action::Lock => self.lock(),
+            Action::Lock if self.model.is_attached() => self.lock(),
+            Action::Mouse => self.toggle_mouse(),
             Action::Quit => self.ask_to_quit(),
             Action::Redraw => self.outbox.push(Effect::Redraw),
             Action::Help | Action::Palette | Action::AddContact | Action::Network | Action::Settings => {
                 self.open(screen::opened_by(action))
             }
             action => self.with_screen(0, |screen, context| screen.handle(UiInput::Action(action), context)),
+        }
+    }
+
+    /// Does what a written command asks for, in place of the screen that it was written on.
+    fn run(&mut self, from: usize, line: &str) {
+        let contact = self.screens.iter().rev().find_map(View::contact);
+        let mut context = Context::new(&mut self.model, &mut self.outbox, &self.options, self.now, self.size);
+        match command::run(line, &mut context, contact) {
+            Ok(step) => {
+                self.go(from, Step::Close);
+                self.go(self.screens.len().saturating_sub(1), step);
+            }
+            Err(words) => self.outbox.toast(self.now, words),
         }
     }
 
@@ -443,6 +480,7 @@ impl App {
         self.retry = None;
         self.status_due = Some(self.now.mono + STATUS_EVERY);
         self.outbox.pending.clear();
+        self.outbox.words.clear();
         if !matches!(self.screens.first(), Some(Screen::Chats(_))) {
             self.screens = vec![Screen::Chats(Chats::new())];
         }
@@ -483,6 +521,10 @@ impl App {
         if let Ok(reply) = &result {
             self.model.take_reply(&request, reply);
             self.note_state(reply);
+        }
+        let words = self.outbox.words.remove(&id);
+        if let Some(words) = words.filter(|_| result.is_ok()) {
+            self.outbox.toast(self.now, words);
         }
         self.tell_screens(id, &request, &result);
         self.leave_if_saved();
@@ -570,6 +612,10 @@ impl App {
             toast: self.outbox.toast.as_ref().map(|(_, words)| words.as_str()),
         }
     }
+}
+
+fn is_same_kind(one: &Screen, other: &Screen) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
 }
 
 /// Draws the interface. Reads only.

@@ -164,6 +164,13 @@ pub struct Binding {
     pub help: &'static str,
 }
 
+impl Binding {
+    /// All its keys: `Ctrl-Q, Ctrl-C`.
+    pub fn key_names(&self) -> String {
+        self.keys.iter().map(|key| key.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
 use Scope::{Chats, Conversation, Everywhere, Form, List, Locked};
 
 /// The table, in the order in which the help shows it.
@@ -219,6 +226,11 @@ pub fn look_up(scope: Scope, event: &KeyEvent) -> Option<Action> {
     let holds =
         |binding: &&Binding| binding.scopes.contains(&scope) || (scope != Scope::Locked && binding.scopes.contains(&Scope::Everywhere));
     BINDINGS.iter().filter(holds).find(|binding| binding.keys.iter().any(|key| key.is(event))).map(|binding| binding.action)
+}
+
+/// Whether it is the key that shows the keys where no text is written.
+pub fn is_question_mark(event: &KeyEvent) -> bool {
+    event.code == KeyCode::Char('?') && event.modifiers.difference(KeyModifiers::SHIFT).is_empty()
 }
 
 /// The table's row of an action.

@@ -14,6 +14,8 @@
 mod api;
 mod app;
 pub mod clean;
+pub mod command;
+mod fuzzy;
 pub mod keymap;
 mod model;
 mod screen;

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use hedgerow_sync::view::{Contact, Message, MessageState, span_in_words};
+use hedgerow_sync::{
+    time::UnixMillis,
+    view::{Contact, Message, MessageState, span_in_words},
+};
 
-use crate::{Civil, Refusal, clean};
+use crate::{Civil, Options, Refusal, clean, keymap::Scope};
 
 /// The program's name.
 pub(crate) const PROGRAM: &str = "hedgerow";
@@ -17,6 +20,62 @@ pub(crate) const MOUSE_LEFT: &str = "the mouse is the terminal's: select text as
 /// The daemon is gone: why, and for how long.
 pub(crate) fn lost(why: &str, since: Duration) -> String {
     format!("Not connected for {}: {}. Nothing is lost; trying again.", span_in_words(since), clean::name(why))
+}
+
+/// All states, in the order in which a message goes through them.
+pub(crate) const STATES: [MessageState; 6] =
+    [MessageState::Queued, MessageState::Carried, MessageState::Delivered, MessageState::Read, MessageState::Expired, MessageState::Failed];
+
+/// What a state means for who wrote the message.
+pub(crate) const fn state_help(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Queued => "It is safe on this device and nowhere else yet",
+        MessageState::Carried => "Other devices say that they hold it, sealed, and take it along",
+        MessageState::Delivered => "The reader's device has it: its receipt came",
+        MessageState::Read => "The reader has read it, and lets you know",
+        MessageState::Expired => "Its time ran out without a receipt; it can be sent again",
+        MessageState::Failed => "It can't be sent; it is said why",
+    }
+}
+
+/// Where keys hold, as headings of the help and of docs/user-guide.md.
+pub(crate) const SCOPES: [(Scope, &str); 6] = [
+    (Scope::Everywhere, "Everywhere"),
+    (Scope::Chats, "In the conversations and on other lists"),
+    (Scope::Conversation, "In a conversation"),
+    (Scope::List, "On lists and pages"),
+    (Scope::Form, "Where fields are filled in"),
+    (Scope::Locked, "On the locked screen"),
+];
+
+/// A moment as short as it is clear: `10:03` today, `21 Nov 10:03` this year, else with the year.
+pub(crate) fn when(options: &Options, now: UnixMillis, at: UnixMillis) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (at, today) = ((options.civil)(at), (options.civil)(now));
+    let time = format!("{:02}:{:02}", at.hour, at.minute);
+    let month = MONTHS.get(usize::from(at.month).saturating_sub(1)).unwrap_or(&"?");
+    match (at.year == today.year, (at.month, at.day) == (today.month, today.day)) {
+        (true, true) => time,
+        (true, false) => format!("{} {month} {time}", at.day),
+        (false, _) => format!("{} {month} {} {time}", at.day, at.year),
+    }
+}
+
+/// A number of bytes as people read it, in powers of 1,024.
+pub(crate) fn size(bytes: u64) -> String {
+    let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if whole < 1_024 {
+            break;
+        }
+        (whole, tenths, unit) = (whole / 1_024, whole % 1_024 * 10 / 1_024, next);
+    }
+    if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
+}
+
+/// A number of things: `1 contact`, `2 contacts`.
+pub(crate) fn count(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What a notification says: nothing of who or what unless the person wants it.

@@ -33,7 +33,7 @@ use ratatui::{
     layout::{Rect, Size},
 };
 
-pub(crate) use self::shell::render;
+pub(crate) use self::shell::{body, render};
 use crate::{
     Effect, Options, Refusal, Reply, Request, RequestId,
     app::Outbox,
@@ -71,6 +71,8 @@ pub(crate) enum Step {
     Chat(ContactId),
     /// What a key would ask for.
     Act(Action),
+    /// What a written command asks for, in place of this screen; it stays, and it is said why, if that can't be done.
+    Run(String),
     /// The interface ends, the daemon too if asked for.
     Leave {
         /// Whether it does.
@@ -108,7 +110,7 @@ impl<'a> Context<'a> {
         Self { model, options, now, size, outbox }
     }
 
-    /// What a screen is drawn from now.
+    /// What a screen would be drawn from now.
     pub(crate) fn look(&self) -> Look<'_> {
         Look { model: self.model, options: self.options, now: self.now, toast: None }
     }
@@ -126,6 +128,12 @@ impl<'a> Context<'a> {
     /// Asks the node.
     pub(crate) fn command(&mut self, command: Command) -> RequestId {
         self.ask(Request::Command(command))
+    }
+
+    /// Asks the node; `words` are said at the foot of the screen once it is done.
+    pub(crate) fn command_saying(&mut self, command: Command, words: impl Into<String>) {
+        let id = self.command(command);
+        self.outbox.say_when_done(id, words.into());
     }
 
     /// Has something done outside.
@@ -160,6 +168,16 @@ pub(crate) trait View {
     /// Which keys hold on it.
     fn scope(&self) -> Scope {
         Scope::List
+    }
+
+    /// Whether a letter would be text now; if not, `?` shows the keys.
+    fn writes(&self) -> bool {
+        true
+    }
+
+    /// The contact that it is about, for commands.
+    fn contact(&self) -> Option<ContactId> {
+        None
     }
 
     /// What the foot line shows, most useful first; as many as fit.
@@ -231,6 +249,12 @@ macro_rules! screens {
             }
             fn scope(&self) -> Scope {
                 match self { $(Self::$name(screen) => screen.scope(),)+ }
+            }
+            fn writes(&self) -> bool {
+                match self { $(Self::$name(screen) => screen.writes(),)+ }
+            }
+            fn contact(&self) -> Option<ContactId> {
+                match self { $(Self::$name(screen) => screen.contact(),)+ }
             }
             fn hints(&self, look: &Look<'_>) -> Vec<Action> {
                 match self { $(Self::$name(screen) => screen.hints(look),)+ }

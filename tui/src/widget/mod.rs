@@ -5,5 +5,12 @@ pub(crate) mod field;
 pub(crate) mod list;
 pub(crate) mod page;
 pub(crate) mod qr;
+pub(crate) mod sheet;
 
-pub(crate) use self::{editor::Editor, field::Field, list::Selection, page::Page};
+pub(crate) use self::{
+    editor::Editor,
+    field::Field,
+    list::Selection,
+    page::Page,
+    sheet::{Scroll, Sheet},
+};

@@ -1,5 +1,5 @@
 //! A person at a terminal in memory, with a daemon that is made up of view types: what the screens are tested with.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "a part for each test binary; it fails by panic")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "a part for each test binary; it fails by panic")]
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf, time::Duration};
 
@@ -340,6 +340,13 @@ impl Daemon {
             }
             Command::SetMode { mode } => {
                 self.settings.shown.mode = *mode;
+                Answer::Settings(self.settings)
+            }
+            Command::SetRelay { on, bytes, metered } => {
+                let relay = &mut self.settings.relay;
+                relay.on = on.unwrap_or(relay.on);
+                relay.bytes = bytes.unwrap_or(relay.bytes);
+                relay.metered = metered.unwrap_or(relay.metered);
                 Answer::Settings(self.settings)
             }
             Command::SetVisible { visible } => {
