@@ -32,7 +32,7 @@ use ratatui::{
     layout::{Rect, Size},
 };
 
-pub(crate) use self::shell::render;
+pub(crate) use self::shell::{body, render};
 use crate::{
     Effect, Options, Refusal, Reply, Request, RequestId,
     app::Outbox,
@@ -105,6 +105,11 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn new(model: &'a mut Model, outbox: &'a mut Outbox, options: &'a Options, now: Now, size: Size) -> Self {
         Self { model, options, now, size, outbox }
+    }
+
+    /// What a screen would be drawn from now.
+    pub(crate) fn look(&self) -> Look<'_> {
+        Look { model: self.model, options: self.options, now: self.now, toast: None }
     }
 
     /// Asks the daemon; [`View::replied`] is told the reply under this id.
@@ -188,7 +193,10 @@ pub(crate) trait View {
         Step::Stay
     }
 
-    /// The interface is about to end: what is to be kept is sent now.
+    /// After each input, if it is in front and nothing is locked: the person sees it.
+    fn seen(&mut self, _context: &mut Context<'_>) {}
+
+    /// The interface is about to end or to be locked: what is to be kept is sent now.
     fn leaving(&mut self, _context: &mut Context<'_>) {}
 
     /// A profile has been made, or why not.
@@ -244,6 +252,9 @@ macro_rules! screens {
             }
             fn tick(&mut self, context: &mut Context<'_>) -> Step {
                 match self { $(Self::$name(screen) => screen.tick(context),)+ }
+            }
+            fn seen(&mut self, context: &mut Context<'_>) {
+                match self { $(Self::$name(screen) => screen.seen(context),)+ }
             }
             fn leaving(&mut self, context: &mut Context<'_>) {
                 match self { $(Self::$name(screen) => screen.leaving(context),)+ }

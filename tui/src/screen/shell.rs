@@ -2,7 +2,7 @@
 
 use ratatui::{
     Frame,
-    layout::{Constraint, Layout, Rect},
+    layout::{Constraint, Layout, Rect, Size},
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -19,8 +19,7 @@ use crate::{
 pub(crate) fn render(screens: &[Screen], look: &Look<'_>, frame: &mut Frame<'_>) {
     let Some(front) = screens.last() else { return };
     let banner = banner(look);
-    let heights = [Constraint::Length(1), Constraint::Length(u16::from(banner.is_some())), Constraint::Min(0), Constraint::Length(1)];
-    let [title, wrong, body, foot] = Layout::vertical(heights).areas(frame.area());
+    let [title, wrong, body, foot] = parts(banner.is_some(), frame.area());
     render_title(front, look, frame, title);
     if let Some(words) = banner {
         frame.render_widget(Paragraph::new(clean::fit(&words, wrong.width.into())).style(look.options.theme.bad), wrong);
@@ -29,6 +28,17 @@ pub(crate) fn render(screens: &[Screen], look: &Look<'_>, frame: &mut Frame<'_>)
         front.render(look, frame, body);
     }
     render_foot(front, look, frame, foot);
+}
+
+fn parts(has_banner: bool, area: Rect) -> [Rect; 4] {
+    let heights = [Constraint::Length(1), Constraint::Length(u16::from(has_banner)), Constraint::Min(0), Constraint::Length(1)];
+    Layout::vertical(heights).areas(area)
+}
+
+/// The part of the terminal that a screen draws into.
+pub(crate) fn body(look: &Look<'_>, size: Size) -> Rect {
+    let [_, _, body, _] = parts(banner(look).is_some(), Rect::from(((0, 0).into(), size)));
+    body
 }
 
 fn render_title(front: &Screen, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
