@@ -145,6 +145,8 @@ pub struct Options {
     pub civil: fn(UnixMillis) -> Civil,
     /// Something to say in the title, such as that this is the demo.
     pub banner: Option<&'static str>,
+    /// Random bytes, drawn anew for each interface: what the ids of messages written in it are made from.
+    pub seed: [u8; 32],
 }
 
 /// How the interface begins.
@@ -261,6 +263,12 @@ impl App {
             Input::Created(result) => self.with_front(|screen, context| screen.created(result, context)),
             Input::NotStarted(why) => self.with_front(|screen, context| screen.not_started(why, context)),
         }
+        if self.locked.is_none() {
+            self.with_front(|screen, context| {
+                screen.seen(context);
+                Step::Stay
+            });
+        }
         std::mem::take(&mut self.outbox.effects)
     }
 
@@ -326,6 +334,7 @@ impl App {
     fn lock(&mut self) {
         if self.locked.is_none() {
             self.locked = Some(LockScreen::new());
+            self.save();
             self.outbox.toast = None;
             self.outbox.push(Effect::Redraw);
         }
@@ -342,13 +351,18 @@ impl App {
 
     /// Leaves once what is written is kept.
     fn leave(&mut self, stop_daemon: bool) {
+        self.save();
+        let until = self.now.mono + FAREWELL;
+        self.leaving = Some(Leaving { until, stop_daemon });
+        self.leave_if_saved();
+    }
+
+    /// Has every screen send what is to be kept.
+    fn save(&mut self) {
         let mut context = Context::new(&mut self.model, &mut self.outbox, &self.options, self.now, self.size);
         for screen in &mut self.screens {
             screen.leaving(&mut context);
         }
-        let until = self.now.mono + FAREWELL;
-        self.leaving = Some(Leaving { until, stop_daemon });
-        self.leave_if_saved();
     }
 
     fn leave_if_saved(&mut self) {

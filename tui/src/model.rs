@@ -42,6 +42,19 @@ pub(crate) struct Notice {
     pub(crate) contact: Option<ContactId>,
 }
 
+/// Where a message stands in its conversation: its order, and where two have the same, who came first by id.
+pub(crate) type Place = (u64, MessageId, bool);
+
+/// The place of a message.
+pub(crate) const fn place(message: &Message) -> Place {
+    (message.order, message.id, message.outgoing)
+}
+
+/// Whether it came here and nobody has read it.
+pub(crate) fn is_unread(message: &Message) -> bool {
+    !message.outgoing && message.state == MessageState::Delivered
+}
+
 /// The messages of one contact as far as they are loaded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conversation {
@@ -49,16 +62,14 @@ pub(crate) struct Conversation {
     pub(crate) messages: VecDeque<Message>,
     /// Whether nothing older exists.
     pub(crate) whole: bool,
-    /// Whether it has been loaded at all since the daemon was attached.
+    /// Whether it has been loaded at all since the daemon was attached. If not, what is held is what it was before.
     pub(crate) loaded: bool,
 }
 
 impl Conversation {
     /// Puts a message at its place, or in the place of its former state. Returns whether it is new.
     pub(crate) fn put(&mut self, message: Message) -> bool {
-        let place = |other: &Message| (other.order, other.id, other.outgoing);
-        let key = place(&message);
-        match self.messages.binary_search_by_key(&key, place) {
+        match self.find(&place(&message)) {
             Ok(index) => {
                 if let Some(old) = self.messages.get_mut(index) {
                     *old = message;
@@ -72,11 +83,43 @@ impl Conversation {
         }
     }
 
-    /// The first incoming message that is not read.
-    pub(crate) fn first_unread(&self) -> Option<MessageId> {
-        let unread = |message: &&Message| !message.outgoing && message.state == MessageState::Delivered;
-        // Unread ones stand at the end, but for what came late to an earlier place.
-        self.messages.iter().find(unread).map(|message| message.id)
+    /// The index of what stands at a place, or where it would stand.
+    pub(crate) fn find(&self, wanted: &Place) -> Result<usize, usize> {
+        // Nearly everything that comes is newer than what is there.
+        if self.messages.back().is_none_or(|last| place(last) < *wanted) {
+            return Err(self.messages.len());
+        }
+        self.messages.binary_search_by_key(wanted, place)
+    }
+
+    /// What stands at a place.
+    pub(crate) fn at(&self, wanted: &Place) -> Option<&Message> {
+        self.find(wanted).ok().and_then(|index| self.messages.get(index))
+    }
+
+    /// Where the first incoming message stands that is not read.
+    pub(crate) fn first_unread(&self) -> Option<Place> {
+        self.messages.iter().find(|message| is_unread(message)).map(place)
+    }
+
+    /// What came up to a message has been read.
+    fn mark_read(&mut self, id: MessageId) {
+        let Some(last) = self.messages.iter().rposition(|message| message.id == id) else { return };
+        for message in self.messages.range_mut(..=last).filter(|message| is_unread(message)) {
+            message.state = MessageState::Read;
+        }
+    }
+
+    /// Takes over a page of the newest messages, or of those before the first one held.
+    fn take_page(&mut self, messages: &[Message], is_newest: bool, limit: Option<u32>) {
+        if is_newest && !self.loaded {
+            // What was held from before the daemon went away may have changed without a word.
+            *self = Self { loaded: true, ..Self::default() };
+        }
+        self.whole |= limit.is_none_or(|limit| messages.len() < limit as usize);
+        for message in messages {
+            self.put(message.clone());
+        }
     }
 }
 
@@ -146,6 +189,10 @@ impl Model {
                 self.contacts = contacts.iter().map(|contact| (contact.contact, contact.clone())).collect();
                 self.conversations.retain(|contact, _| self.contacts.contains_key(contact));
             }
+            (Answer::Contact(contact), Request::Command(Command::MarkRead { id, .. })) => {
+                self.conversation(contact.contact).mark_read(*id);
+                self.contacts.insert(contact.contact, contact.clone());
+            }
             (Answer::Contact(contact), _) => drop(self.contacts.insert(contact.contact, contact.clone())),
             (Answer::Removed(removed), _) => self.forget(removed.contact),
             (Answer::Settings(settings), _) => self.settings = Some(*settings),
@@ -153,14 +200,9 @@ impl Model {
             (Answer::Message(message), _) => {
                 self.conversation(message.contact).put(message.clone());
             }
-            (Answer::Messages(messages), Request::Command(Command::Messages { contact, since: None, limit, .. })) => {
+            (Answer::Messages(messages), Request::Command(Command::Messages { contact, since: None, before, limit, .. })) => {
                 let Some(contact) = contact.parse().ok().map(ContactId) else { return };
-                let conversation = self.conversation(contact);
-                conversation.loaded = true;
-                conversation.whole |= limit.is_none_or(|limit| messages.len() < limit as usize);
-                for message in messages {
-                    conversation.put(message.clone());
-                }
+                self.conversation(contact).take_page(messages, before.is_none(), *limit);
             }
             _ => {}
         }
@@ -203,9 +245,11 @@ impl Model {
         self.conversations.remove(&contact);
     }
 
-    /// After the daemon was away, what was loaded may have changed without a word.
+    /// After the daemon was away, what was loaded may have changed without a word. Messages stay to be seen until they are loaded anew.
     pub(crate) fn distrust(&mut self) {
         self.neighbours.clear();
-        self.conversations.clear();
+        for conversation in self.conversations.values_mut() {
+            conversation.loaded = false;
+        }
     }
 }

@@ -217,7 +217,10 @@ pub(crate) trait View {
         Step::Stay
     }
 
-    /// The interface is about to end: what is to be kept is sent now.
+    /// After each input, if it is in front and nothing is locked: the person sees it.
+    fn seen(&mut self, _context: &mut Context<'_>) {}
+
+    /// The interface is about to end or to be locked: what is to be kept is sent now.
     fn leaving(&mut self, _context: &mut Context<'_>) {}
 
     /// A profile has been made, or why not.
@@ -279,6 +282,9 @@ macro_rules! screens {
             }
             fn tick(&mut self, context: &mut Context<'_>) -> Step {
                 match self { $(Self::$name(screen) => screen.tick(context),)+ }
+            }
+            fn seen(&mut self, context: &mut Context<'_>) {
+                match self { $(Self::$name(screen) => screen.seen(context),)+ }
             }
             fn leaving(&mut self, context: &mut Context<'_>) {
                 match self { $(Self::$name(screen) => screen.leaving(context),)+ }

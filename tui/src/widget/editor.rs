@@ -67,6 +67,13 @@ impl Editor {
         self.insert(text);
     }
 
+    /// Puts a text in place of what is written, even if it is longer than what may be typed: what was written once is not cut.
+    pub(crate) fn restore(&mut self, text: &str) {
+        let most = std::mem::replace(&mut self.max_bytes, usize::MAX);
+        self.set(text);
+        self.max_bytes = most;
+    }
+
     /// Wipes what is written.
     pub(crate) fn clear(&mut self) {
         self.text.zeroize();
@@ -173,7 +180,7 @@ impl Editor {
         if self.hidden {
             return DOT.repeat(text.graphemes(true).count());
         }
-        text.chars().filter(|character| !clean::is_hazardous(*character)).collect()
+        drawn(text)
     }
 
     /// The byte ranges of the drawn lines; ends of lines belong to none.
@@ -237,20 +244,25 @@ impl Editor {
     }
 
     fn word_before(&self) -> usize {
-        let head = self.text.get(..self.cursor).unwrap_or_default();
-        head.unicode_word_indices().next_back().map_or(0, |(index, _)| index)
+        let head = self.text.get(..self.cursor).unwrap_or_default().trim_end();
+        head.split_word_bound_indices().next_back().map_or(0, |(index, _)| index)
     }
 
     fn word_after(&self) -> usize {
         let tail = self.text.get(self.cursor..).unwrap_or_default();
-        let ends = tail.unicode_word_indices().map(|(index, word)| index + word.len());
-        self.cursor + ends.into_iter().next().unwrap_or(tail.len())
+        let mut words = tail.split_word_bound_indices().skip_while(|(_, word)| word.trim().is_empty());
+        words.next().map_or(self.text.len(), |(index, word)| self.cursor + index + word.len())
     }
 }
 
-/// The cells of a grapheme as this field draws it.
+/// A text as this field draws it: what hides or steers is not drawn, and is sent nevertheless.
+fn drawn(text: &str) -> String {
+    text.chars().filter(|character| !clean::is_hazardous(*character)).collect()
+}
+
+/// The cells of a grapheme as this field draws it. Without its joiners it may be several.
 fn shown_width(grapheme: &str) -> usize {
-    if grapheme.chars().all(clean::is_hazardous) { 0 } else { grapheme.width() }
+    if grapheme.chars().any(clean::is_hazardous) { clean::width(&drawn(grapheme)) } else { grapheme.width() }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ impl Desk {
     /// Sits down at a terminal of this size.
     pub fn new(start: Start, width: u16, height: u16, daemon: Daemon) -> Self {
         let now = Now { mono: Instant::from_origin(Duration::from_secs(1)), wall: UnixMillis(START) };
-        let options = Options { theme: Theme::plain(), words: false, civil, banner: None };
+        let options = Options { theme: Theme::plain(), words: false, civil, banner: None, seed: [7; 32] };
         let app = App::new(options, start, (width, height), now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         Self { app, now, terminal, daemon, effects: Vec::new(), is_up: true }
@@ -317,9 +317,16 @@ impl Daemon {
                 contact.unread = 0;
                 Answer::Contact(contact.clone())
             }
-            Command::Send { contact, text, .. } => {
-                let id = self.find(contact)?;
-                let message = self.message(id.0, true, text, MessageState::Queued, 0);
+            Command::Send { contact, text, id, .. } => {
+                let contact = self.find(contact)?;
+                let known = self.messages.get(&contact).and_then(|list| list.iter().find(|message| Some(message.id) == *id));
+                if let Some(known) = known {
+                    return Ok(Answer::Sent(Sent { id: known.id, state: known.state }));
+                }
+                let mut message = self.message(contact.0, true, text, MessageState::Queued, 0);
+                if let (Some(id), Some(last)) = (id, self.messages.get_mut(&contact).and_then(|list| list.last_mut())) {
+                    (last.id, message.id) = (*id, *id);
+                }
                 Answer::Sent(Sent { id: message.id, state: MessageState::Queued })
             }
             Command::Draft { contact } => {
