@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod daemon;
 mod failure;
+mod interface;
 mod json;
 mod profile;
 mod random;

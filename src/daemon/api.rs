@@ -260,7 +260,7 @@ enum Call {
 struct Nothing {}
 
 #[derive(Deserialize)]
-struct UnlockParams {
+struct PassphraseParams {
     passphrase: String,
 }
 
@@ -275,7 +275,9 @@ fn parse_call(method: &str, params: Value) -> Result<Call, Failure> {
         "subscribe" => parse_params::<Nothing>(params).map(|_| Call::Subscribe),
         "ready" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Ready)),
         "lock" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Lock)),
-        "unlock" => parse_params::<UnlockParams>(params).map(|params| Call::Control(Control::Unlock(Zeroizing::new(params.passphrase)))),
+        "unlock" => parse_passphrase(params).map(|passphrase| Call::Control(Control::Unlock(passphrase))),
+        "check_passphrase" => parse_passphrase(params).map(|passphrase| Call::Control(Control::CheckPassphrase(passphrase))),
+        "stop" => parse_params::<Nothing>(params).map(|_| Call::Control(Control::Stop)),
         "backup" => {
             let BackupParams { file } = parse_params(params)?;
             if !file.is_absolute() {
@@ -286,6 +288,10 @@ fn parse_call(method: &str, params: Value) -> Result<Call, Failure> {
         _ if COMMANDS.contains(&method) => parse_params(json!({ "method": method, "params": params })).map(Call::Command),
         _ => Err(Failure::new(FailureKind::UnknownMethod, "no such method")),
     }
+}
+
+fn parse_passphrase(params: Value) -> Result<Zeroizing<String>, Failure> {
+    parse_params::<PassphraseParams>(params).map(|params| Zeroizing::new(params.passphrase))
 }
 
 fn parse_params<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, Failure> {

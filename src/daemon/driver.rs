@@ -89,8 +89,12 @@ pub(super) enum Control {
     Lock,
     /// Open the profile.
     Unlock(Zeroizing<String>),
+    /// Say whether this is the profile's passphrase.
+    CheckPassphrase(Zeroizing<String>),
     /// Copy the profile to a file that does not exist.
     Backup(PathBuf),
+    /// End.
+    Stop,
 }
 
 /// What the driver needs to begin.
@@ -269,8 +273,13 @@ impl Driver {
         }
         self.handle_batch(batch);
         self.retry_if_due();
-        if let Some((wish, reply)) = control {
-            self.control(wish, reply);
+        match control {
+            Some((Control::Stop, reply)) => {
+                reply.succeed(serde_json::json!({}));
+                return std::ops::ControlFlow::Break(());
+            }
+            Some((wish, reply)) => self.control(wish, reply),
+            None => {}
         }
         std::ops::ControlFlow::Continue(())
     }
@@ -517,6 +526,12 @@ impl Driver {
                 reply.succeed(self.status(None));
             }
             Control::Unlock(passphrase) => self.unlock(&passphrase, reply),
+            Control::CheckPassphrase(passphrase) => match self.profile.unlock(&passphrase) {
+                Ok(_) => reply.succeed(serde_json::json!({})),
+                Err(error) => reply.fail(&Failure::from(&error)),
+            },
+            // The batch that it ends has taken it.
+            Control::Stop => reply.succeed(serde_json::json!({})),
             Control::Backup(path) => self.backup(path, reply),
         }
     }
