@@ -63,6 +63,7 @@ mod tests {
         let message = Message {
             id: MessageId([7; 16]),
             contact: ContactId(1),
+            order: 1,
             from: hostile.clone(),
             outgoing: false,
             text: hostile.clone(),

@@ -8,6 +8,7 @@ mod config;
 mod daemon;
 mod demo;
 mod failure;
+mod interface;
 mod json;
 mod profile;
 mod random;

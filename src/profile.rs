@@ -50,13 +50,22 @@ impl Profile {
         Self { delay_divisor: divisor.max(1), ..self }
     }
 
+    /// Whether there is a profile.
+    ///
+    /// # Errors
+    ///
+    /// A store error if the folder can't be looked into.
+    pub(crate) fn exists(&self) -> Result<bool, CliError> {
+        Ok(SqliteStore::exists(&self.home)?)
+    }
+
     /// Fails unless there is a profile.
     ///
     /// # Errors
     ///
     /// A configuration error, with the way to make one.
     pub(crate) fn require(&self) -> Result<(), CliError> {
-        if SqliteStore::exists(&self.home)? {
+        if self.exists()? {
             return Ok(());
         }
         Err(CliError::new(

@@ -48,8 +48,9 @@ fn help_names_every_command_and_exit_code() {
 }
 
 #[test]
-fn without_a_command_the_help_is_shown_as_a_usage_error() {
-    assert!(Home::empty().fails(2, &[]).contains("Usage:"));
+fn without_a_command_and_a_terminal_the_help_is_pointed_to() {
+    let said = Home::empty().fails(2, &[]);
+    assert!(said.contains("needs a terminal") && said.contains("hedgerow help"), "{said}");
 }
 
 #[test]

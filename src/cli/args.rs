@@ -9,18 +9,19 @@ use hedgerow_sync::id::MessageId;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 2 usage, 3 configuration (also: the profile is in use), 4 peer or not found, 5 no daemon,
 6 store (disk full, damaged, locked, wrong passphrase), 70 internal.
-Variables: HEDGEROW_HOME, HEDGEROW_PASSPHRASE_FILE, and HEDGEROW_LOG for the daemon: off, error, warn (if unset), info or debug.";
+Variables: HEDGEROW_HOME, HEDGEROW_PASSPHRASE_FILE, and HEDGEROW_LOG for the daemon: off, error, warn (if unset), info or debug.
+For the interface: NO_COLOR; HEDGEROW_WORDS=1 for words in place of signs; HEDGEROW_DAEMON_OPTIONS for the daemon that it starts.";
 
-/// An offline-first mesh messenger.
+/// An offline-first mesh messenger. Without a command the interface opens.
 #[derive(Parser, Debug)]
-#[command(name = "hedgerow", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "hedgerow", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Settings for every command.
     #[command(flatten)]
     pub(crate) globals: Globals,
-    /// What to do.
+    /// What to do; without it the interface opens, on a terminal.
     #[command(subcommand)]
-    pub(crate) action: Action,
+    pub(crate) action: Option<Action>,
 }
 
 /// Settings for every command, before or after its name.

@@ -90,6 +90,11 @@ impl CliError {
         Self { lost, ..self }
     }
 
+    /// What happened and what to do, for a person at the interface.
+    pub(crate) fn words(&self) -> String {
+        format!("{}. {}", self.what, self.hint)
+    }
+
     /// Prints the error to standard error and gives the exit code.
     pub(crate) fn report(&self, as_json: bool) -> ExitCode {
         let code = self.kind as u8;

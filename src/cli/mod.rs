@@ -10,7 +10,7 @@ mod node;
 mod output;
 mod qr;
 mod settings;
-mod setup;
+pub(crate) mod setup;
 mod terminal;
 
 use std::{ffi::OsString, io::IsTerminal, process::ExitCode};
@@ -22,7 +22,7 @@ use self::{
     args::{Action, Cli},
     error::CliError,
 };
-use crate::{config::Config, random};
+use crate::{config::Config, interface, random};
 
 /// Does what the arguments say.
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -51,8 +51,9 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
     if asked_for { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-fn act(config: &Config, action: Action) -> Result<(), CliError> {
+fn act(config: &Config, action: Option<Action>) -> Result<(), CliError> {
     random::check()?;
+    let Some(action) = action else { return interface::run(config) };
     match action {
         Action::Init { name, visible, hidden: _ } => setup::init(config, &name, visible),
         Action::Passwd { new_passphrase_file } => setup::change_passphrase(config, new_passphrase_file.as_deref()),

@@ -20,8 +20,7 @@ use crate::{
 
 /// `init`.
 pub(super) fn init(config: &Config, name: &str, visible: bool) -> Result<(), CliError> {
-    let name =
-        Name::new(name).map_err(|error| CliError::usage(format!("this name can't be used: {error}"), "Choose one of 1 to 50 bytes."))?;
+    let name = usable_name(name)?;
     let profile = Profile::at(&config.home);
     let _lock = profile.prepare()?;
     let passphrase = Config::new_passphrase(config.passphrase_file.as_deref())?;
@@ -32,6 +31,15 @@ pub(super) fn init(config: &Config, name: &str, visible: bool) -> Result<(), Cli
             config.home.display()
         )
     })
+}
+
+/// Takes a name for a new profile.
+///
+/// # Errors
+///
+/// A usage error if it can't be one.
+pub(crate) fn usable_name(name: &str) -> Result<Name, CliError> {
+    Name::new(name).map_err(|error| CliError::usage(format!("this name can't be used: {error}"), "Choose one of 1 to 50 bytes."))
 }
 
 /// `passwd`.

@@ -58,6 +58,8 @@ pub enum Input {
     Created(Result<(), String>),
     /// A daemon could not be started: why, in words. Where it could, [`Input::Attached`] follows.
     NotStarted(String),
+    /// The interface is to end without a question: by a signal, or because the terminal is gone.
+    Leave,
 }
 
 /// What is to be done outside.
@@ -78,6 +80,8 @@ pub enum Effect {
     Restore {
         /// The backup's path.
         file: String,
+        /// The passphrase that the profile had when the backup was made.
+        passphrase: Secret,
     },
     /// Starts a daemon as a child and attaches to it; the passphrase goes through a pipe.
     StartDaemon(Secret),
@@ -262,6 +266,7 @@ impl App {
             Input::Event(event) => self.take_event(&event),
             Input::Created(result) => self.with_front(|screen, context| screen.created(result, context)),
             Input::NotStarted(why) => self.with_front(|screen, context| screen.not_started(why, context)),
+            Input::Leave => self.leave(false),
         }
         if self.locked.is_none() {
             self.with_front(|screen, context| {

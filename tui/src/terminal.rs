@@ -1,1 +1,222 @@
 //! The terminal itself: what is switched on at the start is switched off however the interface ends.
+//!
+//! Dropping [`Terminal`] restores it, and so does a panic, whose message comes after that on the ordinary screen and names a place in this
+//! program, never what it was about. What the interface asks of the terminal besides drawing goes through here, so that nothing from
+//! other people reaches it unless it was cleaned or encoded.
+
+use std::{
+    io::{self, BufWriter, Stdout, Write},
+    panic,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crossterm::{
+    Command, cursor,
+    event::{DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    execute, queue,
+    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+use data_encoding::BASE64;
+use ratatui::backend::CrosstermBackend;
+
+use crate::{App, clean, render};
+
+/// Longest text that is put on the clipboard, bytes (policy): more than one message has, less than terminals refuse.
+const MAX_COPY: usize = 48 << 10;
+/// Bytes gathered before they are written: a whole frame of an ordinary terminal, so that it is not seen half drawn.
+const BUFFER: usize = 64 << 10;
+/// Exit code of a mistake of ours (docs/api.md, "Errors").
+const INTERNAL: i32 = 70;
+
+/// Whether the terminal is switched to the interface.
+static IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, switched to the interface until dropped.
+#[derive(Debug)]
+pub struct Terminal {
+    inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    mouse: bool,
+}
+
+impl Terminal {
+    /// Switches the terminal on standard input and output to the interface: raw mode, the alternate screen, the mouse, pastes in one piece.
+    ///
+    /// From here on a panic in any thread restores the terminal, says where it happened and ends the process.
+    ///
+    /// # Errors
+    ///
+    /// What the terminal or the system refused; everything is switched off again then.
+    pub fn enter() -> io::Result<Self> {
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout()));
+        panic::set_hook(Box::new(|info| {
+            switch_off();
+            let place = info.location().map(|place| format!(" ({}:{})", place.file(), place.line())).unwrap_or_default();
+            // Without the panic's own words, which may hold what somebody wrote. A closed standard error changes nothing.
+            let _ = writeln!(
+                io::stderr(),
+                "error: the interface stopped on a mistake of its own{place}. What was sent is safe, and the daemon goes on.\n\
+                 hint: Start `hedgerow` again; please report this place in the program."
+            );
+            std::process::exit(INTERNAL);
+        }));
+        let entered = switch_on(true).and_then(|()| ratatui::Terminal::new(backend));
+        match entered {
+            Ok(inner) => Ok(Self { inner, mouse: true }),
+            Err(error) => {
+                switch_off();
+                Err(error)
+            }
+        }
+    }
+
+    /// The size in cells.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        self.inner.size().map(|size| (size.width, size.height))
+    }
+
+    /// Draws what has changed.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn draw(&mut self, app: &App) -> io::Result<()> {
+        self.inner.draw(|frame| render(app, frame)).map(drop)
+    }
+
+    /// Clears it, so that the next frame is drawn whole.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.inner.clear()
+    }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn mouse(&mut self, taken: bool) -> io::Result<()> {
+        self.mouse = taken;
+        if taken { self.say(EnableMouseCapture) } else { self.say(DisableMouseCapture) }
+    }
+
+    /// Asks the terminal to put a text on the clipboard (OSC 52); it is encoded, so that nothing in it can be taken for a command. Not
+    /// every terminal does so, and none says whether it has. Returns `false` for a text that is too long.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn copy(&mut self, text: &str) -> io::Result<bool> {
+        if text.len() > MAX_COPY {
+            return Ok(false);
+        }
+        self.write(&copy_sequence(text)).map(|()| true)
+    }
+
+    /// Rings the bell.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn bell(&mut self) -> io::Result<()> {
+        self.write("\x07")
+    }
+
+    /// Asks the terminal to show a notification (OSC 9); where it can't, nothing is seen.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn notify(&mut self, words: &str) -> io::Result<()> {
+        self.write(&notify_sequence(words))
+    }
+
+    /// Gives the terminal back for a while, as when the process is stopped.
+    pub fn leave(&mut self) {
+        switch_off();
+    }
+
+    /// Takes it again after [`leave`](Self::leave), or after the process was stopped without a word; clears it.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if there is no terminal any more.
+    pub fn enter_again(&mut self) -> io::Result<()> {
+        // Whoever had the terminal meanwhile may have left it in any mode.
+        switch_off();
+        switch_on(self.mouse)?;
+        self.clear()
+    }
+
+    fn say(&mut self, command: impl Command) -> io::Result<()> {
+        execute!(self.inner.backend_mut(), command)
+    }
+
+    fn write(&mut self, sequence: &str) -> io::Result<()> {
+        let backend = self.inner.backend_mut();
+        backend.write_all(sequence.as_bytes())?;
+        io::Write::flush(backend)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        switch_off();
+        if !std::thread::panicking() {
+            drop(panic::take_hook());
+        }
+    }
+}
+
+fn switch_on(mouse: bool) -> io::Result<()> {
+    IS_ON.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
+    let mut out = io::stdout().lock();
+    queue!(out, EnterAlternateScreen, EnableBracketedPaste, DisableFocusChange)?;
+    if mouse {
+        queue!(out, EnableMouseCapture)?;
+    }
+    out.flush()
+}
+
+/// Switches everything off that may be on. What fails here can't be helped: most likely there is no terminal any more.
+fn switch_off() {
+    if !IS_ON.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}
+
+/// OSC 52 for the clipboard.
+fn copy_sequence(text: &str) -> String {
+    format!("\x1b]52;c;{}\x1b\\", BASE64.encode(text.as_bytes()))
+}
+
+/// OSC 9. The program's name in front keeps the words from being taken for one of the numbered commands that some terminals have there.
+fn notify_sequence(words: &str) -> String {
+    format!("\x1b]9;Hedgerow: {}\x1b\\", clean::name(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_copied_or_notified_text_is_a_command() {
+        let hostile = "4;1;50\x1b\\\x07\x1b]0;owned\x07\u{9c}\u{202e}";
+        for sequence in [copy_sequence(hostile), notify_sequence(hostile)] {
+            let inner = sequence.strip_prefix("\x1b]").and_then(|rest| rest.strip_suffix("\x1b\\")).unwrap();
+            assert!(!inner.chars().any(clean::is_hazardous), "{inner:?}");
+        }
+        assert!(notify_sequence(hostile).starts_with("\x1b]9;Hedgerow: 4;1;50"));
+        assert_eq!(copy_sequence("hi"), "\x1b]52;c;aGk=\x1b\\");
+    }
+}

@@ -8,7 +8,7 @@ use crate::{
     command::COMMANDS,
     keymap::{self, Action, BINDINGS, Binding, Scope},
     text,
-    widget::{Sheet, Scroll},
+    widget::{Scroll, Sheet},
 };
 
 /// Cells for the names of keys (policy): all but the longest; those stand on a line of their own.

@@ -12,7 +12,7 @@ use crate::{
     keymap::Action,
     model::Connection,
     text,
-    widget::{Sheet, Scroll},
+    widget::{Scroll, Sheet},
 };
 
 /// Cells of the labels.

@@ -19,7 +19,7 @@ use crate::{
     Control, Refusal, Reply, Request, RequestId, clean,
     keymap::Action,
     text,
-    widget::{Editor, Sheet, Selection},
+    widget::{Editor, Selection, Sheet},
 };
 
 /// Longest path, bytes (Linux).

@@ -14,7 +14,7 @@ use crate::{
     Refusal, Reply, RequestId, clean,
     keymap::{Action, Scope},
     text,
-    widget::{Sheet, Scroll},
+    widget::{Scroll, Sheet},
 };
 
 /// How often the answer is asked anew while it is looked at (policy): spans of time and who is in reach change without an event.

@@ -202,7 +202,7 @@ mod tests {
 
     fn page(width: u16, height: u16, chosen: usize) -> Page {
         let civil = |_| Civil { year: 2026, month: 1, day: 1, hour: 0, minute: 0 };
-        let options = Options { theme: Theme::plain(), words: false, civil, banner: None };
+        let options = Options { theme: Theme::plain(), words: false, civil, banner: None, seed: [0; 32] };
         let mut page = Page::new(&options, Rect::new(0, 1, width, height));
         page.title("A title");
         page.gap();
