@@ -96,9 +96,29 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     text.split('\n').flat_map(|line| wrap_line(line, cells)).collect()
 }
 
+/// The parts of a line that stay together: words with the marks around them, runs of spaces, single wide letters.
+fn units(line: &str) -> Vec<&str> {
+    let is_alone = |word: &str| word.chars().next().is_none_or(|first| first.is_whitespace() || first.width() == Some(2));
+    let mut units: Vec<&str> = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    for (index, word) in line.split_word_bound_indices() {
+        if is_alone(word) || end == start {
+            units.extend(line.get(start..end).filter(|unit| !unit.is_empty()));
+            start = index;
+        }
+        end = index + word.len();
+        if is_alone(word) {
+            units.extend(line.get(start..end));
+            start = end;
+        }
+    }
+    units.extend(line.get(start..end).filter(|unit| !unit.is_empty()));
+    units
+}
+
 fn wrap_line(line: &str, cells: usize) -> Vec<String> {
     let (mut lines, mut current, mut used) = (Vec::new(), String::new(), 0);
-    for word in line.split_word_bounds() {
+    for word in units(line) {
         let length = width(word);
         if used + length <= cells {
             current.push_str(word);
@@ -172,6 +192,7 @@ mod tests {
                 assert_eq!(squeezed(&lines.concat()), squeezed(line));
             }
         }
+        assert_eq!(wrap("your contact: somebody", 12), ["your", "contact:", "somebody"]);
         assert_eq!(fit("日本語", 5), "日本…");
         assert_eq!(fit("日本語", 6), "日本語");
     }

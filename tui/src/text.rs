@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use hedgerow_sync::view::{Contact, Message, MessageState, span_in_words};
+use hedgerow_sync::{
+    time::UnixMillis,
+    view::{Contact, Message, MessageState, span_in_words},
+};
 
-use crate::{Civil, Refusal, clean};
+use crate::{Options, Refusal, clean};
 
 /// The program's name.
 pub(crate) const PROGRAM: &str = "hedgerow";
@@ -66,16 +69,17 @@ pub(crate) fn contact_name(contact: &Contact) -> String {
     }
 }
 
-/// A moment as people say it: `today 10:00`, `6 Dec 10:00`, `6 Dec 2027 10:00`.
-pub(crate) fn moment(at: Civil, now: Civil) -> String {
+/// A moment as short as it is clear: `10:03` today, `21 Nov 10:03` this year, else with the year.
+pub(crate) fn when(options: &Options, now: UnixMillis, at: UnixMillis) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = usize::from(at.month).checked_sub(1).and_then(|index| MONTHS.get(index)).unwrap_or(&"?");
+    let (at, today) = ((options.civil)(at), (options.civil)(now));
     let time = format!("{:02}:{:02}", at.hour, at.minute);
-    if (at.year, at.month, at.day) == (now.year, now.month, now.day) {
-        return format!("today {time}");
+    let month = MONTHS.get(usize::from(at.month).saturating_sub(1)).unwrap_or(&"?");
+    match (at.year == today.year, (at.month, at.day) == (today.month, today.day)) {
+        (true, true) => time,
+        (true, false) => format!("{} {month} {time}", at.day),
+        (false, _) => format!("{} {month} {} {time}", at.day, at.year),
     }
-    let year = if at.year == now.year { String::new() } else { format!(" {}", at.year) };
-    format!("{} {month}{year} {time}", at.day)
 }
 
 /// A technology in the words of people.

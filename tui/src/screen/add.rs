@@ -3,10 +3,10 @@
 use crossterm::event::KeyCode;
 use ratatui::{Frame, layout::Rect};
 
-use super::{Context, Look, Screen, Step, UiInput, View, invite::Invite, nearby::NearbyScreen, paste::Paste};
+use super::{Context, Look, Screen, Step, UiInput, View, body, invite::Invite, nearby::NearbyScreen, paste::Paste};
 use crate::{
     keymap::Action,
-    widget::{Page, Selection, page::Touch},
+    widget::{Selection, Sheet, sheet::Touch},
 };
 
 /// Title and price of each way, the safest first.
@@ -46,17 +46,17 @@ impl Add {
         Step::Stay
     }
 
-    fn page(&self, look: &Look<'_>, area: Rect) -> Page {
-        let mut page = Page::new(look.options, area);
-        page.title("How do you want to meet?");
-        page.gap();
+    fn sheet(&self, look: &Look<'_>, area: Rect) -> Sheet {
+        let mut sheet = Sheet::new(look.options, area);
+        sheet.title("How do you want to meet?");
+        sheet.gap();
         let chosen = self.selection.row(WAYS.len());
         for (index, (key, title, price)) in WAYS.into_iter().enumerate() {
-            page.choice(index, chosen == Some(index), key, title, price);
-            page.gap();
+            sheet.choice(index, chosen == Some(index), key, title, price);
+            sheet.gap();
         }
-        page.say("Both of you need Hedgerow. There is no account and no server.");
-        page
+        sheet.say("Both of you need Hedgerow. There is no account and no server.");
+        sheet
     }
 }
 
@@ -75,7 +75,7 @@ impl View for Add {
                 }
                 _ => Step::Stay,
             },
-            UiInput::Mouse(mouse) => match self.page(&context.look(), context.body()).touch(&mouse) {
+            UiInput::Mouse(mouse) => match self.sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
                 Some(Touch::Choose(way)) => Self::take_way(way),
                 Some(Touch::Act(action)) => self.act(action),
                 None => Step::Stay,
@@ -86,6 +86,6 @@ impl View for Add {
     }
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        self.page(look, area).render(frame);
+        self.sheet(look, area).render(frame);
     }
 }

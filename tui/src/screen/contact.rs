@@ -9,13 +9,13 @@ use hedgerow_sync::{
 };
 use ratatui::{Frame, layout::Rect};
 
-use super::{Context, Look, Step, UiInput, View, asking::Asking};
+use super::{Context, Look, Step, UiInput, View, asking::Asking, body};
 use crate::{
     Refusal, Reply, RequestId,
     keymap::{Action, Scope},
     widget::{
-        Editor, Field, Page, Selection,
-        page::{Touch, inside},
+        Editor, Field, Selection, Sheet,
+        sheet::{Touch, inside},
     },
 };
 
@@ -100,7 +100,7 @@ impl ContactScreen {
         self.contact.0.to_string()
     }
 
-    fn contact<'a>(&self, look: &Look<'a>) -> Option<&'a Contact> {
+    fn shown<'a>(&self, look: &Look<'a>) -> Option<&'a Contact> {
         look.model.contacts.get(&self.contact)
     }
 
@@ -110,7 +110,7 @@ impl ContactScreen {
 
     /// Begins a deed, or does it where nothing is to be asked before.
     fn begin(&mut self, deed: Deed, context: &mut Context<'_>) -> Step {
-        let Some(contact) = self.contact(&context.look()).filter(|contact| deed.fits(contact)).cloned() else { return Step::Stay };
+        let Some(contact) = self.shown(&context.look()).filter(|contact| deed.fits(contact)).cloned() else { return Step::Stay };
         self.asking.forgive();
         let set = |receipts, muted| Command::SetContact { contact: self.contact.0.to_string(), receipts, muted };
         match deed {
@@ -131,7 +131,7 @@ impl ContactScreen {
 
     /// What Enter does.
     fn accept(&mut self, context: &mut Context<'_>) -> Step {
-        let contact = self.contact(&context.look()).cloned();
+        let contact = self.shown(&context.look()).cloned();
         let name = self.name();
         match (&self.front, contact) {
             (Front::Deeds, Some(contact)) => {
@@ -168,7 +168,7 @@ impl ContactScreen {
             }
             (Front::Verify(_), 'n') => self.front = Front::Differ,
             (Front::Block, 'y') => {
-                let blocked = self.contact(&context.look()).is_some_and(|contact| contact.state == ContactState::Established);
+                let blocked = self.shown(&context.look()).is_some_and(|contact| contact.state == ContactState::Established);
                 self.ask(Command::BlockContact { contact: name, blocked }, Deed::Block, context);
             }
             (Front::Block, 'n') => self.front = Front::Deeds,
@@ -186,7 +186,7 @@ impl ContactScreen {
             }
             (Action::Accept, _) => return self.accept(context),
             (_, Front::Deeds) => {
-                let rows = self.contact(&context.look()).map_or(0, |contact| deeds(contact).len());
+                let rows = self.shown(&context.look()).map_or(0, |contact| deeds(contact).len());
                 self.selection.handle(action, rows, rows);
             }
             _ => {}
@@ -198,7 +198,7 @@ impl ContactScreen {
         match touch {
             Touch::Act(action) => self.act(action, context),
             Touch::Choose(row) => {
-                let rows = self.contact(&context.look()).map_or(0, |contact| deeds(contact).len());
+                let rows = self.shown(&context.look()).map_or(0, |contact| deeds(contact).len());
                 let is_chosen = self.selection.row(rows) == Some(row);
                 self.selection.choose(row);
                 if is_chosen { self.accept(context) } else { Step::Stay }
@@ -223,45 +223,45 @@ impl ContactScreen {
 
     /// Draws the words, the field below them, and below it why it was refused. Where not all has room, the words go first.
     fn render_form(&self, field: &Field, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        let mut refusal = Page::new(look.options, area);
+        let mut refusal = Sheet::new(look.options, area);
         refusal.refusal(self.asking.refusal());
         let refused = u16::try_from(refusal.height()).unwrap_or(u16::MAX).min(area.height);
         let height = field.height(inside(area).width).min(area.height - refused);
-        let words = self.page(look, area);
+        let words = self.sheet(look, area);
         let above = u16::try_from(words.height()).unwrap_or(u16::MAX).saturating_add(1).min(area.height - refused - height);
-        self.page(look, Rect { height: above, ..area }).render(frame);
+        self.sheet(look, Rect { height: above, ..area }).render(frame);
         field.render(look.options, frame, Rect { y: area.y + above, height, ..inside(area) }, true);
-        let mut below = Page::new(look.options, Rect { y: area.y + above + height, height: refused, ..area });
+        let mut below = Sheet::new(look.options, Rect { y: area.y + above + height, height: refused, ..area });
         below.refusal(self.asking.refusal());
         below.render(frame);
     }
 
-    fn page(&self, look: &Look<'_>, area: Rect) -> Page {
-        let mut page = Page::new(look.options, area);
-        let Some(contact) = self.contact(look) else {
-            page.say("This contact is not here any more. Esc goes back.");
-            return page;
+    fn sheet(&self, look: &Look<'_>, area: Rect) -> Sheet {
+        let mut sheet = Sheet::new(look.options, area);
+        let Some(contact) = self.shown(look) else {
+            sheet.say("This contact is not here any more. Esc goes back.");
+            return sheet;
         };
         match &self.front {
             Front::Deeds => {
-                words::facts(&mut page, look, contact);
-                page.gap();
+                words::facts(&mut sheet, look, contact);
+                sheet.gap();
                 let deeds = deeds(contact);
                 let chosen = self.selection.row(deeds.len());
                 for (row, (deed, key)) in deeds.into_iter().enumerate() {
-                    page.choice(row, chosen == Some(row), &key.to_string(), &words::deed(deed, contact), "");
+                    sheet.choice(row, chosen == Some(row), &key.to_string(), &words::deed(deed, contact), "");
                 }
             }
-            Front::Verify(fingerprint) => words::verify(&mut page, look, contact, fingerprint),
-            Front::Differ => words::differ(&mut page, contact),
-            Front::Rename(_) => words::rename(&mut page, contact),
-            Front::Block => words::block(&mut page, contact),
-            Front::Remove(_) => words::remove(&mut page, contact, &confirmation(contact)),
+            Front::Verify(fingerprint) => words::verify(&mut sheet, look, contact, fingerprint),
+            Front::Differ => words::differ(&mut sheet, contact),
+            Front::Rename(_) => words::rename(&mut sheet, contact),
+            Front::Block => words::block(&mut sheet, contact),
+            Front::Remove(_) => words::remove(&mut sheet, contact, &confirmation(contact)),
         }
         if self.form().is_none() {
-            page.refusal(self.asking.refusal());
+            sheet.refusal(self.asking.refusal());
         }
-        page
+        sheet
     }
 }
 
@@ -309,7 +309,7 @@ impl View for ContactScreen {
         match input {
             UiInput::Action(action) => return self.act(action, context),
             UiInput::Mouse(mouse) => {
-                let touch = self.page(&context.look(), context.body()).touch(&mouse);
+                let touch = self.sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse);
                 return touch.map_or(Step::Stay, |touch| self.touched(touch, context));
             }
             UiInput::Key(key) => match (self.field(), key.code) {
@@ -335,7 +335,7 @@ impl View for ContactScreen {
             context.toast("The contact is removed, with keys and messages.");
             return Some(Step::Home);
         }
-        if let Some(contact) = self.contact(&context.look()) {
+        if let Some(contact) = self.shown(&context.look()) {
             let words = words::done(deed, contact);
             context.toast(words);
         }
@@ -360,9 +360,9 @@ impl View for ContactScreen {
     }
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        match self.form().filter(|_| self.contact(look).is_some()) {
+        match self.form().filter(|_| self.shown(look).is_some()) {
             Some(field) => self.render_form(field, look, frame, area),
-            None => self.page(look, area).render(frame),
+            None => self.sheet(look, area).render(frame),
         }
     }
 }

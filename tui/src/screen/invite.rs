@@ -7,12 +7,12 @@ use hedgerow_sync::{
 };
 use ratatui::{Frame, layout::Rect, text::Line};
 
-use super::{Context, Look, Screen, Step, UiInput, View, asking::Asking, contact::ContactScreen};
+use super::{Context, Look, Screen, Step, UiInput, View, asking::Asking, body, contact::ContactScreen};
 use crate::{
     Effect, Refusal, Reply, RequestId, clean,
     keymap::{Action, Scope},
     text,
-    widget::{Page, Selection, page::Touch, qr::LinkCode},
+    widget::{Selection, Sheet, qr::LinkCode, sheet::Touch},
 };
 
 /// How long a link can live, in hours; the third is proposed.
@@ -109,22 +109,22 @@ impl Invite {
         Step::Stay
     }
 
-    fn lives_page(&self, look: &Look<'_>, area: Rect) -> Page {
-        let mut page = Page::new(look.options, area);
-        page.title("Make a link that one person can use once.");
-        page.gap();
-        page.say("Whoever has the link first becomes your contact. Send it over something that you both trust, or show its code.");
-        page.gap();
-        page.say("How long can it be used?");
-        page.gap();
+    fn lives_sheet(&self, look: &Look<'_>, area: Rect) -> Sheet {
+        let mut sheet = Sheet::new(look.options, area);
+        sheet.title("Make a link that one person can use once.");
+        sheet.gap();
+        sheet.say("Whoever has the link first becomes your contact. Send it over something that you both trust, or show its code.");
+        sheet.gap();
+        sheet.say("How long can it be used?");
+        sheet.gap();
         let chosen = self.selection.row(LIVES.len());
         for (index, (key, title, _)) in LIVES.into_iter().enumerate() {
-            page.choice(index, chosen == Some(index), key, title, "");
+            sheet.choice(index, chosen == Some(index), key, title, "");
         }
-        page.gap();
-        page.say(if self.asking.is_open() { "Making the link …" } else { "Enter makes the link." });
-        page.refusal(self.asking.refusal());
-        page
+        sheet.gap();
+        sheet.say(if self.asking.is_open() { "Making the link …" } else { "Enter makes the link." });
+        sheet.refusal(self.asking.refusal());
+        sheet
     }
 }
 
@@ -153,18 +153,20 @@ impl View for Invite {
                 KeyCode::Char(letter) => self.letter(letter, context),
                 _ => Step::Stay,
             },
-            UiInput::Mouse(mouse) if self.made.is_none() => match self.lives_page(&context.look(), context.body()).touch(&mouse) {
-                Some(Touch::Choose(life)) if Some(life) == self.selection.row(LIVES.len()) => {
-                    self.make(life, context);
-                    Step::Stay
+            UiInput::Mouse(mouse) if self.made.is_none() => {
+                match self.lives_sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
+                    Some(Touch::Choose(life)) if Some(life) == self.selection.row(LIVES.len()) => {
+                        self.make(life, context);
+                        Step::Stay
+                    }
+                    Some(Touch::Choose(life)) => {
+                        self.selection.choose(life);
+                        Step::Stay
+                    }
+                    Some(Touch::Act(action)) => self.act(action, context),
+                    None => Step::Stay,
                 }
-                Some(Touch::Choose(life)) => {
-                    self.selection.choose(life);
-                    Step::Stay
-                }
-                Some(Touch::Act(action)) => self.act(action, context),
-                None => Step::Stay,
-            },
+            }
             UiInput::Mouse(_) | UiInput::Paste(_) => Step::Stay,
         }
     }
@@ -189,7 +191,7 @@ impl View for Invite {
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
         match &self.made {
-            None => self.lives_page(look, area).render(frame),
+            None => self.lives_sheet(look, area).render(frame),
             Some(made) => made.render(look, frame, area),
         }
     }
@@ -199,17 +201,17 @@ impl Made {
     /// Draws words and link, with the code beside or below them where it has room.
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
         if self.contact(look).is_some() {
-            let mut page = Page::new(look.options, area);
-            self.say_state(&mut page, look);
-            page.render(frame);
+            let mut sheet = Sheet::new(look.options, area);
+            self.say_state(&mut sheet, look);
+            sheet.render(frame);
             return;
         }
         let code = self.code.as_ref().filter(|_| !self.is_plain);
         let Some((code, place)) = code.and_then(|code| Some((code, self.place(code, look, area)?))) else {
-            self.page(look, area, Some(self.missing())).render(frame);
+            self.sheet(look, area, Some(self.missing())).render(frame);
             return;
         };
-        self.page(look, place.words, None).render(frame);
+        self.sheet(look, place.words, None).render(frame);
         code.render(frame, place.code);
     }
 
@@ -223,7 +225,7 @@ impl Made {
 
     /// Where words and code go: the code below the words, else beside them; `None` if it has no room.
     fn place(&self, code: &LinkCode, look: &Look<'_>, area: Rect) -> Option<Place> {
-        let height = u16::try_from(self.page(look, area, None).height()).unwrap_or(u16::MAX).saturating_add(1);
+        let height = u16::try_from(self.sheet(look, area, None).height()).unwrap_or(u16::MAX).saturating_add(1);
         let below = Rect {
             y: area.y.saturating_add(height),
             height: area.height.saturating_sub(height),
@@ -237,30 +239,30 @@ impl Made {
         let left = area.width.checked_sub(width + GUTTER).filter(|left| *left >= MIN_WORDS)?;
         let beside = Rect { x: area.x + left + GUTTER, width, ..area };
         let words = Rect { width: left, ..area };
-        self.page(look, words, None).fits().then_some(Place { words, code: beside })
+        self.sheet(look, words, None).fits().then_some(Place { words, code: beside })
     }
 
-    fn page(&self, look: &Look<'_>, area: Rect, missing: Option<Missing>) -> Page {
+    fn sheet(&self, look: &Look<'_>, area: Rect, missing: Option<Missing>) -> Sheet {
         let theme = &look.options.theme;
-        let mut page = Page::new(look.options, area);
-        self.say_state(&mut page, look);
-        page.gap();
+        let mut sheet = Sheet::new(look.options, area);
+        self.say_state(&mut sheet, look);
+        sheet.gap();
         // The link is as wide as the place allows, so that as few ends of lines as can be get into it.
-        for line in broken(&self.invitation.link, page.cells()) {
-            page.line(Line::styled(line, theme.strong));
+        for line in broken(&self.invitation.link, sheet.cells()) {
+            sheet.line(Line::styled(line, theme.strong));
         }
-        page.gap();
-        page.say("Ctrl-Y copies the link.");
+        sheet.gap();
+        sheet.say("Ctrl-Y copies the link.");
         match missing {
-            Some(Missing::Hidden) => page.say_as("Tab shows the code.", theme.dim),
-            Some(Missing::NoRoom) => page.say_as("The code to scan needs a larger terminal, such as 80×24.", theme.warn),
+            Some(Missing::Hidden) => sheet.say_as("Tab shows the code.", theme.dim),
+            Some(Missing::NoRoom) => sheet.say_as("The code to scan needs a larger terminal, such as 80×24.", theme.warn),
             Some(Missing::NoCode) => {}
-            None => page.say_as("Tab shows the link alone.", theme.dim),
+            None => sheet.say_as("Tab shows the link alone.", theme.dim),
         }
-        page
+        sheet
     }
 
-    fn say_state(&self, page: &mut Page, look: &Look<'_>) {
+    fn say_state(&self, sheet: &mut Sheet, look: &Look<'_>) {
         let theme = &look.options.theme;
         if let Some(contact) = self.contact(look) {
             let name = text::contact_name(contact);
@@ -269,24 +271,23 @@ impl Made {
             } else {
                 format!("{name} has used the link and is now a contact.")
             };
-            page.say_as(&title, theme.good);
-            page.gap();
-            page.say("The link is used up. Whoever had it first has become this contact, so compare fingerprints when you can.");
-            page.gap();
-            page.answer("Enter", "Open the conversation");
-            page.answer("v", "See the contact and compare fingerprints");
+            sheet.say_as(&title, theme.good);
+            sheet.gap();
+            sheet.say("The link is used up. Whoever had it first has become this contact, so compare fingerprints when you can.");
+            sheet.gap();
+            sheet.answer("Enter", "Open the conversation");
+            sheet.answer("v", "See the contact and compare fingerprints");
             return;
         }
         let state = look.model.contacts.get(&self.invitation.contact).map(|contact| contact.state);
         if state == Some(ContactState::Failed) {
-            page.say_as("This link can't be used any more. Make another one.", theme.bad);
+            sheet.say_as("This link can't be used any more. Make another one.", theme.bad);
             return;
         }
-        let civil = look.options.civil;
-        let until = text::moment(civil(self.invitation.expires), civil(look.now.wall));
-        page.say_as(&format!("Works once, until {until}."), theme.strong);
-        page.gap();
-        page.say(
+        let until = text::when(look.options, look.now.wall, self.invitation.expires);
+        sheet.say_as(&format!("Works once, until {until}."), theme.strong);
+        sheet.gap();
+        sheet.say(
             "Give it to one person. The contact appears as soon as it is used; you can leave this screen. The link is not shown again.",
         );
     }

@@ -33,7 +33,7 @@ use ratatui::{
     layout::{Rect, Size},
 };
 
-pub(crate) use self::shell::render;
+pub(crate) use self::shell::{body, render};
 use crate::{
     Effect, Options, Refusal, Reply, Request, RequestId,
     app::Outbox,
@@ -108,14 +108,9 @@ impl<'a> Context<'a> {
         Self { model, options, now, size, outbox }
     }
 
-    /// What a screen is drawn from now.
+    /// What a screen would be drawn from now.
     pub(crate) fn look(&self) -> Look<'_> {
         Look { model: self.model, options: self.options, now: self.now, toast: None }
-    }
-
-    /// Where a screen draws now.
-    pub(crate) fn body(&self) -> Rect {
-        shell::body(&self.look(), self.size)
     }
 
     /// Asks the daemon; [`View::replied`] is told the reply under this id.

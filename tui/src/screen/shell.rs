@@ -15,18 +15,11 @@ use crate::{
     text,
 };
 
-/// Where a screen of the terminal's size draws: what lies between the title, a banner if there is one, and the foot line.
-pub(super) fn body(look: &Look<'_>, size: Size) -> Rect {
-    let top = 1 + u16::from(banner(look).is_some());
-    Rect::new(0, top.min(size.height), size.width, size.height.saturating_sub(top + 1))
-}
-
 /// Draws the screen in front with its title and foot line.
 pub(crate) fn render(screens: &[Screen], look: &Look<'_>, frame: &mut Frame<'_>) {
     let Some(front) = screens.last() else { return };
     let banner = banner(look);
-    let heights = [Constraint::Length(1), Constraint::Length(u16::from(banner.is_some())), Constraint::Min(0), Constraint::Length(1)];
-    let [title, wrong, body, foot] = Layout::vertical(heights).areas(frame.area());
+    let [title, wrong, body, foot] = parts(banner.is_some(), frame.area());
     render_title(front, look, frame, title);
     if let Some(words) = banner {
         frame.render_widget(Paragraph::new(clean::fit(&words, wrong.width.into())).style(look.options.theme.bad), wrong);
@@ -35,6 +28,17 @@ pub(crate) fn render(screens: &[Screen], look: &Look<'_>, frame: &mut Frame<'_>)
         front.render(look, frame, body);
     }
     render_foot(front, look, frame, foot);
+}
+
+fn parts(has_banner: bool, area: Rect) -> [Rect; 4] {
+    let heights = [Constraint::Length(1), Constraint::Length(u16::from(has_banner)), Constraint::Min(0), Constraint::Length(1)];
+    Layout::vertical(heights).areas(area)
+}
+
+/// The part of the terminal that a screen draws into.
+pub(crate) fn body(look: &Look<'_>, size: Size) -> Rect {
+    let [_, _, body, _] = parts(banner(look).is_some(), Rect::from(((0, 0).into(), size)));
+    body
 }
 
 fn render_title(front: &Screen, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {

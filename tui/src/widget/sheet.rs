@@ -1,6 +1,6 @@
-//! A page of words, wrapped to the terminal, with rows that can be chosen by key or mouse.
+//! A sheet of words, wrapped to the terminal, with rows that can be chosen by key or mouse.
 //!
-//! Where a page is higher than its place, its gaps go first; then it is moved so that the chosen row is seen.
+//! Where a sheet is higher than its place, its gaps go first; then it is moved so that the chosen row is seen.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::{
@@ -22,7 +22,7 @@ const INDENT: usize = 5;
 /// Cells before what a key answers.
 const ANSWER_INDENT: usize = 8;
 
-/// One line of a page.
+/// One line of a sheet.
 #[derive(Debug)]
 struct Row {
     line: Line<'static>,
@@ -30,7 +30,7 @@ struct Row {
     is_gap: bool,
 }
 
-/// What the mouse asks for on a page.
+/// What the mouse asks for on a sheet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Touch {
     /// What a key would.
@@ -47,15 +47,15 @@ pub(crate) fn inside(area: Rect) -> Rect {
 
 /// Lines on their way to the screen.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct Sheet {
     area: Rect,
     options: Options,
     rows: Vec<Row>,
     chosen: Option<usize>,
 }
 
-impl Page {
-    /// An empty page in `area`, with a margin of one cell at both sides.
+impl Sheet {
+    /// An empty sheet in `area`, with a margin of one cell at both sides.
     pub(crate) fn new(options: &Options, area: Rect) -> Self {
         Self { area: inside(area), options: *options, rows: Vec::new(), chosen: None }
     }
@@ -200,25 +200,25 @@ mod tests {
     use super::*;
     use crate::{Civil, theme::Theme};
 
-    fn page(width: u16, height: u16, chosen: usize) -> Page {
+    fn sheet(width: u16, height: u16, chosen: usize) -> Sheet {
         let civil = |_| Civil { year: 2026, month: 1, day: 1, hour: 0, minute: 0 };
         let options = Options { theme: Theme::plain(), words: false, civil, banner: None };
-        let mut page = Page::new(&options, Rect::new(0, 1, width, height));
-        page.title("A title");
-        page.gap();
+        let mut sheet = Sheet::new(&options, Rect::new(0, 1, width, height));
+        sheet.title("A title");
+        sheet.gap();
         for index in 0..9 {
-            page.choice(index, index == chosen, "k", "what it does", "and its price");
+            sheet.choice(index, index == chosen, "k", "what it does", "and its price");
         }
-        page
+        sheet
     }
 
     #[test]
     fn the_chosen_row_is_seen_at_every_height() {
         for height in 2..30 {
             for chosen in 0..9 {
-                let page = page(40, height, chosen);
-                let offset = page.offset();
-                let seen = page.shown().into_iter().skip(offset).take(height.into()).filter(|row| row.choice == Some(chosen)).count();
+                let sheet = sheet(40, height, chosen);
+                let offset = sheet.offset();
+                let seen = sheet.shown().into_iter().skip(offset).take(height.into()).filter(|row| row.choice == Some(chosen)).count();
                 assert_eq!(seen, 2, "row {chosen} at height {height}");
             }
         }
@@ -232,11 +232,11 @@ mod tests {
             row,
             modifiers: crossterm::event::KeyModifiers::NONE,
         };
-        let whole = page(40, 30, 0);
+        let whole = sheet(40, 30, 0);
         assert_eq!(whole.touch(&click(1)), None);
         assert_eq!(whole.touch(&click(3)), Some(Touch::Choose(0)));
         assert_eq!(whole.touch(&click(6)), Some(Touch::Choose(1)));
-        // The last two rows of a page of four are the chosen one's.
-        assert_eq!(page(40, 4, 8).touch(&click(4)), Some(Touch::Choose(8)));
+        // The last two rows of a sheet of four are the chosen one's.
+        assert_eq!(sheet(40, 4, 8).touch(&click(4)), Some(Touch::Choose(8)));
     }
 }
