@@ -473,6 +473,11 @@ fn the_link_is_shown_as_text_and_code_and_copied() {
     let joined: String = desk.screen().lines().map(str::trim).collect();
     assert!(joined.contains(LINK), "{}", desk.screen());
     desk.key(KeyCode::Tab);
+    for (height, has_code) in [(23, true), (21, true), (20, false)] {
+        desk.resize(80, height);
+        assert_eq!(desk.shows("▀"), has_code, "{}", desk.screen());
+        assert!(desk.shows("Ctrl-Y copies the link."), "{}", desk.screen());
+    }
     desk.resize(60, 20);
     assert!(!desk.shows("▀") && desk.shows("needs a larger terminal"), "{}", desk.screen());
 }
