@@ -232,6 +232,10 @@ fn words_come_in_front_and_enter_says_nothing_about_them() {
     for key in [KeyCode::Enter, KeyCode::Char(' '), KeyCode::Char('x'), KeyCode::Char('t'), KeyCode::Down] {
         desk.key(key);
     }
+    // Ctrl-N means something elsewhere; a pasted letter answers nothing.
+    desk.ctrl('n');
+    desk.input(Input::Key(KeyEvent::new(KeyCode::Char('n'), KeyModifiers::ALT)));
+    desk.input(Input::Paste("y".into()));
     assert_eq!(desk.daemon.asked.len(), before, "{:?}", desk.daemon.asked);
     answer_nearby(&mut desk);
     desk.key(KeyCode::Char('y'));
@@ -297,7 +301,9 @@ fn who_was_added_is_said_and_opened() {
     assert_snapshots("meet_nearby_done", daemon, done);
     let mut desk = Desk::attached(80, 24, daemon());
     done(&mut desk);
+    answer_nearby(&mut desk);
     desk.key(KeyCode::Enter);
+    assert!(was_asked(&desk, &Command::NearbyClose {}), "nobody waits any more");
     assert!(!desk.shows("nearby") && !desk.shows("is now a contact"), "{}", desk.screen());
 }
 
@@ -523,6 +529,27 @@ fn a_link_used_by_somebody_known_says_so() {
     invite(&mut desk);
     desk.input(Input::Event(Event::ContactRemoved { contact: ContactId(5), same_as: Some(ContactId(2)) }));
     assert!(desk.shows("Cleo has used the link: you knew each other already."), "{}", desk.screen());
+}
+
+#[test]
+fn a_link_that_is_dead_is_not_shown() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    invite(&mut desk);
+    told(&mut desk, |contact| contact.state = ContactState::Failed);
+    assert!(desk.shows("can't be used any more") && !desk.shows("hedgerow:") && !desk.shows("▀"), "{}", desk.screen());
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    invite(&mut desk);
+    desk.input(Input::Event(Event::ContactRemoved { contact: ContactId(5), same_as: None }));
+    assert!(desk.shows("can't be used any more") && !desk.shows("hedgerow:"), "{}", desk.screen());
+    desk.ctrl('y');
+    assert!(!desk.effects.contains(&Effect::Copy(LINK.into())));
+}
+
+#[test]
+fn the_link_is_not_in_debug() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    invite(&mut desk);
+    assert!(!format!("{:?}", desk.app).contains("abcdefgh"), "{:?}", desk.app);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crossterm::event::KeyCode;
 use hedgerow_sync::{
     id::ContactId,
     view::{Command, Contact, ContactState, Event},
@@ -15,7 +14,7 @@ use crate::{
     keymap::{Action, Scope},
     widget::{
         Editor, Field, Selection, Sheet,
-        sheet::{Touch, inside},
+        sheet::{self, Touch, inside},
     },
 };
 
@@ -312,10 +311,10 @@ impl View for ContactScreen {
                 let touch = self.sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse);
                 return touch.map_or(Step::Stay, |touch| self.touched(touch, context));
             }
-            UiInput::Key(key) => match (self.field(), key.code) {
+            UiInput::Key(key) => match (self.field(), sheet::letter(&key)) {
                 (Some(field), _) => drop(field.editor.handle(&key)),
-                (None, KeyCode::Char(letter)) => return self.letter(letter, context),
-                _ => {}
+                (None, Some(letter)) => return self.letter(letter, context),
+                (None, None) => {}
             },
             UiInput::Paste(text) => {
                 if let Some(field) = self.field() {

@@ -3,14 +3,13 @@
 //! ```text
 //!   the window, closed ─ Enter ─▶ open: who is there ─ both choose ─▶ four words ─ y ─▶ waits ─▶ a contact
 //!                                   ▲                                     └─ n ─▶ what it can mean
-//!                                   └────────────── Tab ──────────────────┴──────────────────┘
+//!                                   └─────────── Tab or Esc ──────────────┴──────────────────┘
 //! ```
 //!
 //! Names are claims until the words were compared, so people are told apart by number. Nothing of the comparison is on Enter.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crossterm::event::KeyCode;
 use hedgerow_sync::{
     id::ContactId,
     time::Instant,
@@ -24,7 +23,10 @@ use crate::{
     keymap::{Action, Scope},
     model::Model,
     text,
-    widget::{Selection, Sheet, sheet::Touch},
+    widget::{
+        Selection, Sheet,
+        sheet::{self, Touch},
+    },
 };
 
 /// How often the time left is drawn anew.
@@ -92,7 +94,7 @@ impl NearbyScreen {
         let nearby = context.model.nearby.clone();
         if let Some(peer) = self.in_front(&nearby) {
             return match peer.state {
-                NearbyState::Established => open_chat(peer),
+                NearbyState::Established => self.open_chat(peer, context),
                 NearbyState::Failed => {
                     self.front = None;
                     Step::Stay
@@ -109,7 +111,7 @@ impl NearbyScreen {
             NearbyState::Seen | NearbyState::ChoseUs => self.choose(peer, context),
             NearbyState::Chosen => context.toast("They have to choose you on their screen now."),
             NearbyState::Comparing | NearbyState::Confirmed | NearbyState::Failed => self.front = Some(peer.peer),
-            NearbyState::Established => return open_chat(peer),
+            NearbyState::Established => return self.open_chat(peer, context),
         }
         Step::Stay
     }
@@ -171,6 +173,15 @@ impl NearbyScreen {
             context.toast(format!("{name} becomes a contact as soon as they say so too."));
         }
         Step::Close
+    }
+
+    /// Goes to the conversation. The window closes unless somebody still waits in it.
+    fn open_chat(&mut self, peer: &NearbyPeer, context: &mut Context<'_>) -> Step {
+        let Some(contact) = peer.contact else { return Step::Stay };
+        if waiting(&context.model.nearby).is_none() {
+            self.close(context);
+        }
+        Step::Chat(contact)
     }
 
     fn act(&mut self, action: Action, context: &mut Context<'_>) -> Step {
@@ -276,10 +287,7 @@ impl View for NearbyScreen {
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
         match input {
             UiInput::Action(action) => self.act(action, context),
-            UiInput::Key(key) => match key.code {
-                KeyCode::Char(letter) => self.letter(letter, context),
-                _ => Step::Stay,
-            },
+            UiInput::Key(key) => sheet::letter(&key).map_or(Step::Stay, |letter| self.letter(letter, context)),
             UiInput::Mouse(mouse) => {
                 let touch = self.sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse);
                 touch.map_or(Step::Stay, |touch| self.touched(touch, context))
@@ -338,10 +346,6 @@ fn waiting(nearby: &Nearby) -> Option<&NearbyPeer> {
 
 fn is_open(model: &Model, now: hedgerow_sync::time::UnixMillis) -> bool {
     model.nearby.until.is_some_and(|until| until > now)
-}
-
-fn open_chat(peer: &NearbyPeer) -> Step {
-    peer.contact.map_or(Step::Stay, Step::Chat)
 }
 
 /// The window, closed: what opening it does.
