@@ -6,8 +6,8 @@ use super::{Context, Look, Screen, Step, UiInput, View, body, invite::Invite, ne
 use crate::{
     keymap::Action,
     widget::{
-        Selection, Sheet,
-        sheet::{self, Touch},
+        Page, Selection,
+        page::{self, Touch},
     },
 };
 
@@ -48,17 +48,17 @@ impl Add {
         Step::Stay
     }
 
-    fn sheet(&self, look: &Look<'_>, area: Rect) -> Sheet {
-        let mut sheet = Sheet::new(look.options, area);
-        sheet.title("How do you want to meet?");
-        sheet.gap();
+    fn page(&self, look: &Look<'_>, area: Rect) -> Page {
+        let mut page = Page::new(look.options, area);
+        page.title("How do you want to meet?");
+        page.gap();
         let chosen = self.selection.row(WAYS.len());
         for (index, (key, title, price)) in WAYS.into_iter().enumerate() {
-            sheet.choice(index, chosen == Some(index), key, title, price);
-            sheet.gap();
+            page.choice(index, chosen == Some(index), key, title, price);
+            page.gap();
         }
-        sheet.say("Both of you need Hedgerow. There is no account and no server.");
-        sheet
+        page.say("Both of you need Hedgerow. There is no account and no server.");
+        page
     }
 }
 
@@ -70,14 +70,14 @@ impl View for Add {
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
         match input {
             UiInput::Action(action) => self.act(action),
-            UiInput::Key(key) => match sheet::letter(&key) {
+            UiInput::Key(key) => match page::letter(&key) {
                 Some('?') => Step::Act(Action::Help),
                 Some(digit) => {
                     digit.to_digit(10).and_then(|digit| digit.checked_sub(1)).map_or(Step::Stay, |way| Self::take_way(way as usize))
                 }
                 None => Step::Stay,
             },
-            UiInput::Mouse(mouse) => match self.sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
+            UiInput::Mouse(mouse) => match self.page(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
                 Some(Touch::Choose(way)) => Self::take_way(way),
                 Some(Touch::Act(action)) => self.act(action),
                 None => Step::Stay,
@@ -88,6 +88,6 @@ impl View for Add {
     }
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        self.sheet(look, area).render(frame);
+        self.page(look, area).render(frame);
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     Refusal, Reply, RequestId,
     keymap::{Action, Scope},
     widget::{
-        Editor, Field, Selection, Sheet,
-        sheet::{self, Touch, inside},
+        Editor, Field, Page, Selection,
+        page::{self, Touch, inside},
     },
 };
 
@@ -222,45 +222,45 @@ impl ContactScreen {
 
     /// Draws the words, the field below them, and below it why it was refused. Where not all has room, the words go first.
     fn render_form(&self, field: &Field, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        let mut refusal = Sheet::new(look.options, area);
+        let mut refusal = Page::new(look.options, area);
         refusal.refusal(self.asking.refusal());
         let refused = u16::try_from(refusal.height()).unwrap_or(u16::MAX).min(area.height);
         let height = field.height(inside(area).width).min(area.height - refused);
-        let words = self.sheet(look, area);
+        let words = self.page(look, area);
         let above = u16::try_from(words.height()).unwrap_or(u16::MAX).saturating_add(1).min(area.height - refused - height);
-        self.sheet(look, Rect { height: above, ..area }).render(frame);
+        self.page(look, Rect { height: above, ..area }).render(frame);
         field.render(look.options, frame, Rect { y: area.y + above, height, ..inside(area) }, true);
-        let mut below = Sheet::new(look.options, Rect { y: area.y + above + height, height: refused, ..area });
+        let mut below = Page::new(look.options, Rect { y: area.y + above + height, height: refused, ..area });
         below.refusal(self.asking.refusal());
         below.render(frame);
     }
 
-    fn sheet(&self, look: &Look<'_>, area: Rect) -> Sheet {
-        let mut sheet = Sheet::new(look.options, area);
+    fn page(&self, look: &Look<'_>, area: Rect) -> Page {
+        let mut page = Page::new(look.options, area);
         let Some(contact) = self.shown(look) else {
-            sheet.say("This contact is not here any more. Esc goes back.");
-            return sheet;
+            page.say("This contact is not here any more. Esc goes back.");
+            return page;
         };
         match &self.front {
             Front::Deeds => {
-                words::facts(&mut sheet, look, contact);
-                sheet.gap();
+                words::facts(&mut page, look, contact);
+                page.gap();
                 let deeds = deeds(contact);
                 let chosen = self.selection.row(deeds.len());
                 for (row, (deed, key)) in deeds.into_iter().enumerate() {
-                    sheet.choice(row, chosen == Some(row), &key.to_string(), &words::deed(deed, contact), "");
+                    page.choice(row, chosen == Some(row), &key.to_string(), &words::deed(deed, contact), "");
                 }
             }
-            Front::Verify(fingerprint) => words::verify(&mut sheet, look, contact, fingerprint),
-            Front::Differ => words::differ(&mut sheet, contact),
-            Front::Rename(_) => words::rename(&mut sheet, contact),
-            Front::Block => words::block(&mut sheet, contact),
-            Front::Remove(_) => words::remove(&mut sheet, contact, &confirmation(contact)),
+            Front::Verify(fingerprint) => words::verify(&mut page, look, contact, fingerprint),
+            Front::Differ => words::differ(&mut page, contact),
+            Front::Rename(_) => words::rename(&mut page, contact),
+            Front::Block => words::block(&mut page, contact),
+            Front::Remove(_) => words::remove(&mut page, contact, &confirmation(contact)),
         }
         if self.form().is_none() {
-            sheet.refusal(self.asking.refusal());
+            page.refusal(self.asking.refusal());
         }
-        sheet
+        page
     }
 }
 
@@ -308,10 +308,10 @@ impl View for ContactScreen {
         match input {
             UiInput::Action(action) => return self.act(action, context),
             UiInput::Mouse(mouse) => {
-                let touch = self.sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse);
+                let touch = self.page(&context.look(), body(&context.look(), context.size)).touch(&mouse);
                 return touch.map_or(Step::Stay, |touch| self.touched(touch, context));
             }
-            UiInput::Key(key) => match (self.field(), sheet::letter(&key)) {
+            UiInput::Key(key) => match (self.field(), page::letter(&key)) {
                 (Some(field), _) => drop(field.editor.handle(&key)),
                 (None, Some(letter)) => return self.letter(letter, context),
                 (None, None) => {}
@@ -361,7 +361,7 @@ impl View for ContactScreen {
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
         match self.form().filter(|_| self.shown(look).is_some()) {
             Some(field) => self.render_form(field, look, frame, area),
-            None => self.sheet(look, area).render(frame),
+            None => self.page(look, area).render(frame),
         }
     }
 }

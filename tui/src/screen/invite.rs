@@ -12,9 +12,9 @@ use crate::{
     keymap::{Action, Scope},
     text,
     widget::{
-        Selection, Sheet,
+        Page, Selection,
+        page::{self, Touch},
         qr::LinkCode,
-        sheet::{self, Touch},
     },
 };
 
@@ -132,22 +132,22 @@ impl Invite {
         Step::Stay
     }
 
-    fn lives_sheet(&self, look: &Look<'_>, area: Rect) -> Sheet {
-        let mut sheet = Sheet::new(look.options, area);
-        sheet.title("Make a link that one person can use once.");
-        sheet.gap();
-        sheet.say("Whoever has the link first becomes your contact. Send it over something that you both trust, or show its code.");
-        sheet.gap();
-        sheet.say("How long can it be used?");
-        sheet.gap();
+    fn lives_page(&self, look: &Look<'_>, area: Rect) -> Page {
+        let mut page = Page::new(look.options, area);
+        page.title("Make a link that one person can use once.");
+        page.gap();
+        page.say("Whoever has the link first becomes your contact. Send it over something that you both trust, or show its code.");
+        page.gap();
+        page.say("How long can it be used?");
+        page.gap();
         let chosen = self.selection.row(LIVES.len());
         for (index, (key, title, _)) in LIVES.into_iter().enumerate() {
-            sheet.choice(index, chosen == Some(index), key, title, "");
+            page.choice(index, chosen == Some(index), key, title, "");
         }
-        sheet.gap();
-        sheet.say(if self.asking.is_open() { "Making the link …" } else { "Enter makes the link." });
-        sheet.refusal(self.asking.refusal());
-        sheet
+        page.gap();
+        page.say(if self.asking.is_open() { "Making the link …" } else { "Enter makes the link." });
+        page.refusal(self.asking.refusal());
+        page
     }
 }
 
@@ -172,9 +172,9 @@ impl View for Invite {
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
         match input {
             UiInput::Action(action) => self.act(action, context),
-            UiInput::Key(key) => sheet::letter(&key).map_or(Step::Stay, |letter| self.letter(letter, context)),
+            UiInput::Key(key) => page::letter(&key).map_or(Step::Stay, |letter| self.letter(letter, context)),
             UiInput::Mouse(mouse) if self.made.is_none() => {
-                match self.lives_sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
+                match self.lives_page(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
                     Some(Touch::Choose(life)) if Some(life) == self.selection.row(LIVES.len()) => {
                         self.make(life, context);
                         Step::Stay
@@ -212,7 +212,7 @@ impl View for Invite {
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
         match &self.made {
-            None => self.lives_sheet(look, area).render(frame),
+            None => self.lives_page(look, area).render(frame),
             Some(made) => made.render(look, frame, area),
         }
     }
@@ -222,17 +222,17 @@ impl Made {
     /// Draws words and link, with the code beside or below them where it has room.
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
         if self.contact(look).is_some() || self.is_dead(look) {
-            let mut sheet = Sheet::new(look.options, area);
-            self.say_state(&mut sheet, look);
-            sheet.render(frame);
+            let mut page = Page::new(look.options, area);
+            self.say_state(&mut page, look);
+            page.render(frame);
             return;
         }
         let code = self.code.as_ref().filter(|_| !self.is_plain);
         let Some((code, place)) = code.and_then(|code| Some((code, self.place(code, look, area)?))) else {
-            self.sheet(look, area, Some(self.missing())).render(frame);
+            self.page(look, area, Some(self.missing())).render(frame);
             return;
         };
-        self.sheet(look, place.words, None).render(frame);
+        self.page(look, place.words, None).render(frame);
         code.render(frame, place.code);
     }
 
@@ -246,7 +246,7 @@ impl Made {
 
     /// Where words and code go: the code below the words, else beside them; `None` if it has no room.
     fn place(&self, code: &LinkCode, look: &Look<'_>, area: Rect) -> Option<Place> {
-        let height = u16::try_from(self.sheet(look, area, None).height()).unwrap_or(u16::MAX).saturating_add(1);
+        let height = u16::try_from(self.page(look, area, None).height()).unwrap_or(u16::MAX).saturating_add(1);
         let below = Rect {
             y: area.y.saturating_add(height),
             height: area.height.saturating_sub(height),
@@ -260,30 +260,30 @@ impl Made {
         let left = area.width.checked_sub(width + GUTTER).filter(|left| *left >= MIN_WORDS)?;
         let beside = Rect { x: area.x + left + GUTTER, width, ..area };
         let words = Rect { width: left, ..area };
-        self.sheet(look, words, None).fits().then_some(Place { words, code: beside })
+        self.page(look, words, None).fits().then_some(Place { words, code: beside })
     }
 
-    fn sheet(&self, look: &Look<'_>, area: Rect, missing: Option<Missing>) -> Sheet {
+    fn page(&self, look: &Look<'_>, area: Rect, missing: Option<Missing>) -> Page {
         let theme = &look.options.theme;
-        let mut sheet = Sheet::new(look.options, area);
-        self.say_state(&mut sheet, look);
-        sheet.gap();
+        let mut page = Page::new(look.options, area);
+        self.say_state(&mut page, look);
+        page.gap();
         // The link is as wide as the place allows, so that as few ends of lines as can be get into it.
-        for line in broken(&self.invitation.link, sheet.cells()) {
-            sheet.line(Line::styled(line, theme.strong));
+        for line in broken(&self.invitation.link, page.cells()) {
+            page.line(Line::styled(line, theme.strong));
         }
-        sheet.gap();
-        sheet.say("Ctrl-Y copies the link.");
+        page.gap();
+        page.say("Ctrl-Y copies the link.");
         match missing {
-            Some(Missing::Hidden) => sheet.say_as("Tab shows the code.", theme.dim),
-            Some(Missing::NoRoom) => sheet.say_as("The code to scan needs a larger terminal, such as 80×24.", theme.warn),
+            Some(Missing::Hidden) => page.say_as("Tab shows the code.", theme.dim),
+            Some(Missing::NoRoom) => page.say_as("The code to scan needs a larger terminal, such as 80×24.", theme.warn),
             Some(Missing::NoCode) => {}
-            None => sheet.say_as("Tab shows the link alone.", theme.dim),
+            None => page.say_as("Tab shows the link alone.", theme.dim),
         }
-        sheet
+        page
     }
 
-    fn say_state(&self, sheet: &mut Sheet, look: &Look<'_>) {
+    fn say_state(&self, page: &mut Page, look: &Look<'_>) {
         let theme = &look.options.theme;
         if let Some(contact) = self.contact(look) {
             let name = text::contact_name(contact);
@@ -292,22 +292,22 @@ impl Made {
             } else {
                 format!("{name} has used the link and is now a contact.")
             };
-            sheet.say_as(&title, theme.good);
-            sheet.gap();
-            sheet.say("The link is used up. Whoever had it first has become this contact, so compare fingerprints when you can.");
-            sheet.gap();
-            sheet.answer("Enter", "Open the conversation");
-            sheet.answer("v", "See the contact and compare fingerprints");
+            page.say_as(&title, theme.good);
+            page.gap();
+            page.say("The link is used up. Whoever had it first has become this contact, so compare fingerprints when you can.");
+            page.gap();
+            page.answer("Enter", "Open the conversation");
+            page.answer("v", "See the contact and compare fingerprints");
             return;
         }
         if self.is_dead(look) {
-            sheet.say_as("This link can't be used any more. Make another one.", theme.bad);
+            page.say_as("This link can't be used any more. Make another one.", theme.bad);
             return;
         }
         let until = text::when(look.options, look.now.wall, self.invitation.expires);
-        sheet.say_as(&format!("Works once, until {until}."), theme.strong);
-        sheet.gap();
-        sheet.say(
+        page.say_as(&format!("Works once, until {until}."), theme.strong);
+        page.gap();
+        page.say(
             "Give it to one person. The contact appears as soon as it is used; you can leave this screen. The link is not shown again.",
         );
     }

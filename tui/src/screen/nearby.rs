@@ -24,8 +24,8 @@ use crate::{
     model::Model,
     text,
     widget::{
-        Selection, Sheet,
-        sheet::{self, Touch},
+        Page, Selection,
+        page::{self, Touch},
     },
 };
 
@@ -66,10 +66,10 @@ impl NearbyScreen {
 
     /// Whoever is shown in place of the list.
     fn in_front<'n>(&self, nearby: &'n Nearby) -> Option<&'n NearbyPeer> {
-        let has_sheet = |peer: &&NearbyPeer| {
+        let has_page = |peer: &&NearbyPeer| {
             matches!(peer.state, NearbyState::Comparing | NearbyState::Confirmed | NearbyState::Established | NearbyState::Failed)
         };
-        peer(nearby, self.front?).filter(has_sheet)
+        peer(nearby, self.front?).filter(has_page)
     }
 
     fn chosen_peer<'n>(&self, nearby: &'n Nearby) -> Option<&'n NearbyPeer> {
@@ -226,33 +226,33 @@ impl NearbyScreen {
         }
     }
 
-    fn sheet(&self, look: &Look<'_>, area: Rect) -> Sheet {
+    fn page(&self, look: &Look<'_>, area: Rect) -> Page {
         let nearby = &look.model.nearby;
-        let mut sheet = Sheet::new(look.options, area);
+        let mut page = Page::new(look.options, area);
         match (self.is_leaving.then(|| waiting(nearby)).flatten(), self.in_front(nearby)) {
-            (Some(peer), _) => leaving_sheet(&mut sheet, peer),
-            (None, Some(peer)) => peer_sheet(&mut sheet, look, peer),
-            (None, None) => self.list_sheet(&mut sheet, look),
+            (Some(peer), _) => leaving_page(&mut page, peer),
+            (None, Some(peer)) => peer_page(&mut page, look, peer),
+            (None, None) => self.list_page(&mut page, look),
         }
-        sheet.refusal(self.asking.refusal());
-        sheet
+        page.refusal(self.asking.refusal());
+        page
     }
 
-    fn list_sheet(&self, sheet: &mut Sheet, look: &Look<'_>) {
+    fn list_page(&self, page: &mut Page, look: &Look<'_>) {
         let nearby = &look.model.nearby;
         let row = self.row(nearby);
         if is_open(look.model, look.now.wall) {
-            window_rows(sheet, look, row == 0);
+            window_rows(page, look, row == 0);
         } else {
-            closed_rows(sheet, look, row == 0);
+            closed_rows(page, look, row == 0);
         }
         if nearby.mismatches > 0 {
-            sheet.say_as(&mismatch_words(nearby.mismatches), look.options.theme.warn);
-            sheet.gap();
+            page.say_as(&mismatch_words(nearby.mismatches), look.options.theme.warn);
+            page.gap();
         }
         for (index, peer) in nearby.peers.iter().enumerate() {
             let title = format!("#{}  {}", peer.peer, text::name(&peer.name));
-            sheet.choice(index + 1, row == index + 1, "", &title, &state_words(look.model, nearby, peer, row == index + 1));
+            page.choice(index + 1, row == index + 1, "", &title, &state_words(look.model, nearby, peer, row == index + 1));
         }
     }
 }
@@ -287,9 +287,9 @@ impl View for NearbyScreen {
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
         match input {
             UiInput::Action(action) => self.act(action, context),
-            UiInput::Key(key) => sheet::letter(&key).map_or(Step::Stay, |letter| self.letter(letter, context)),
+            UiInput::Key(key) => page::letter(&key).map_or(Step::Stay, |letter| self.letter(letter, context)),
             UiInput::Mouse(mouse) => {
-                let touch = self.sheet(&context.look(), body(&context.look(), context.size)).touch(&mouse);
+                let touch = self.page(&context.look(), body(&context.look(), context.size)).touch(&mouse);
                 touch.map_or(Step::Stay, |touch| self.touched(touch, context))
             }
             UiInput::Paste(_) => Step::Stay,
@@ -330,7 +330,7 @@ impl View for NearbyScreen {
     }
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        self.sheet(look, area).render(frame);
+        self.page(look, area).render(frame);
     }
 }
 
@@ -349,34 +349,33 @@ fn is_open(model: &Model, now: hedgerow_sync::time::UnixMillis) -> bool {
 }
 
 /// The window, closed: what opening it does.
-fn closed_rows(sheet: &mut Sheet, look: &Look<'_>, is_chosen: bool) {
-    sheet.title("Add somebody who is in the room with you.");
-    sheet.gap();
-    sheet.say("For two minutes everybody in reach who runs Hedgerow can see your name, and you see who else has this window open.");
-    sheet.say("Then you choose each other, and read four words aloud. Nobody is added before that.");
-    sheet.gap();
+fn closed_rows(page: &mut Page, look: &Look<'_>, is_chosen: bool) {
+    page.title("Add somebody who is in the room with you.");
+    page.gap();
+    page.say("For two minutes everybody in reach who runs Hedgerow can see your name, and you see who else has this window open.");
+    page.say("Then you choose each other, and read four words aloud. Nobody is added before that.");
+    page.gap();
     let name = look.model.own_name().map_or_else(String::new, |own| format!(" They see “{}”.", text::name(own)));
     let words = format!("It closes by itself.{name}");
-    sheet.choice(0, is_chosen, "", "Press Enter to open the window", &words);
-    sheet.gap();
-    sheet.say("The other person does the same: F2, then 1.");
-    sheet.gap();
+    page.choice(0, is_chosen, "", "Press Enter to open the window", &words);
+    page.gap();
+    page.say("The other person does the same: F2, then 1.");
+    page.gap();
 }
 
 /// The window, open: how long yet, and what to wait for.
-fn window_rows(sheet: &mut Sheet, look: &Look<'_>, is_chosen: bool) {
+fn window_rows(page: &mut Page, look: &Look<'_>, is_chosen: bool) {
     let left = look.model.nearby.until.map_or(0, |until| until.0.saturating_sub(look.now.wall.0).div_ceil(1_000));
     let title = format!("Open: {}:{:02} left", left / 60, left % 60);
-    sheet.choice(0, is_chosen, "", &title, if is_chosen { "Enter makes it two minutes again. Esc closes it." } else { "" });
-    sheet.gap();
+    page.choice(0, is_chosen, "", &title, if is_chosen { "Enter makes it two minutes again. Esc closes it." } else { "" });
+    page.gap();
     if look.model.nearby.peers.is_empty() {
-        sheet
-            .say("Nobody is here yet. The other person presses F2, then 1, and opens the window too. Both need to be on the same network.");
-        sheet.gap();
+        page.say("Nobody is here yet. The other person presses F2, then 1, and opens the window too. Both need to be on the same network.");
+        page.gap();
         return;
     }
-    sheet.say("In the room. A name is only what somebody claims until you have compared words.");
-    sheet.gap();
+    page.say("In the room. A name is only what somebody claims until you have compared words.");
+    page.gap();
 }
 
 /// How far somebody has come, and on the chosen row what Enter does.
@@ -416,74 +415,74 @@ fn mismatch_words(count: u32) -> String {
 }
 
 /// What is shown of somebody in place of the list.
-fn peer_sheet(sheet: &mut Sheet, look: &Look<'_>, peer: &NearbyPeer) {
+fn peer_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     match peer.state {
-        NearbyState::Established => established_sheet(sheet, look, peer),
-        NearbyState::Failed => failed_sheet(sheet, look, peer),
-        _ => words_sheet(sheet, look, peer),
+        NearbyState::Established => established_page(page, look, peer),
+        NearbyState::Failed => failed_page(page, look, peer),
+        _ => words_page(page, look, peer),
     }
 }
 
-fn words_sheet(sheet: &mut Sheet, look: &Look<'_>, peer: &NearbyPeer) {
+fn words_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     let theme = &look.options.theme;
     let name = text::name(&peer.name);
-    sheet.title(&format!("You and #{} {name}", peer.peer));
-    sheet.gap();
+    page.title(&format!("You and #{} {name}", peer.peer));
+    page.gap();
     for (index, word) in peer.words.iter().flatten().enumerate() {
-        sheet.middle(&format!("{}.  {:<12}", index + 1, text::brief(word, 30)), theme.strong);
-        sheet.gap();
+        page.middle(&format!("{}.  {:<12}", index + 1, text::brief(word, 30)), theme.strong);
+        page.gap();
     }
     if peer.state == NearbyState::Confirmed {
-        sheet.say(&format!("You said that they are the same. Waiting for {name} to say so too."));
-        sheet.gap();
-        sheet.say_as("Tab shows who else is here, Esc stops.", theme.dim);
+        page.say(&format!("You said that they are the same. Waiting for {name} to say so too."));
+        page.gap();
+        page.say_as("Tab shows who else is here, Esc stops.", theme.dim);
         return;
     }
-    sheet.say("Read them aloud. Are they the same on both screens?");
-    sheet.gap();
-    sheet.answer("y", "They are the same");
-    sheet.answer("n", "They differ");
-    sheet.gap();
-    sheet.say_as("Compare with the person beside you, not in writing. Tab shows who else is here.", theme.dim);
+    page.say("Read them aloud. Are they the same on both screens?");
+    page.gap();
+    page.answer("y", "They are the same");
+    page.answer("n", "They differ");
+    page.gap();
+    page.say_as("Compare with the person beside you, not in writing. Tab shows who else is here.", theme.dim);
 }
 
-fn established_sheet(sheet: &mut Sheet, look: &Look<'_>, peer: &NearbyPeer) {
+fn established_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     let contact = peer.contact.and_then(|contact| look.model.contacts.get(&contact));
     let name = contact.map_or_else(|| text::name(&peer.name), text::contact_name);
     // The exchange has compared; the contact's own word counts where it is known.
     let verified = if contact.is_none_or(|contact| contact.verified) { ", verified" } else { "" };
-    sheet.title(&format!("{name} is now a contact{verified}."));
-    sheet.gap();
-    sheet.say("You compared the words, so nobody is in between. You can write to each other from now on, also when you are far apart.");
-    sheet.gap();
-    sheet.answer("Enter", "Open the conversation");
-    sheet.answer("Esc", "Back to who is here");
+    page.title(&format!("{name} is now a contact{verified}."));
+    page.gap();
+    page.say("You compared the words, so nobody is in between. You can write to each other from now on, also when you are far apart.");
+    page.gap();
+    page.answer("Enter", "Open the conversation");
+    page.answer("Esc", "Back to who is here");
 }
 
-fn failed_sheet(sheet: &mut Sheet, look: &Look<'_>, peer: &NearbyPeer) {
+fn failed_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     let theme = &look.options.theme;
-    sheet.title(&format!("#{} {} was not added.", peer.peer, text::name(&peer.name)));
+    page.title(&format!("#{} {} was not added.", peer.peer, text::name(&peer.name)));
     if let Some(why) = &peer.why {
-        sheet.say_as(&format!("Why: {}.", text::brief(why, 120).trim_end_matches('.')), theme.bad);
+        page.say_as(&format!("Why: {}.", text::brief(why, 120).trim_end_matches('.')), theme.bad);
     }
-    sheet.gap();
-    sheet.say("If the words differed, somebody may be in between the two of you, or one of you has chosen somebody else. Nothing private was sent.");
-    sheet.gap();
-    sheet.say("What to do: look at whom you both have chosen, and try again once. If the words differ again, meet elsewhere, or add each other another way, such as by a link on paper.");
+    page.gap();
+    page.say("If the words differed, somebody may be in between the two of you, or one of you has chosen somebody else. Nothing private was sent.");
+    page.gap();
+    page.say("What to do: look at whom you both have chosen, and try again once. If the words differ again, meet elsewhere, or add each other another way, such as by a link on paper.");
     if look.model.nearby.mismatches > 0 {
-        sheet.gap();
-        sheet.say_as(&mismatch_words(look.model.nearby.mismatches), theme.warn);
+        page.gap();
+        page.say_as(&mismatch_words(look.model.nearby.mismatches), theme.warn);
     }
-    sheet.gap();
-    sheet.answer("t", "Try again: choose them once more");
-    sheet.answer("Esc", "Back to who is here");
+    page.gap();
+    page.answer("t", "Try again: choose them once more");
+    page.answer("Esc", "Back to who is here");
 }
 
-fn leaving_sheet(sheet: &mut Sheet, peer: &NearbyPeer) {
-    sheet.title(&format!("Stop here? #{} {} waits.", peer.peer, text::name(&peer.name)));
-    sheet.gap();
-    sheet.say("Closing the window ends what you have begun with each other. Nothing is lost: you can begin anew.");
-    sheet.gap();
-    sheet.answer("y", "Stop and close the window");
-    sheet.answer("n", "Go on");
+fn leaving_page(page: &mut Page, peer: &NearbyPeer) {
+    page.title(&format!("Stop here? #{} {} waits.", peer.peer, text::name(&peer.name)));
+    page.gap();
+    page.say("Closing the window ends what you have begun with each other. Nothing is lost: you can begin anew.");
+    page.gap();
+    page.answer("y", "Stop and close the window");
+    page.answer("n", "Go on");
 }

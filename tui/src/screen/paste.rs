@@ -14,7 +14,7 @@ use crate::{
     Refusal, Reply, RequestId, clean,
     keymap::{Action, Scope},
     text,
-    widget::{Editor, Field, sheet::inside},
+    widget::{Editor, Field, page::inside},
 };
 
 /// Most bytes around and in a link (policy): a mail with its greeting.

@@ -3,7 +3,7 @@
 pub(crate) mod editor;
 pub(crate) mod field;
 pub(crate) mod list;
+pub(crate) mod page;
 pub(crate) mod qr;
-pub(crate) mod sheet;
 
-pub(crate) use self::{editor::Editor, field::Field, list::Selection, sheet::Sheet};
+pub(crate) use self::{editor::Editor, field::Field, list::Selection, page::Page};

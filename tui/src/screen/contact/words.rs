@@ -4,7 +4,7 @@ use hedgerow_sync::view::{Contact, ContactState};
 use ratatui::style::Style;
 
 use super::{Deed, Look};
-use crate::{text, widget::Sheet};
+use crate::{text, widget::Page};
 
 /// The most cells of a fingerprint in one line: eight groups of four.
 const FINGERPRINT_CELLS: usize = 39;
@@ -14,34 +14,34 @@ const GROUPS: usize = 4;
 const SIDE_BY_SIDE: usize = 44;
 
 /// What is known of a contact.
-pub(super) fn facts(sheet: &mut Sheet, look: &Look<'_>, contact: &Contact) {
+pub(super) fn facts(page: &mut Page, look: &Look<'_>, contact: &Contact) {
     let theme = &look.options.theme;
-    sheet.title(&text::contact_name(contact));
-    sheet.gap();
+    page.title(&text::contact_name(contact));
+    page.gap();
     if let Some(own) = contact.own_name.as_ref().filter(|own| Some(*own) != contact.name.as_ref()) {
-        sheet.pair("Own name", &format!("{} (what they call themselves)", text::name(own)), theme.text);
+        page.pair("Own name", &format!("{} (what they call themselves)", text::name(own)), theme.text);
     }
     let (state, style) = state(look, contact);
-    sheet.pair("State", &state, style);
+    page.pair("State", &state, style);
     if contact.fingerprint.is_some() {
         let (verified, style) = if contact.verified {
             ("yes: the fingerprint was compared", theme.good)
         } else {
             ("no: compare fingerprints to be sure", theme.warn)
         };
-        sheet.pair("Verified", verified, style);
+        page.pair("Verified", verified, style);
     }
-    sheet.pair("Seen", &seen(look, contact), theme.text);
+    page.pair("Seen", &seen(look, contact), theme.text);
     let receipts = if contact.receipts { "on: they see when you have read" } else { "off: they don't see when you have read" };
-    sheet.pair("Receipts", receipts, theme.text);
-    sheet.pair("Muted", if contact.muted { "yes: no bell, no notification" } else { "no" }, theme.text);
-    fingerprint(sheet, "Fingerprint", contact.fingerprint.as_deref(), theme.text);
-    fingerprint(sheet, "Your own", own_fingerprint(look), theme.text);
+    page.pair("Receipts", receipts, theme.text);
+    page.pair("Muted", if contact.muted { "yes: no bell, no notification" } else { "no" }, theme.text);
+    fingerprint(page, "Fingerprint", contact.fingerprint.as_deref(), theme.text);
+    fingerprint(page, "Your own", own_fingerprint(look), theme.text);
 }
 
-fn fingerprint(sheet: &mut Sheet, label: &'static str, fingerprint: Option<&str>, style: Style) {
+fn fingerprint(page: &mut Page, label: &'static str, fingerprint: Option<&str>, style: Style) {
     if let Some(fingerprint) = fingerprint {
-        sheet.pair(label, &text::brief(fingerprint, FINGERPRINT_CELLS), style);
+        page.pair(label, &text::brief(fingerprint, FINGERPRINT_CELLS), style);
     }
 }
 
@@ -116,33 +116,33 @@ pub(super) fn done(deed: Deed, contact: &Contact) -> String {
 }
 
 /// Two fingerprints, and how to compare them.
-pub(super) fn verify(sheet: &mut Sheet, look: &Look<'_>, contact: &Contact, theirs: &str) {
+pub(super) fn verify(page: &mut Page, look: &Look<'_>, contact: &Contact, theirs: &str) {
     let theme = &look.options.theme;
     let name = text::contact_name(contact);
-    sheet.title(&format!("Is this really {name}?"));
-    sheet.gap();
-    sheet.say("Meet, or call each other where you know the voice. On their screen they open F6 and v for you. Read aloud:");
-    sheet.gap();
+    page.title(&format!("Is this really {name}?"));
+    page.gap();
+    page.say("Meet, or call each other where you know the voice. On their screen they open F6 and v for you. Read aloud:");
+    page.gap();
     let (theirs, yours) = (rows(theirs), rows(own_fingerprint(look).unwrap_or("not known yet")));
-    if sheet.cells() >= SIDE_BY_SIDE {
+    if page.cells() >= SIDE_BY_SIDE {
         let column = 22;
         let both = |theirs: &str, yours: &str| format!("  {theirs:column$}{yours}");
-        sheet.say_as(&both("Theirs", "Yours"), theme.dim);
+        page.say_as(&both("Theirs", "Yours"), theme.dim);
         for row in 0..theirs.len().max(yours.len()) {
             let of = |rows: &[String]| rows.get(row).cloned().unwrap_or_default();
-            sheet.say_as(&both(&of(&theirs), &of(&yours)), theme.strong);
+            page.say_as(&both(&of(&theirs), &of(&yours)), theme.strong);
         }
     } else {
         for (label, rows) in [("Theirs", theirs), ("Yours", yours)] {
-            sheet.say_as(label, theme.dim);
-            rows.iter().for_each(|row| sheet.say_as(row, theme.strong));
+            page.say_as(label, theme.dim);
+            rows.iter().for_each(|row| page.say_as(row, theme.strong));
         }
     }
-    sheet.gap();
-    sheet.say("On their screen the two stand the other way round. Is every group the same?");
-    sheet.gap();
-    sheet.answer("y", "They are the same");
-    sheet.answer("n", "They differ");
+    page.gap();
+    page.say("On their screen the two stand the other way round. Is every group the same?");
+    page.gap();
+    page.answer("y", "They are the same");
+    page.answer("n", "They differ");
 }
 
 /// A fingerprint in rows of groups.
@@ -153,48 +153,48 @@ fn rows(fingerprint: &str) -> Vec<String> {
 }
 
 /// What it means if they differ.
-pub(super) fn differ(sheet: &mut Sheet, contact: &Contact) {
+pub(super) fn differ(page: &mut Page, contact: &Contact) {
     let name = text::contact_name(contact);
-    sheet.title("They differ: this may be somebody else.");
-    sheet.gap();
-    sheet.say(&format!("Perhaps you looked at another contact, or {name} has a new profile. Or somebody else took the link before {name} did, and reads what you write here."));
-    sheet.gap();
-    sheet.say("Nothing has changed. What to do: write nothing here that only they should read. Add each other anew, best nearby (F2, then 1), and then remove this contact.");
-    sheet.gap();
-    sheet.say("Enter goes back.");
+    page.title("They differ: this may be somebody else.");
+    page.gap();
+    page.say(&format!("Perhaps you looked at another contact, or {name} has a new profile. Or somebody else took the link before {name} did, and reads what you write here."));
+    page.gap();
+    page.say("Nothing has changed. What to do: write nothing here that only they should read. Add each other anew, best nearby (F2, then 1), and then remove this contact.");
+    page.gap();
+    page.say("Enter goes back.");
 }
 
 /// Before the field for a new name.
-pub(super) fn rename(sheet: &mut Sheet, contact: &Contact) {
-    sheet.title(&format!("Rename {}", text::contact_name(contact)));
-    sheet.gap();
-    sheet.say("Only you see this name. Enter keeps it, Esc leaves it as it was.");
+pub(super) fn rename(page: &mut Page, contact: &Contact) {
+    page.title(&format!("Rename {}", text::contact_name(contact)));
+    page.gap();
+    page.say("Only you see this name. Enter keeps it, Esc leaves it as it was.");
 }
 
 /// Whether to block, or to unblock.
-pub(super) fn block(sheet: &mut Sheet, contact: &Contact) {
+pub(super) fn block(page: &mut Page, contact: &Contact) {
     let name = text::contact_name(contact);
     if contact.state == ContactState::Blocked {
-        sheet.title(&format!("Unblock {name}?"));
-        sheet.gap();
-        sheet.say("They can write to you again, and you to them. What they wrote meanwhile may still arrive.");
-        sheet.gap();
-        sheet.answer("y", "Unblock");
+        page.title(&format!("Unblock {name}?"));
+        page.gap();
+        page.say("They can write to you again, and you to them. What they wrote meanwhile may still arrive.");
+        page.gap();
+        page.answer("y", "Unblock");
     } else {
-        sheet.title(&format!("Block {name}?"));
-        sheet.gap();
-        sheet.say("What they write is refused, and you can't write to them. They are not told. Messages so far stay, and you can unblock them at any time.");
-        sheet.gap();
-        sheet.answer("y", "Block");
+        page.title(&format!("Block {name}?"));
+        page.gap();
+        page.say("What they write is refused, and you can't write to them. They are not told. Messages so far stay, and you can unblock them at any time.");
+        page.gap();
+        page.answer("y", "Block");
     }
-    sheet.answer("n", "Leave it as it is");
+    page.answer("n", "Leave it as it is");
 }
 
 /// Before the field that confirms a removal.
-pub(super) fn remove(sheet: &mut Sheet, contact: &Contact, typed: &str) {
-    sheet.title(&format!("Remove {}?", text::contact_name(contact)));
-    sheet.gap();
-    sheet.say("Their keys and all messages with them go from this device and can't come back. They are not told. To write to each other again you would have to add each other anew.");
-    sheet.gap();
-    sheet.say(&format!("If you are sure, type “{typed}” and press Enter. Esc keeps the contact."));
+pub(super) fn remove(page: &mut Page, contact: &Contact, typed: &str) {
+    page.title(&format!("Remove {}?", text::contact_name(contact)));
+    page.gap();
+    page.say("Their keys and all messages with them go from this device and can't come back. They are not told. To write to each other again you would have to add each other anew.");
+    page.gap();
+    page.say(&format!("If you are sure, type “{typed}” and press Enter. Esc keeps the contact."));
 }

@@ -1,6 +1,6 @@
-//! A sheet of words, wrapped to the terminal, with rows that can be chosen by key or mouse.
+//! A page of words, wrapped to the terminal, with rows that can be chosen by key or mouse.
 //!
-//! Where a sheet is higher than its place, its gaps go first; then it is moved so that the chosen row is seen.
+//! Where a page is higher than its place, its gaps go first; then it is moved so that the chosen row is seen.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::{
@@ -22,7 +22,7 @@ const INDENT: usize = 5;
 /// Cells before what a key answers.
 const ANSWER_INDENT: usize = 8;
 
-/// One line of a sheet.
+/// One line of a page.
 #[derive(Debug)]
 struct Row {
     line: Line<'static>,
@@ -30,7 +30,7 @@ struct Row {
     is_gap: bool,
 }
 
-/// What the mouse asks for on a sheet.
+/// What the mouse asks for on a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Touch {
     /// What a key would.
@@ -55,15 +55,15 @@ pub(crate) fn inside(area: Rect) -> Rect {
 
 /// Lines on their way to the screen.
 #[derive(Debug)]
-pub(crate) struct Sheet {
+pub(crate) struct Page {
     area: Rect,
     options: Options,
     rows: Vec<Row>,
     chosen: Option<usize>,
 }
 
-impl Sheet {
-    /// An empty sheet in `area`, with a margin of one cell at both sides.
+impl Page {
+    /// An empty page in `area`, with a margin of one cell at both sides.
     pub(crate) fn new(options: &Options, area: Rect) -> Self {
         Self { area: inside(area), options: *options, rows: Vec::new(), chosen: None }
     }
@@ -208,25 +208,25 @@ mod tests {
     use super::*;
     use crate::{Civil, theme::Theme};
 
-    fn sheet(width: u16, height: u16, chosen: usize) -> Sheet {
+    fn page(width: u16, height: u16, chosen: usize) -> Page {
         let civil = |_| Civil { year: 2026, month: 1, day: 1, hour: 0, minute: 0 };
         let options = Options { theme: Theme::plain(), words: false, civil, banner: None };
-        let mut sheet = Sheet::new(&options, Rect::new(0, 1, width, height));
-        sheet.title("A title");
-        sheet.gap();
+        let mut page = Page::new(&options, Rect::new(0, 1, width, height));
+        page.title("A title");
+        page.gap();
         for index in 0..9 {
-            sheet.choice(index, index == chosen, "k", "what it does", "and its price");
+            page.choice(index, index == chosen, "k", "what it does", "and its price");
         }
-        sheet
+        page
     }
 
     #[test]
     fn the_chosen_row_is_seen_at_every_height() {
         for height in 2..30 {
             for chosen in 0..9 {
-                let sheet = sheet(40, height, chosen);
-                let offset = sheet.offset();
-                let seen = sheet.shown().into_iter().skip(offset).take(height.into()).filter(|row| row.choice == Some(chosen)).count();
+                let page = page(40, height, chosen);
+                let offset = page.offset();
+                let seen = page.shown().into_iter().skip(offset).take(height.into()).filter(|row| row.choice == Some(chosen)).count();
                 assert_eq!(seen, 2, "row {chosen} at height {height}");
             }
         }
@@ -235,11 +235,11 @@ mod tests {
     #[test]
     fn a_click_chooses_the_row_below_it() {
         let click = |row| MouseEvent { kind: MouseEventKind::Down(MouseButton::Left), column: 4, row, modifiers: KeyModifiers::NONE };
-        let whole = sheet(40, 30, 0);
+        let whole = page(40, 30, 0);
         assert_eq!(whole.touch(&click(1)), None);
         assert_eq!(whole.touch(&click(3)), Some(Touch::Choose(0)));
         assert_eq!(whole.touch(&click(6)), Some(Touch::Choose(1)));
-        // The last two rows of a sheet of four are the chosen one's.
-        assert_eq!(sheet(40, 4, 8).touch(&click(4)), Some(Touch::Choose(8)));
+        // The last two rows of a page of four are the chosen one's.
+        assert_eq!(page(40, 4, 8).touch(&click(4)), Some(Touch::Choose(8)));
     }
 }
