@@ -304,7 +304,7 @@ fn who_was_added_is_said_and_opened() {
     answer_nearby(&mut desk);
     desk.key(KeyCode::Enter);
     assert!(was_asked(&desk, &Command::NearbyClose {}), "nobody waits any more");
-    assert!(!desk.shows("nearby") && !desk.shows("is now a contact"), "{}", desk.screen());
+    assert!(!desk.shows("Back to who is here") && !desk.shows("is now a contact"), "{}", desk.screen());
 }
 
 #[test]
@@ -514,7 +514,7 @@ fn whoever_uses_the_link_appears() {
     let mut desk = Desk::attached(80, 24, Daemon::default());
     used(&mut desk);
     desk.key(KeyCode::Enter);
-    assert!(!desk.shows("make a link"), "{}", desk.screen());
+    assert!(!desk.shows("has used the link"), "{}", desk.screen());
     let mut desk = Desk::attached(80, 24, Daemon::default());
     used(&mut desk);
     desk.key(KeyCode::Char('v'));
@@ -603,7 +603,7 @@ fn a_link_is_taken_with_text_around_it() {
         message: Some("Hello\nthere".into()),
     };
     assert!(was_asked(&desk, &expected), "{:?}", commands(&desk));
-    assert!(!desk.shows("use a link") && desk.shows("Waiting for the answer"), "{}", desk.screen());
+    assert!(!desk.shows("The link that you were given") && desk.shows("Waiting for the answer"), "{}", desk.screen());
 }
 
 #[test]
@@ -670,7 +670,7 @@ fn a_lost_answer_says_that_it_can_be_asked_again() {
     desk.input(Input::Attached);
     added(&mut desk, ContactState::Pending);
     desk.key(KeyCode::Enter);
-    assert!(!desk.shows("use a link"), "{}", desk.screen());
+    assert!(!desk.shows("The link that you were given"), "{}", desk.screen());
 }
 
 #[test]
@@ -887,7 +887,7 @@ fn a_contact_that_goes_away_takes_its_screen_along() {
     let mut desk = Desk::attached(80, 24, Daemon::default());
     contact(&mut desk, keep);
     desk.input(Input::Event(Event::ContactRemoved { contact: ContactId(5), same_as: None }));
-    assert!(desk.shows("The contact is removed") && !desk.shows("Verify"), "{}", desk.screen());
+    assert!(desk.shows("The contact is removed") && !desk.shows("Verify: compare fingerprints"), "{}", desk.screen());
 
     let mut daemon = Daemon::default();
     daemon.contact(2, "Cleo");
