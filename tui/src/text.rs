@@ -58,7 +58,7 @@ pub(crate) fn brief(words: &str, cells: usize) -> String {
 
 /// A name that somebody claims or was given, for the middle of a sentence.
 pub(crate) fn name(name: &str) -> String {
-    brief(name, NAME_CELLS)
+    if name.trim().is_empty() { "(no name)".to_owned() } else { brief(name, NAME_CELLS) }
 }
 
 /// What a contact is called here; by its number as long as nobody has named it.

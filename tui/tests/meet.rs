@@ -201,6 +201,15 @@ fn somebody_is_chosen_by_number_and_agreed_with() {
 }
 
 #[test]
+fn who_claims_no_name_still_has_a_row_to_choose() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    add(&mut desk, '1');
+    sees(&mut desk, vec![peer(1, "", NearbyState::Seen), peer(2, "   ", NearbyState::Seen)]);
+    assert!(desk.shows("#1  (no name)") && desk.shows("#2  (no name)"), "{}", desk.screen());
+    assert!(says(&desk, "Somebody else here claims this name too."), "{}", desk.screen());
+}
+
+#[test]
 fn the_choice_stays_with_a_person_when_others_go() {
     let mut desk = Desk::attached(80, 24, Daemon::default());
     add(&mut desk, '1');

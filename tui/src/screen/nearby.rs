@@ -453,7 +453,8 @@ fn established_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     let verified = if contact.is_none_or(|contact| contact.verified) { ", verified" } else { "" };
     page.title(&format!("{name} is now a contact{verified}."));
     page.gap();
-    page.say("You compared the words, so nobody is in between. You can write to each other from now on, also when you are far apart.");
+    let compared = if verified.is_empty() { "" } else { "You compared the words, so nobody is in between. " };
+    page.say(&format!("{compared}You can write to each other from now on, also when you are far apart."));
     page.gap();
     page.answer("Enter", "Open the conversation");
     page.answer("Esc", "Back to who is here");
