@@ -8,7 +8,7 @@ use hedgerow_sync::{
     view::{Contact, Message, MessageState, span_in_words},
 };
 
-use crate::{Civil, Options, Refusal, clean, keymap::Scope};
+use crate::{Options, Refusal, clean, keymap::Scope};
 
 /// The program's name.
 pub(crate) const PROGRAM: &str = "hedgerow";
@@ -114,7 +114,7 @@ pub(crate) fn brief(words: &str, cells: usize) -> String {
 
 /// A name that somebody claims or was given, for the middle of a sentence.
 pub(crate) fn name(name: &str) -> String {
-    brief(name, NAME_CELLS)
+    if name.trim().is_empty() { "(no name)".to_owned() } else { brief(name, NAME_CELLS) }
 }
 
 /// What a contact is called here; by its number as long as nobody has named it.
@@ -123,18 +123,6 @@ pub(crate) fn contact_name(contact: &Contact) -> String {
         Some(own) => name(own),
         None => format!("contact {}", contact.contact.0),
     }
-}
-
-/// A moment as people say it: `today 10:00`, `6 Dec 10:00`, `6 Dec 2027 10:00`.
-pub(crate) fn moment(at: Civil, now: Civil) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = usize::from(at.month).checked_sub(1).and_then(|index| MONTHS.get(index)).unwrap_or(&"?");
-    let time = format!("{:02}:{:02}", at.hour, at.minute);
-    if (at.year, at.month, at.day) == (now.year, now.month, now.day) {
-        return format!("today {time}");
-    }
-    let year = if at.year == now.year { String::new() } else { format!(" {}", at.year) };
-    format!("{} {month}{year} {time}", at.day)
 }
 
 /// A technology in the words of people.

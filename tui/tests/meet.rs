@@ -201,6 +201,15 @@ fn somebody_is_chosen_by_number_and_agreed_with() {
 }
 
 #[test]
+fn who_claims_no_name_still_has_a_row_to_choose() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    add(&mut desk, '1');
+    sees(&mut desk, vec![peer(1, "", NearbyState::Seen), peer(2, "   ", NearbyState::Seen)]);
+    assert!(desk.shows("#1  (no name)") && desk.shows("#2  (no name)"), "{}", desk.screen());
+    assert!(says(&desk, "Somebody else here claims this name too."), "{}", desk.screen());
+}
+
+#[test]
 fn the_choice_stays_with_a_person_when_others_go() {
     let mut desk = Desk::attached(80, 24, Daemon::default());
     add(&mut desk, '1');
@@ -232,6 +241,10 @@ fn words_come_in_front_and_enter_says_nothing_about_them() {
     for key in [KeyCode::Enter, KeyCode::Char(' '), KeyCode::Char('x'), KeyCode::Char('t'), KeyCode::Down] {
         desk.key(key);
     }
+    // Ctrl-N means something elsewhere; a pasted letter answers nothing.
+    desk.ctrl('n');
+    desk.input(Input::Key(KeyEvent::new(KeyCode::Char('n'), KeyModifiers::ALT)));
+    desk.input(Input::Paste("y".into()));
     assert_eq!(desk.daemon.asked.len(), before, "{:?}", desk.daemon.asked);
     answer_nearby(&mut desk);
     desk.key(KeyCode::Char('y'));
@@ -297,8 +310,10 @@ fn who_was_added_is_said_and_opened() {
     assert_snapshots("meet_nearby_done", daemon, done);
     let mut desk = Desk::attached(80, 24, daemon());
     done(&mut desk);
+    answer_nearby(&mut desk);
     desk.key(KeyCode::Enter);
-    assert!(!desk.shows("nearby") && !desk.shows("is now a contact"), "{}", desk.screen());
+    assert!(was_asked(&desk, &Command::NearbyClose {}), "nobody waits any more");
+    assert!(!desk.shows("Back to who is here") && !desk.shows("is now a contact"), "{}", desk.screen());
 }
 
 #[test]
@@ -473,6 +488,11 @@ fn the_link_is_shown_as_text_and_code_and_copied() {
     let joined: String = desk.screen().lines().map(str::trim).collect();
     assert!(joined.contains(LINK), "{}", desk.screen());
     desk.key(KeyCode::Tab);
+    for (height, has_code) in [(23, true), (21, true), (20, false)] {
+        desk.resize(80, height);
+        assert_eq!(desk.shows("▀"), has_code, "{}", desk.screen());
+        assert!(desk.shows("Ctrl-Y copies the link."), "{}", desk.screen());
+    }
     desk.resize(60, 20);
     assert!(!desk.shows("▀") && desk.shows("needs a larger terminal"), "{}", desk.screen());
 }
@@ -503,7 +523,7 @@ fn whoever_uses_the_link_appears() {
     let mut desk = Desk::attached(80, 24, Daemon::default());
     used(&mut desk);
     desk.key(KeyCode::Enter);
-    assert!(!desk.shows("make a link"), "{}", desk.screen());
+    assert!(!desk.shows("has used the link"), "{}", desk.screen());
     let mut desk = Desk::attached(80, 24, Daemon::default());
     used(&mut desk);
     desk.key(KeyCode::Char('v'));
@@ -518,6 +538,27 @@ fn a_link_used_by_somebody_known_says_so() {
     invite(&mut desk);
     desk.input(Input::Event(Event::ContactRemoved { contact: ContactId(5), same_as: Some(ContactId(2)) }));
     assert!(desk.shows("Cleo has used the link: you knew each other already."), "{}", desk.screen());
+}
+
+#[test]
+fn a_link_that_is_dead_is_not_shown() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    invite(&mut desk);
+    told(&mut desk, |contact| contact.state = ContactState::Failed);
+    assert!(desk.shows("can't be used any more") && !desk.shows("hedgerow:") && !desk.shows("▀"), "{}", desk.screen());
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    invite(&mut desk);
+    desk.input(Input::Event(Event::ContactRemoved { contact: ContactId(5), same_as: None }));
+    assert!(desk.shows("can't be used any more") && !desk.shows("hedgerow:"), "{}", desk.screen());
+    desk.ctrl('y');
+    assert!(!desk.effects.contains(&Effect::Copy(LINK.into())));
+}
+
+#[test]
+fn the_link_is_not_in_debug() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    invite(&mut desk);
+    assert!(!format!("{:?}", desk.app).contains("abcdefgh"), "{:?}", desk.app);
 }
 
 #[test]
@@ -571,7 +612,7 @@ fn a_link_is_taken_with_text_around_it() {
         message: Some("Hello\nthere".into()),
     };
     assert!(was_asked(&desk, &expected), "{:?}", commands(&desk));
-    assert!(!desk.shows("use a link") && desk.shows("Waiting for the answer"), "{}", desk.screen());
+    assert!(!desk.shows("The link that you were given") && desk.shows("Waiting for the answer"), "{}", desk.screen());
 }
 
 #[test]
@@ -638,7 +679,7 @@ fn a_lost_answer_says_that_it_can_be_asked_again() {
     desk.input(Input::Attached);
     added(&mut desk, ContactState::Pending);
     desk.key(KeyCode::Enter);
-    assert!(!desk.shows("use a link"), "{}", desk.screen());
+    assert!(!desk.shows("The link that you were given"), "{}", desk.screen());
 }
 
 #[test]
@@ -855,7 +896,7 @@ fn a_contact_that_goes_away_takes_its_screen_along() {
     let mut desk = Desk::attached(80, 24, Daemon::default());
     contact(&mut desk, keep);
     desk.input(Input::Event(Event::ContactRemoved { contact: ContactId(5), same_as: None }));
-    assert!(desk.shows("The contact is removed") && !desk.shows("Verify"), "{}", desk.screen());
+    assert!(desk.shows("The contact is removed") && !desk.shows("Verify: compare fingerprints"), "{}", desk.screen());
 
     let mut daemon = Daemon::default();
     daemon.contact(2, "Cleo");

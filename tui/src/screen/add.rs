@@ -1,12 +1,14 @@
 //! The ways to add a contact, each with its price.
 
-use crossterm::event::KeyCode;
 use ratatui::{Frame, layout::Rect};
 
-use super::{Context, Look, Screen, Step, UiInput, View, invite::Invite, nearby::NearbyScreen, paste::Paste};
+use super::{Context, Look, Screen, Step, UiInput, View, body, invite::Invite, nearby::NearbyScreen, paste::Paste};
 use crate::{
     keymap::Action,
-    widget::{Page, Selection, page::Touch},
+    widget::{
+        Page, Selection,
+        page::{self, Touch},
+    },
 };
 
 /// Title and price of each way, the safest first.
@@ -68,14 +70,14 @@ impl View for Add {
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
         match input {
             UiInput::Action(action) => self.act(action),
-            UiInput::Key(key) => match key.code {
-                KeyCode::Char('?') => Step::Act(Action::Help),
-                KeyCode::Char(digit) => {
+            UiInput::Key(key) => match page::letter(&key) {
+                Some('?') => Step::Act(Action::Help),
+                Some(digit) => {
                     digit.to_digit(10).and_then(|digit| digit.checked_sub(1)).map_or(Step::Stay, |way| Self::take_way(way as usize))
                 }
-                _ => Step::Stay,
+                None => Step::Stay,
             },
-            UiInput::Mouse(mouse) => match self.page(&context.look(), context.body()).touch(&mouse) {
+            UiInput::Mouse(mouse) => match self.page(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
                 Some(Touch::Choose(way)) => Self::take_way(way),
                 Some(Touch::Act(action)) => self.act(action),
                 None => Step::Stay,

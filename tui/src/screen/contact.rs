@@ -2,20 +2,19 @@
 
 use std::borrow::Cow;
 
-use crossterm::event::KeyCode;
 use hedgerow_sync::{
     id::ContactId,
     view::{Command, Contact, ContactState, Event},
 };
 use ratatui::{Frame, layout::Rect};
 
-use super::{Context, Look, Step, UiInput, View, asking::Asking};
+use super::{Context, Look, Step, UiInput, View, asking::Asking, body};
 use crate::{
     Refusal, Reply, RequestId,
     keymap::{Action, Scope},
     widget::{
         Editor, Field, Page, Selection,
-        page::{Touch, inside},
+        page::{self, Touch, inside},
     },
 };
 
@@ -100,7 +99,7 @@ impl ContactScreen {
         self.contact.0.to_string()
     }
 
-    fn contact<'a>(&self, look: &Look<'a>) -> Option<&'a Contact> {
+    fn shown<'a>(&self, look: &Look<'a>) -> Option<&'a Contact> {
         look.model.contacts.get(&self.contact)
     }
 
@@ -110,7 +109,7 @@ impl ContactScreen {
 
     /// Begins a deed, or does it where nothing is to be asked before.
     fn begin(&mut self, deed: Deed, context: &mut Context<'_>) -> Step {
-        let Some(contact) = self.contact(&context.look()).filter(|contact| deed.fits(contact)).cloned() else { return Step::Stay };
+        let Some(contact) = self.shown(&context.look()).filter(|contact| deed.fits(contact)).cloned() else { return Step::Stay };
         self.asking.forgive();
         let set = |receipts, muted| Command::SetContact { contact: self.contact.0.to_string(), receipts, muted };
         match deed {
@@ -131,7 +130,7 @@ impl ContactScreen {
 
     /// What Enter does.
     fn accept(&mut self, context: &mut Context<'_>) -> Step {
-        let contact = self.contact(&context.look()).cloned();
+        let contact = self.shown(&context.look()).cloned();
         let name = self.name();
         match (&self.front, contact) {
             (Front::Deeds, Some(contact)) => {
@@ -168,7 +167,7 @@ impl ContactScreen {
             }
             (Front::Verify(_), 'n') => self.front = Front::Differ,
             (Front::Block, 'y') => {
-                let blocked = self.contact(&context.look()).is_some_and(|contact| contact.state == ContactState::Established);
+                let blocked = self.shown(&context.look()).is_some_and(|contact| contact.state == ContactState::Established);
                 self.ask(Command::BlockContact { contact: name, blocked }, Deed::Block, context);
             }
             (Front::Block, 'n') => self.front = Front::Deeds,
@@ -186,7 +185,7 @@ impl ContactScreen {
             }
             (Action::Accept, _) => return self.accept(context),
             (_, Front::Deeds) => {
-                let rows = self.contact(&context.look()).map_or(0, |contact| deeds(contact).len());
+                let rows = self.shown(&context.look()).map_or(0, |contact| deeds(contact).len());
                 self.selection.handle(action, rows, rows);
             }
             _ => {}
@@ -198,7 +197,7 @@ impl ContactScreen {
         match touch {
             Touch::Act(action) => self.act(action, context),
             Touch::Choose(row) => {
-                let rows = self.contact(&context.look()).map_or(0, |contact| deeds(contact).len());
+                let rows = self.shown(&context.look()).map_or(0, |contact| deeds(contact).len());
                 let is_chosen = self.selection.row(rows) == Some(row);
                 self.selection.choose(row);
                 if is_chosen { self.accept(context) } else { Step::Stay }
@@ -238,7 +237,7 @@ impl ContactScreen {
 
     fn page(&self, look: &Look<'_>, area: Rect) -> Page {
         let mut page = Page::new(look.options, area);
-        let Some(contact) = self.contact(look) else {
+        let Some(contact) = self.shown(look) else {
             page.say("This contact is not here any more. Esc goes back.");
             return page;
         };
@@ -309,13 +308,13 @@ impl View for ContactScreen {
         match input {
             UiInput::Action(action) => return self.act(action, context),
             UiInput::Mouse(mouse) => {
-                let touch = self.page(&context.look(), context.body()).touch(&mouse);
+                let touch = self.page(&context.look(), body(&context.look(), context.size)).touch(&mouse);
                 return touch.map_or(Step::Stay, |touch| self.touched(touch, context));
             }
-            UiInput::Key(key) => match (self.field(), key.code) {
+            UiInput::Key(key) => match (self.field(), page::letter(&key)) {
                 (Some(field), _) => drop(field.editor.handle(&key)),
-                (None, KeyCode::Char(letter)) => return self.letter(letter, context),
-                _ => {}
+                (None, Some(letter)) => return self.letter(letter, context),
+                (None, None) => {}
             },
             UiInput::Paste(text) => {
                 if let Some(field) = self.field() {
@@ -335,7 +334,7 @@ impl View for ContactScreen {
             context.toast("The contact is removed, with keys and messages.");
             return Some(Step::Home);
         }
-        if let Some(contact) = self.contact(&context.look()) {
+        if let Some(contact) = self.shown(&context.look()) {
             let words = words::done(deed, contact);
             context.toast(words);
         }
@@ -360,7 +359,7 @@ impl View for ContactScreen {
     }
 
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        match self.form().filter(|_| self.contact(look).is_some()) {
+        match self.form().filter(|_| self.shown(look).is_some()) {
             Some(field) => self.render_form(field, look, frame, area),
             None => self.page(look, area).render(frame),
         }

@@ -1,18 +1,21 @@
 //! A one-time link of ours, as text and QR code.
 
-use crossterm::event::KeyCode;
 use hedgerow_sync::{
     id::ContactId,
     view::{Answer, Command, Contact, ContactState, Event, Invitation},
 };
 use ratatui::{Frame, layout::Rect, text::Line};
 
-use super::{Context, Look, Screen, Step, UiInput, View, asking::Asking, contact::ContactScreen};
+use super::{Context, Look, Screen, Step, UiInput, View, asking::Asking, body, contact::ContactScreen};
 use crate::{
     Effect, Refusal, Reply, RequestId, clean,
     keymap::{Action, Scope},
     text,
-    widget::{Page, Selection, page::Touch, qr::LinkCode},
+    widget::{
+        Page, Selection,
+        page::{self, Touch},
+        qr::LinkCode,
+    },
 };
 
 /// How long a link can live, in hours; the third is proposed.
@@ -38,17 +41,36 @@ pub(crate) struct Invite {
 }
 
 /// A link, and what can't be read off the model of what has become of it.
-#[derive(Debug)]
 struct Made {
     invitation: Invitation,
     code: Option<LinkCode>,
     /// Who has used it, if that was a contact already.
     same_as: Option<ContactId>,
+    /// Whether it was taken back.
+    is_void: bool,
     /// Whether the link alone is shown, without a code beside it.
     is_plain: bool,
 }
 
+impl std::fmt::Debug for Made {
+    /// Says nothing of the link: whoever has it can use it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { invitation, code: _, same_as, is_void, is_plain: _ } = self;
+        f.debug_struct("Made")
+            .field("contact", &invitation.contact)
+            .field("same_as", same_as)
+            .field("is_void", is_void)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Made {
+    /// Whether nobody can use it any more, and nobody has.
+    fn is_dead(&self, look: &Look<'_>) -> bool {
+        let contact = look.model.contacts.get(&self.invitation.contact);
+        self.is_void || contact.is_some_and(|contact| contact.state == ContactState::Failed)
+    }
+
     /// Whoever has used the link, once they have.
     fn contact<'a>(&self, look: &Look<'a>) -> Option<&'a Contact> {
         let contacts = &look.model.contacts;
@@ -84,6 +106,7 @@ impl Invite {
             return Step::Stay;
         };
         match action {
+            Action::Copy if made.is_dead(&context.look()) => {}
             Action::Copy => {
                 context.effect(Effect::Copy(made.invitation.link.clone()));
                 context.toast("The link is on the clipboard, where other programs can read it too.");
@@ -138,7 +161,7 @@ impl View for Invite {
     }
 
     fn hints(&self, look: &Look<'_>) -> Vec<Action> {
-        let is_open = self.made.as_ref().is_some_and(|made| made.contact(look).is_none());
+        let is_open = self.made.as_ref().is_some_and(|made| made.contact(look).is_none() && !made.is_dead(look));
         vec![if is_open { Action::Copy } else { Action::Accept }, Action::Back, Action::Help]
     }
 
@@ -149,22 +172,21 @@ impl View for Invite {
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
         match input {
             UiInput::Action(action) => self.act(action, context),
-            UiInput::Key(key) => match key.code {
-                KeyCode::Char(letter) => self.letter(letter, context),
-                _ => Step::Stay,
-            },
-            UiInput::Mouse(mouse) if self.made.is_none() => match self.lives_page(&context.look(), context.body()).touch(&mouse) {
-                Some(Touch::Choose(life)) if Some(life) == self.selection.row(LIVES.len()) => {
-                    self.make(life, context);
-                    Step::Stay
+            UiInput::Key(key) => page::letter(&key).map_or(Step::Stay, |letter| self.letter(letter, context)),
+            UiInput::Mouse(mouse) if self.made.is_none() => {
+                match self.lives_page(&context.look(), body(&context.look(), context.size)).touch(&mouse) {
+                    Some(Touch::Choose(life)) if Some(life) == self.selection.row(LIVES.len()) => {
+                        self.make(life, context);
+                        Step::Stay
+                    }
+                    Some(Touch::Choose(life)) => {
+                        self.selection.choose(life);
+                        Step::Stay
+                    }
+                    Some(Touch::Act(action)) => self.act(action, context),
+                    None => Step::Stay,
                 }
-                Some(Touch::Choose(life)) => {
-                    self.selection.choose(life);
-                    Step::Stay
-                }
-                Some(Touch::Act(action)) => self.act(action, context),
-                None => Step::Stay,
-            },
+            }
             UiInput::Mouse(_) | UiInput::Paste(_) => Step::Stay,
         }
     }
@@ -173,16 +195,17 @@ impl View for Invite {
         let ((), reply) = self.asking.take(id, result)?;
         if let Some(Reply::Answer(Answer::Invitation(invitation))) = reply {
             let code = LinkCode::new(&invitation.link);
-            self.made = Some(Made { invitation: invitation.clone(), code, same_as: None, is_plain: false });
+            self.made = Some(Made { invitation: invitation.clone(), code, same_as: None, is_void: false, is_plain: false });
         }
         Some(Step::Stay)
     }
 
     fn event(&mut self, event: &Event, _context: &mut Context<'_>) -> Step {
-        if let (Some(made), Event::ContactRemoved { contact, same_as: Some(other) }) = (&mut self.made, event)
+        if let (Some(made), Event::ContactRemoved { contact, same_as }) = (&mut self.made, event)
             && *contact == made.invitation.contact
         {
-            made.same_as = Some(*other);
+            made.same_as = *same_as;
+            made.is_void = same_as.is_none();
         }
         Step::Stay
     }
@@ -198,7 +221,7 @@ impl View for Invite {
 impl Made {
     /// Draws words and link, with the code beside or below them where it has room.
     fn render(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-        if self.contact(look).is_some() {
+        if self.contact(look).is_some() || self.is_dead(look) {
             let mut page = Page::new(look.options, area);
             self.say_state(&mut page, look);
             page.render(frame);
@@ -277,13 +300,11 @@ impl Made {
             page.answer("v", "See the contact and compare fingerprints");
             return;
         }
-        let state = look.model.contacts.get(&self.invitation.contact).map(|contact| contact.state);
-        if state == Some(ContactState::Failed) {
+        if self.is_dead(look) {
             page.say_as("This link can't be used any more. Make another one.", theme.bad);
             return;
         }
-        let civil = look.options.civil;
-        let until = text::moment(civil(self.invitation.expires), civil(look.now.wall));
+        let until = text::when(look.options, look.now.wall, self.invitation.expires);
         page.say_as(&format!("Works once, until {until}."), theme.strong);
         page.gap();
         page.say(

@@ -115,11 +115,6 @@ impl<'a> Context<'a> {
         Look { model: self.model, options: self.options, now: self.now, toast: None }
     }
 
-    /// Where a screen draws now.
-    pub(crate) fn body(&self) -> Rect {
-        shell::body(&self.look(), self.size)
-    }
-
     /// Asks the daemon; [`View::replied`] is told the reply under this id.
     pub(crate) fn ask(&mut self, request: Request) -> RequestId {
         self.outbox.ask(request)

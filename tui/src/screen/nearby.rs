@@ -3,14 +3,13 @@
 //! ```text
 //!   the window, closed ─ Enter ─▶ open: who is there ─ both choose ─▶ four words ─ y ─▶ waits ─▶ a contact
 //!                                   ▲                                     └─ n ─▶ what it can mean
-//!                                   └────────────── Tab ──────────────────┴──────────────────┘
+//!                                   └─────────── Tab or Esc ──────────────┴──────────────────┘
 //! ```
 //!
 //! Names are claims until the words were compared, so people are told apart by number. Nothing of the comparison is on Enter.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crossterm::event::KeyCode;
 use hedgerow_sync::{
     id::ContactId,
     time::Instant,
@@ -18,13 +17,16 @@ use hedgerow_sync::{
 };
 use ratatui::{Frame, layout::Rect};
 
-use super::{Context, Look, Step, UiInput, View, asking::Asking};
+use super::{Context, Look, Step, UiInput, View, asking::Asking, body};
 use crate::{
     Refusal, Reply, RequestId,
     keymap::{Action, Scope},
     model::Model,
     text,
-    widget::{Page, Selection, page::Touch},
+    widget::{
+        Page, Selection,
+        page::{self, Touch},
+    },
 };
 
 /// How often the time left is drawn anew.
@@ -92,7 +94,7 @@ impl NearbyScreen {
         let nearby = context.model.nearby.clone();
         if let Some(peer) = self.in_front(&nearby) {
             return match peer.state {
-                NearbyState::Established => open_chat(peer),
+                NearbyState::Established => self.open_chat(peer, context),
                 NearbyState::Failed => {
                     self.front = None;
                     Step::Stay
@@ -109,7 +111,7 @@ impl NearbyScreen {
             NearbyState::Seen | NearbyState::ChoseUs => self.choose(peer, context),
             NearbyState::Chosen => context.toast("They have to choose you on their screen now."),
             NearbyState::Comparing | NearbyState::Confirmed | NearbyState::Failed => self.front = Some(peer.peer),
-            NearbyState::Established => return open_chat(peer),
+            NearbyState::Established => return self.open_chat(peer, context),
         }
         Step::Stay
     }
@@ -171,6 +173,15 @@ impl NearbyScreen {
             context.toast(format!("{name} becomes a contact as soon as they say so too."));
         }
         Step::Close
+    }
+
+    /// Goes to the conversation. The window closes unless somebody still waits in it.
+    fn open_chat(&mut self, peer: &NearbyPeer, context: &mut Context<'_>) -> Step {
+        let Some(contact) = peer.contact else { return Step::Stay };
+        if waiting(&context.model.nearby).is_none() {
+            self.close(context);
+        }
+        Step::Chat(contact)
     }
 
     fn act(&mut self, action: Action, context: &mut Context<'_>) -> Step {
@@ -235,13 +246,13 @@ impl NearbyScreen {
         } else {
             closed_rows(page, look, row == 0);
         }
+        if nearby.mismatches > 0 {
+            page.say_as(&mismatch_words(nearby.mismatches), look.options.theme.warn);
+            page.gap();
+        }
         for (index, peer) in nearby.peers.iter().enumerate() {
             let title = format!("#{}  {}", peer.peer, text::name(&peer.name));
             page.choice(index + 1, row == index + 1, "", &title, &state_words(look.model, nearby, peer, row == index + 1));
-        }
-        if nearby.mismatches > 0 {
-            page.gap();
-            page.say_as(&mismatch_words(nearby.mismatches), look.options.theme.warn);
         }
     }
 }
@@ -276,12 +287,9 @@ impl View for NearbyScreen {
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
         match input {
             UiInput::Action(action) => self.act(action, context),
-            UiInput::Key(key) => match key.code {
-                KeyCode::Char(letter) => self.letter(letter, context),
-                _ => Step::Stay,
-            },
+            UiInput::Key(key) => page::letter(&key).map_or(Step::Stay, |letter| self.letter(letter, context)),
             UiInput::Mouse(mouse) => {
-                let touch = self.page(&context.look(), context.body()).touch(&mouse);
+                let touch = self.page(&context.look(), body(&context.look(), context.size)).touch(&mouse);
                 touch.map_or(Step::Stay, |touch| self.touched(touch, context))
             }
             UiInput::Paste(_) => Step::Stay,
@@ -340,10 +348,6 @@ fn is_open(model: &Model, now: hedgerow_sync::time::UnixMillis) -> bool {
     model.nearby.until.is_some_and(|until| until > now)
 }
 
-fn open_chat(peer: &NearbyPeer) -> Step {
-    peer.contact.map_or(Step::Stay, Step::Chat)
-}
-
 /// The window, closed: what opening it does.
 fn closed_rows(page: &mut Page, look: &Look<'_>, is_chosen: bool) {
     page.title("Add somebody who is in the room with you.");
@@ -367,6 +371,7 @@ fn window_rows(page: &mut Page, look: &Look<'_>, is_chosen: bool) {
     page.gap();
     if look.model.nearby.peers.is_empty() {
         page.say("Nobody is here yet. The other person presses F2, then 1, and opens the window too. Both need to be on the same network.");
+        page.gap();
         return;
     }
     page.say("In the room. A name is only what somebody claims until you have compared words.");
@@ -448,7 +453,8 @@ fn established_page(page: &mut Page, look: &Look<'_>, peer: &NearbyPeer) {
     let verified = if contact.is_none_or(|contact| contact.verified) { ", verified" } else { "" };
     page.title(&format!("{name} is now a contact{verified}."));
     page.gap();
-    page.say("You compared the words, so nobody is in between. You can write to each other from now on, also when you are far apart.");
+    let compared = if verified.is_empty() { "" } else { "You compared the words, so nobody is in between. " };
+    page.say(&format!("{compared}You can write to each other from now on, also when you are far apart."));
     page.gap();
     page.answer("Enter", "Open the conversation");
     page.answer("Esc", "Back to who is here");

@@ -9,7 +9,7 @@ use ratatui::{
     widgets::{Clear, Paragraph},
 };
 
-use super::{Context, Look, Step, UiInput, View, asking::Asking};
+use super::{Context, Look, Step, UiInput, View, asking::Asking, body};
 use crate::{
     Refusal, Reply, RequestId, clean,
     keymap::{Action, Scope},
@@ -102,7 +102,7 @@ impl Paste {
     fn click(&mut self, mouse: MouseEvent, context: &Context<'_>) {
         if mouse.kind == MouseEventKind::Down(MouseButton::Left) {
             let at = Position::new(mouse.column, mouse.row);
-            let places = places(&self.fields(), inside(context.body()));
+            let places = places(&self.fields(), inside(body(&context.look(), context.size)));
             self.focus = places.iter().position(|place| place.contains(at)).unwrap_or(self.focus);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Where a page is higher than its place, its gaps go first; then it is moved so that the chosen row is seen.
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::{
     Frame,
     layout::{Alignment, Position, Rect},
@@ -37,6 +37,14 @@ pub(crate) enum Touch {
     Act(Action),
     /// Chooses a row.
     Choose(usize),
+}
+
+/// The letter of a key that is just a letter: with Ctrl or Alt it may mean something elsewhere, and must not answer anything here.
+pub(crate) fn letter(key: &KeyEvent) -> Option<char> {
+    match key.code {
+        KeyCode::Char(letter) if key.modifiers.difference(KeyModifiers::SHIFT).is_empty() => Some(letter),
+        _ => None,
+    }
 }
 
 /// The part of `area` that holds words: a margin at both sides, and lines that are not too long to read.
@@ -226,12 +234,7 @@ mod tests {
 
     #[test]
     fn a_click_chooses_the_row_below_it() {
-        let click = |row| MouseEvent {
-            kind: MouseEventKind::Down(MouseButton::Left),
-            column: 4,
-            row,
-            modifiers: crossterm::event::KeyModifiers::NONE,
-        };
+        let click = |row| MouseEvent { kind: MouseEventKind::Down(MouseButton::Left), column: 4, row, modifiers: KeyModifiers::NONE };
         let whole = page(40, 30, 0);
         assert_eq!(whole.touch(&click(1)), None);
         assert_eq!(whole.touch(&click(3)), Some(Touch::Choose(0)));

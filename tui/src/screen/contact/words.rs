@@ -1,9 +1,6 @@
 //! What the screen of a contact says.
 
-use hedgerow_sync::{
-    time::UnixMillis,
-    view::{Contact, ContactState},
-};
+use hedgerow_sync::view::{Contact, ContactState};
 use ratatui::style::Style;
 
 use super::{Deed, Look};
@@ -30,7 +27,7 @@ pub(super) fn facts(page: &mut Page, look: &Look<'_>, contact: &Contact) {
         let (verified, style) = if contact.verified {
             ("yes: the fingerprint was compared", theme.good)
         } else {
-            ("no: compare fingerprints to be sure who this is", theme.warn)
+            ("no: compare fingerprints to be sure", theme.warn)
         };
         page.pair("Verified", verified, style);
     }
@@ -52,15 +49,12 @@ fn own_fingerprint<'a>(look: &Look<'a>) -> Option<&'a str> {
     Some(look.model.status.as_ref()?.node.as_ref()?.fingerprint.as_str())
 }
 
-fn moment(look: &Look<'_>, at: UnixMillis) -> String {
-    let civil = look.options.civil;
-    text::moment(civil(at), civil(look.now.wall))
-}
-
 /// How far the contact has come, in words.
 fn state(look: &Look<'_>, contact: &Contact) -> (String, Style) {
     let theme = &look.options.theme;
-    let until = contact.link_expires.map_or_else(String::new, |until| format!(" The link works until {}.", moment(look, until)));
+    let until = contact
+        .link_expires
+        .map_or_else(String::new, |until| format!(" The link works until {}.", text::when(look.options, look.now.wall, until)));
     let why = contact.why.as_ref().map(|why| format!(" Why: {}.", text::brief(why, 120).trim_end_matches('.'))).unwrap_or_default();
     match contact.state {
         ContactState::Established => (format!("a contact: you can write to each other.{why}"), theme.good),
@@ -82,7 +76,7 @@ fn seen(look: &Look<'_>, contact: &Contact) -> String {
     let over = contact.last_transport.as_ref().map(|name| format!(", over {}", text::transport(name))).unwrap_or_default();
     match contact.last_seen {
         _ if contact.in_reach => format!("in reach now{over}"),
-        Some(at) => format!("{}{over}", moment(look, at)),
+        Some(at) => format!("{}{over}", text::when(look.options, look.now.wall, at)),
         None => "never met directly".to_owned(),
     }
 }
