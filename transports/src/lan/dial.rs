@@ -13,6 +13,7 @@
 mod addresses;
 mod choice;
 mod neighbour;
+mod pace;
 mod sightings;
 
 #[cfg(test)]
@@ -27,27 +28,16 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{BeaconId, Wanted};
-use addresses::{Attempt, has_ip};
+use addresses::{Attempts, has_ip};
 use neighbour::{
     BACK_OFF_MAX, BACK_OFF_MAX_BRIEF, BACK_OFF_MAX_FIXED, BACK_OFF_MIN, BRIEF_LINK, CROWDED_DOUBLINGS, Entry, REST, State, around, back_off,
 };
-use sightings::MAX_BEACONS;
+use pace::Pace;
 
 pub(super) use addresses::Site;
 pub(super) use neighbour::Target;
 pub(super) use sightings::MAX_ADDRESSES;
 
-/// Mean pause between two neighbours that are dialled only because they may be contacts (guess: a handshake and its recognition are about
-/// 3 kB each way).
-const PROBE_AFTER: Duration = Duration::from_secs(10);
-/// The longest such pause.
-const PROBE_AFTER_MAX: Duration = Duration::from_secs(50);
-/// Longest pause between two neighbours where one after the other has no place for us (guess).
-const CROWDED_PAUSE_MAX: Duration = Duration::from_secs(10);
-/// The same for neighbours that were never dialled: among them may be one with a place.
-const CROWDED_PAUSE_NEW: Duration = Duration::from_secs(3);
-/// So many sites have no place for us before dialling slows down (guess): one host, under however many names, doesn't do it.
-const CROWDED_SITES: usize = 3;
 /// What failed is tried again at once when the network changes, in the mean once in so long.
 const RESET_EVERY: Duration = Duration::from_secs(60);
 /// Changes one after the other that still do so (guess: a flapping cable, or all the addresses of a new network).
@@ -67,16 +57,10 @@ pub(super) struct Dialler {
     /// How many links there are to which device.
     hosts: BTreeMap<IpAddr, usize>,
     wanted: Wanted,
-    /// Where neighbours had no place for us since one had, and until when nobody is dialled because of them, and nobody new.
-    crowded: BTreeSet<Site>,
-    pace_until: Instant,
-    pace_new_until: Instant,
-    /// Attempts at addresses that mDNS claims: whose, and from when the address is free for the next.
-    attempts: BTreeMap<IpAddr, Attempt>,
+    pace: Pace,
+    attempts: Attempts,
     /// From when the next change of the network would be in the mean.
     reset_from: Instant,
-    /// When the next neighbour may be dialled that is only perhaps a contact.
-    probe_at: Instant,
     /// New neighbours since discovery began anew, remembered or not.
     offered: u64,
     random: fn() -> u32,
@@ -91,12 +75,9 @@ impl Dialler {
             linked: BTreeSet::new(),
             hosts: BTreeMap::new(),
             wanted,
-            crowded: BTreeSet::new(),
-            pace_until: now,
-            pace_new_until: now,
-            attempts: BTreeMap::new(),
+            pace: Pace::new(now),
+            attempts: Attempts::default(),
             reset_from: now,
-            probe_at: now,
             offered: 0,
             random,
         }
@@ -119,21 +100,11 @@ impl Dialler {
             entry.rest(now + back_off(CROWDED_DOUBLINGS.saturating_add(entry.turned_away), REST, random()));
             entry.turned_away = entry.turned_away.saturating_add(1);
         }
-        if self.wanted.neighbours > 0 {
-            self.slow_down(beacon, now);
-        }
-    }
-
-    /// Slows dialling down where one site after the other has no place. A site counts once, and only if a connection to it came about.
-    fn slow_down(&mut self, beacon: BeaconId, now: Instant) {
-        let Some(ip) = self.entries.get(&Target::Beacon(beacon)).and_then(|entry| entry.reached) else { return };
-        if self.crowded.len() >= MAX_BEACONS || !self.crowded.insert(Site::of(ip)) {
-            return;
-        }
-        if let Some(doublings) = self.crowded.len().checked_sub(CROWDED_SITES) {
-            let (doublings, random) = (u32::try_from(doublings).unwrap_or(u32::MAX), (self.random)());
-            self.pace_until = now + back_off(doublings, CROWDED_PAUSE_MAX, random);
-            self.pace_new_until = now + back_off(doublings, CROWDED_PAUSE_NEW, random);
+        // A site counts only if a connection to it came about.
+        if self.wanted.neighbours > 0
+            && let Some(ip) = self.entries.get(&Target::Beacon(beacon)).and_then(|entry| entry.reached)
+        {
+            self.pace.slow_down(ip, now, random);
         }
     }
 
@@ -161,8 +132,7 @@ impl Dialler {
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
             (entry.passed, entry.turned_away, entry.rests_until) = (false, 0, None);
         }
-        self.crowded.clear();
-        (self.pace_until, self.pace_new_until) = (now, now);
+        self.pace.recover(now);
     }
 
     /// Notes that this neighbour's last link has ended.
@@ -233,7 +203,7 @@ impl Dialler {
 
     /// Notes a connection that came about, and to which address.
     pub(super) fn connected(&mut self, target: Target, address: SocketAddr, now: Instant) {
-        self.end_attempt(target);
+        self.attempts.end(target);
         if let Some(entry) = self.entries.get_mut(&target) {
             entry.state = State::Up(now);
             entry.failures = 0;
@@ -246,7 +216,7 @@ impl Dialler {
 
     /// Notes an attempt that failed.
     pub(super) fn failed(&mut self, target: Target, now: Instant) {
-        self.end_attempt(target);
+        self.attempts.end(target);
         let longest = match target {
             Target::Beacon(_) => BACK_OFF_MAX,
             Target::Fixed(_) => BACK_OFF_MAX_FIXED,
@@ -312,11 +282,6 @@ impl Dialler {
     /// A random number below `count`, or zero.
     fn draw(&self, count: u64) -> u64 {
         u64::try_from((u128::from((self.random)()) * u128::from(count)) >> 32).unwrap_or(0)
-    }
-
-    fn exponential(&self, mean: Duration, most: Duration) -> Duration {
-        let uniform = (f64::from((self.random)()) + 1.0) / (f64::from(u32::MAX) + 1.0);
-        mean.mul_f64(-uniform.ln()).min(most)
     }
 
     fn first_delay(&self) -> Duration {

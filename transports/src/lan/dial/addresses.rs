@@ -8,10 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    Dialler,
-    neighbour::{Entry, Target},
-};
+use super::neighbour::Target;
 
 /// Pause between two attempts at one address that mDNS claims, under however many names (policy): it may be somebody's who knows nothing of us.
 pub(super) const ADDRESS_PAUSE: Duration = Duration::from_secs(1);
@@ -33,42 +30,53 @@ impl Site {
     }
 }
 
-pub(super) struct Attempt {
-    pub(super) target: Target,
-    pub(super) since: Instant,
-    pub(super) under_way: bool,
+struct Attempt {
+    target: Target,
+    since: Instant,
+    under_way: bool,
 }
 
 impl Attempt {
-    pub(super) fn until(&self) -> Instant {
+    fn until(&self) -> Instant {
         self.since + if self.under_way { ATTEMPT_MAX } else { ADDRESS_PAUSE }
     }
 }
 
-impl Dialler {
-    /// From when one of this neighbour's addresses may be dialled; one without any fails as soon as it is.
-    pub(super) fn free_from(&self, target: Target, entry: &Entry, now: Instant) -> Instant {
-        let own = entry.dialled.then_some(target);
-        entry.addresses.iter().map(|address| self.address_free_from(address.ip(), own, now)).min().unwrap_or(now)
+/// Attempts at addresses that mDNS claims: whose, and from when the address is free for the next.
+#[derive(Default)]
+pub(super) struct Attempts(BTreeMap<IpAddr, Attempt>);
+
+impl Attempts {
+    /// Forgets those that keep their addresses from nobody any more.
+    pub(super) fn forget_past(&mut self, now: Instant) {
+        self.0.retain(|_, attempt| attempt.until() > now);
+    }
+
+    /// Notes that a neighbour is dialled at these addresses.
+    pub(super) fn begin(&mut self, target: Target, addresses: &[SocketAddr], now: Instant) {
+        for address in addresses {
+            self.0.insert(address.ip().to_canonical(), Attempt { target, since: now, under_way: true });
+        }
+    }
+
+    /// Notes that it was reached, or was not.
+    pub(super) fn end(&mut self, target: Target) {
+        self.0.values_mut().filter(|attempt| attempt.target == target).for_each(|attempt| attempt.under_way = false);
     }
 
     /// From when an address may be dialled; for the target `own`, which was dialled there before, its own back-off is enough.
-    pub(super) fn address_free_from(&self, ip: IpAddr, own: Option<Target>, now: Instant) -> Instant {
+    pub(super) fn free_from(&self, ip: IpAddr, own: Option<Target>, now: Instant) -> Instant {
         let ip = ip.to_canonical();
-        if let Some(attempt) = self.attempts.get(&ip).filter(|attempt| Some(attempt.target) != own) {
+        if let Some(attempt) = self.0.get(&ip).filter(|attempt| Some(attempt.target) != own) {
             return attempt.until().max(now);
         }
         if ip.is_ipv4() {
             return now;
         }
         let site = Site::of(ip);
-        let near = self.attempts.iter().filter(|(other, attempt)| attempt.under_way && attempt.until() > now && Site::of(**other) == site);
+        let near = self.0.iter().filter(|(other, attempt)| attempt.under_way && attempt.until() > now && Site::of(**other) == site);
         let near: BTreeMap<Target, Instant> = near.map(|(_, attempt)| (attempt.target, attempt.until())).collect();
         if near.len() < MAX_ATTEMPTS_IN_NETWORK { now } else { near.into_values().min().unwrap_or(now) }
-    }
-
-    pub(super) fn end_attempt(&mut self, target: Target) {
-        self.attempts.values_mut().filter(|attempt| attempt.target == target).for_each(|attempt| attempt.under_way = false);
     }
 }
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use tokio::time::Instant;
 
 use super::{
-    Dialler, PROBE_AFTER, PROBE_AFTER_MAX,
-    addresses::{Attempt, Site, has_ip},
+    Dialler,
+    addresses::has_ip,
     neighbour::{BRIEF_LINK, Entry, State, Target},
 };
 
@@ -23,7 +23,7 @@ impl Dialler {
     /// there is `room` for more links: those last for whom there was no place, those at a site that has none, and those that have failed
     /// most, else at random.
     pub(in crate::lan) fn next(&mut self, room: bool, now: Instant) -> Option<(Target, Vec<SocketAddr>)> {
-        self.attempts.retain(|_, attempt| attempt.until() > now);
+        self.attempts.forget_past(now);
         let is_due = |(target, entry): &(&Target, &Entry)| entry.due().is_some_and(|due| due <= now) && self.may_dial(**target, entry);
         let fixed = self.entries.iter().filter(|(target, _)| matches!(target, Target::Fixed(_))).find(is_due).map(|(target, _)| *target);
         let target = match fixed {
@@ -32,7 +32,7 @@ impl Dialler {
                 let from = |entry: &Entry| self.neighbours_from(entry, room, now).is_some_and(|from| from <= now);
                 let due = self.entries.iter().filter(|(target, entry)| matches!(target, Target::Beacon(_)) && from(entry)).filter(is_due);
                 let free = due.filter(|(target, entry)| self.free_from(**target, entry, now) <= now);
-                let rank = |entry: &Entry| (entry.passed, self.is_where_no_place_is(entry), entry.failures);
+                let rank = |entry: &Entry| (entry.passed, self.pace.is_crowded(&entry.addresses), entry.failures);
                 let ranked: Vec<_> = free.map(|(target, entry)| (rank(entry), *target)).collect();
                 let best = ranked.iter().map(|(rank, _)| *rank).min()?;
                 let equals: Vec<Target> = ranked.into_iter().filter(|(rank, _)| *rank == best).map(|(_, target)| target).collect();
@@ -40,15 +40,13 @@ impl Dialler {
             }
         };
         if matches!(target, Target::Beacon(_)) {
-            self.probe_at = now + self.exponential(PROBE_AFTER, PROBE_AFTER_MAX);
+            self.pace.note_dialled(now, self.random);
         }
         let entry = self.entries.get(&target)?;
         let (mut addresses, own) = (entry.addresses.clone(), entry.dialled.then_some(target));
         if matches!(target, Target::Beacon(_)) {
-            addresses.retain(|address| self.address_free_from(address.ip(), own, now) <= now);
-            for address in &addresses {
-                self.attempts.insert(address.ip().to_canonical(), Attempt { target, since: now, under_way: true });
-            }
+            addresses.retain(|address| self.attempts.free_from(address.ip(), own, now) <= now);
+            self.attempts.begin(target, &addresses, now);
         }
         let entry = self.entries.get_mut(&target)?;
         entry.state = State::Dialling;
@@ -74,8 +72,10 @@ impl Dialler {
         self.entries.iter().filter_map(due).chain(settled).min()
     }
 
-    fn is_where_no_place_is(&self, entry: &Entry) -> bool {
-        entry.addresses.iter().any(|address| self.crowded.contains(&Site::of(address.ip())))
+    /// From when one of this neighbour's addresses may be dialled; one without any fails as soon as it is.
+    fn free_from(&self, target: Target, entry: &Entry, now: Instant) -> Instant {
+        let own = entry.dialled.then_some(target);
+        entry.addresses.iter().map(|address| self.attempts.free_from(address.ip(), own, now)).min().unwrap_or(now)
     }
 
     /// From when this neighbour may be dialled, as far as others are concerned: at once while more are wanted than are being dialled, else
@@ -85,8 +85,8 @@ impl Dialler {
         let new = self.wanted.contacts && !entry.passed;
         match (room, wanted, new) {
             (true, _, true) if entry.lost => Some(now),
-            (true, true, _) => Some(if entry.dialled { self.pace_until } else { self.pace_new_until }),
-            (true, false, true) => Some(self.probe_at),
+            (true, true, _) => Some(self.pace.from(entry.dialled)),
+            (true, false, true) => Some(self.pace.probe_at),
             _ => None,
         }
     }

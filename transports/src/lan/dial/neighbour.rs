@@ -113,3 +113,9 @@ pub(super) fn back_off(failures: u32, longest: Duration, random: u32) -> Duratio
 pub(super) fn around(pause: Duration, random: u32) -> Duration {
     pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
+
+/// A pause of this mean, as of something that may happen at any moment; at most `most`.
+pub(super) fn exponential(mean: Duration, most: Duration, random: u32) -> Duration {
+    let uniform = (f64::from(random) + 1.0) / (f64::from(u32::MAX) + 1.0);
+    mean.mul_f64(-uniform.ln()).min(most)
+}

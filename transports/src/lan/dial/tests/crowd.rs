@@ -2,14 +2,14 @@
 
 use std::net::Ipv6Addr;
 
-use super::*;
+use super::{super::pace::*, *};
 
 /// A dialler with these neighbours in sight, all due, that wants so many.
 fn wanting(neighbours: usize, count: u64) -> (Dialler, Instant) {
     let (mut dialler, now) = dialler(0);
     (0..count).for_each(|index| assert!(dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now)));
     dialler.want(Wanted { neighbours, contacts: true });
-    dialler.probe_at = now + FIRST_DELAY_MAX + PROBE_AFTER;
+    dialler.pace.probe_at = now + FIRST_DELAY_MAX + PROBE_AFTER;
     (dialler, now + FIRST_DELAY_MAX)
 }
 
@@ -182,7 +182,7 @@ fn where_nobody_has_a_place_dialling_slows_down_until_somebody_has() {
     assert!((10..=70).contains(&attempts), "{attempts} in two minutes");
     let (target, _) = dialler.next(true, now + CROWDED_PAUSE_MAX).unwrap();
     dialler.linked(beacon_of(target), now);
-    assert_eq!(dialler.pace_until, now);
+    assert_eq!(dialler.pace.until, now);
 }
 
 /// Has everybody who is dialled say that it has no place until `honest` is dialled, and tells when that was.
@@ -224,7 +224,7 @@ fn one_host_without_a_place_slows_nobody_down() {
         }
         dialler.seen(A, at(2), now);
         assert_eq!(until_dialled(&mut dialler, A, now), now, "who is at a site that has not refused comes first");
-        assert_eq!(dialler.pace_until, now - FIRST_DELAY_MAX);
+        assert_eq!(dialler.pace.until, now - FIRST_DELAY_MAX);
     }
 }
 
@@ -232,7 +232,7 @@ fn one_host_without_a_place_slows_nobody_down() {
 fn refusals_of_whom_we_never_reached_slow_nobody_down() {
     let (mut dialler, now) = wanting(3, 20);
     (0..20_u64).for_each(|index| dialler.crowded(BeaconId(index.to_be_bytes()), now));
-    assert!(dialler.crowded.is_empty() && dialler.pace_until < now);
+    assert!(dialler.pace.crowded.is_empty() && dialler.pace.until < now);
 }
 
 #[test]
@@ -245,6 +245,6 @@ fn whom_we_never_dialled_waits_three_seconds_at_most() {
         dialler.crowded(beacon_of(target), now);
         dialler.ended(target, Duration::from_millis(20), now);
     }
-    assert!(dialler.pace_until > now + CROWDED_PAUSE_NEW);
+    assert!(dialler.pace.until > now + CROWDED_PAUSE_NEW);
     assert!(dialler.next_due(true, now).unwrap() <= now + CROWDED_PAUSE_NEW);
 }
