@@ -1,5 +1,5 @@
 //! Ann and Carol write through Bert while Mallory, a neighbour of all three, does what neighbours must not. Needs root and iproute2:
-//! `cargo test --test netns_hostile -- --ignored --nocapture --test-threads 1`. `HOSTILE_SEED` repeats a run's choices.
+//! `cargo test --features test-delays --test netns_hostile -- --ignored --nocapture --test-threads 1`. `HOSTILE_SEED` repeats a run's choices.
 //!
 //! What the engine makes of such records in detail is tested over the harness (`sync/tests/sim_hostile.rs` and its neighbours); here are
 //! the built program, its sockets and its store.
@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use clock::ClockShim;
 use hedgerow_sync::wire::{bundle::Class, record::Record};
 use hostile::{Stranger, junk};
-use lab::{Chance, Client, incoming, introduce};
-use line::{ANN, BERT, CAROL, Line, NAMES, SHORT, SOON, carried, handed, text};
+use lab::{Chance, Client, SHORT, incoming, introduce};
+use line::{ANN, BERT, CAROL, Line, NAMES, SOON, carried, handed, text};
 use serde_json::{Value, json};
 
 /// Ann and Carol are contacts, and Bert is gone; Ann has written `count` messages that nobody has taken.

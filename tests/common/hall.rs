@@ -31,14 +31,14 @@ pub(crate) struct Hall {
 }
 
 impl Hall {
-    /// Starts so many.
-    pub(crate) fn new(count: usize) -> Self {
+    /// Starts so many, each with its arguments.
+    pub(crate) fn new(count: usize, arguments: impl Fn(usize) -> &'static [&'static str]) -> Self {
         let network = Network::new(count, true);
         let nodes = (0..count).flat_map(|node| addresses(&network, node).into_iter().map(move |address| (address, node))).collect();
         let homes: Vec<Home> = (0..count).map(|node| Home::with_profile(&format!("node{node}"))).collect();
         let start = Instant::now();
         // Each takes a moment of processor and 64 MiB for its passphrase: one after the other.
-        let daemons: Vec<Daemon> = homes.iter().enumerate().map(|(node, home)| daemon_on(&network, node, home, &[])).collect();
+        let daemons: Vec<Daemon> = homes.iter().enumerate().map(|(node, home)| daemon_on(&network, node, home, arguments(node))).collect();
         let ready = start.elapsed();
         let mut clients: Vec<Client> = homes.iter().map(Client::subscribe).collect();
         clients.iter_mut().for_each(Client::wait_for_link);
