@@ -26,7 +26,7 @@ use std::{
 
 use common::{Daemon, Home, PATIENCE};
 use hall::{Hall, is_connected, median};
-use lab::{ANSWER, Client, daemon_on, introduce, introduce_through_others, wait_for_v6};
+use lab::{ANSWER, Client, daemon_on, introduce, introduce_through_others};
 use line::{ANN, BERT, CAROL, Line, NAMES};
 use netns::{Network, processor_time};
 use serde_json::json;
@@ -72,7 +72,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let network = Network::new(2, true);
-        (0..2).for_each(|node| wait_for_v6(&network, node));
+        (0..2).for_each(|node| network.wait_for_v6(node));
         Self { network, alice: Home::with_profile("alice"), bob: Home::with_profile("bob") }
     }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     common::{Daemon, Home},
-    lab::{Client, daemon_on, wait_for_v6},
+    lab::{Client, daemon_on},
     netns::{INTERFACE, Network, processor_time},
 };
 
@@ -60,7 +60,7 @@ impl Hall {
 
 /// A node's IPv4 address and its link-local one.
 fn addresses(network: &Network, node: usize) -> Vec<String> {
-    wait_for_v6(network, node);
+    network.wait_for_v6(node);
     let output = network.command(node, "ip").args(["-o", "address", "show", "dev", INTERFACE]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().filter_map(|line| Some(line.split_whitespace().nth(3)?.split('/').next()?.to_owned())).collect()

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{Daemon, Home, PATIENCE, PROGRAM},
-    netns::{INTERFACE, Network},
+    netns::Network,
 };
 
 /// Longest until who hears of the other through others alone has the answer: nothing that answers what others brought has a stem, so it is held
@@ -60,19 +60,6 @@ pub(crate) fn introduce_through_others(issuer: &Home, invitee: &Home) -> String 
         client.wait_until_established();
     }
     link
-}
-
-/// Waits out duplicate address detection: only then can a node's IPv6 addresses send.
-pub(crate) fn wait_for_v6(network: &Network, node: usize) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let output = network.command(node, "ip").args(["-6", "address", "show", "dev", INTERFACE, "-tentative"]).output().unwrap();
-        if String::from_utf8_lossy(&output.stdout).contains("fe80") {
-            return;
-        }
-        assert!(Instant::now() < end, "no usable IPv6 address");
-        std::thread::sleep(Duration::from_millis(20)); // the kernel tells nobody
-    }
 }
 
 /// The texts of a list of messages that the other side wrote.

@@ -53,7 +53,7 @@ pub(super) struct Entry {
     pub(super) dialled: bool,
     pub(super) failures: u32,
     pub(super) brief_links: u32,
-    /// mDNS has shown it since the last [`Dialler::forget_sightings`].
+    /// mDNS has shown it since the last [`Dialler::forget_sightings`](super::Dialler::forget_sightings).
     pub(super) seen: bool,
     pub(super) paused: bool,
     /// Under this beacon there was no place for it, or it has left again at once: it is no contact in need of a link.
