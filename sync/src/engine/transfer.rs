@@ -703,6 +703,9 @@ impl Engine {
     /// Whether a bundle is an own one that is held back, and this peer was not shown it: it is treated as unknown.
     fn is_hidden_from(&self, link: LinkId, id: &BundleId) -> bool {
         let Some(row) = self.holdings.row(id).filter(|_| !self.holdings.is_released(id)) else { return false };
+        if let Origin::Own(contact) = origin {
+            self.note_reply_read(contact, id);
+        }
         self.links.get(&link).is_some_and(|state| {
             let is_reader = state.peer.contact().is_some() && state.peer.contact() == reader_of(row);
             !is_reader && !state.let_in.contains(id) && !state.known.contains_key(id)
