@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, OutboxRow, SecretBytes, Setting, SkippedRow, Store, StoreError,
+    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
+    StoreError,
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
@@ -190,6 +191,10 @@ impl<S: Store> Store for DelayedCommit<S> {
 
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
         self.store.save_stored(id, stored)
+    }
+
+    fn save_origin(&mut self, id: &BundleId, origin: Origin) -> Result<(), StoreError> {
+        self.store.save_origin(id, origin)
     }
 
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {
