@@ -11,7 +11,7 @@ mod netns;
 use std::time::Instant;
 
 use common::Home;
-use lab::{Client, daemon_on, incoming, introduce, wait_for_v6};
+use lab::{Client, daemon_on, incoming, introduce};
 use netns::Network;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn talk(alice: &Home, bob: &Home, words: &str) {
 
 fn strangers_become_contacts_and_talk(with_v4: bool) {
     let network = Network::new(2, with_v4);
-    (0..2).for_each(|node| wait_for_v6(&network, node));
+    (0..2).for_each(|node| network.wait_for_v6(node));
     let (alice, bob) = people();
     let start = Instant::now();
     let (_at_alice, _at_bob) = (daemon_on(&network, 0, &alice, &[]), daemon_on(&network, 1, &bob, &[]));
@@ -64,7 +64,7 @@ fn link_local_ipv6_is_enough() {
 #[ignore = "needs root and network namespaces"]
 fn two_daemons_on_one_device_find_each_other() {
     let network = Network::new(1, true);
-    wait_for_v6(&network, 0);
+    network.wait_for_v6(0);
     let (alice, bob) = people();
     let (_at_alice, _at_bob) = (daemon_on(&network, 0, &alice, &[]), daemon_on(&network, 0, &bob, &[]));
     for home in [&alice, &bob] {
@@ -104,7 +104,7 @@ fn a_hundred_messages_wait_for_who_is_away_and_arrive_in_order() {
 #[ignore = "needs root and network namespaces"]
 fn what_is_written_while_the_interface_is_down_arrives_when_it_is_up() {
     let network = Network::new(2, true);
-    (0..2).for_each(|node| wait_for_v6(&network, node));
+    (0..2).for_each(|node| network.wait_for_v6(node));
     let (alice, bob) = people();
     let (_at_alice, _at_bob) = (daemon_on(&network, 0, &alice, &[]), daemon_on(&network, 1, &bob, &[]));
     introduce(&alice, &bob);

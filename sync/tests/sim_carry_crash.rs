@@ -50,6 +50,8 @@ fn run(base: u64, set: impl FnOnce(&Three)) -> Three {
         three.sim.cut(wire);
     }
     three.round();
+    // What a writer or reader that was stopped had not released goes to no stem any more, and so leaves one journey later.
+    three.round();
     three
 }
 

@@ -275,10 +275,10 @@ fn sim_a_second_link_between_contacts_renews_them() {
     }
 }
 
-#[test]
-fn sim_both_use_the_others_link_and_the_same_pair_is_left() {
+/// Both take up the other's link, and `visits` bring what crosses.
+fn cross(seeds: u64, visits: fn(&mut Trip)) {
     for acquainted in [false, true] {
-        for seed in seed()..seed() + 4 {
+        for seed in seed()..seed() + seeds {
             let mut trip = Trip::new(seed);
             let what = format!("seed {seed}, acquainted: {acquainted}");
             if acquainted {
@@ -291,10 +291,7 @@ fn sim_both_use_the_others_link_and_the_same_pair_is_left() {
             let from_carol = add_with(&mut trip.sim, trip.carol, &of_ann, "over ann's link");
             // Requests cross, then replies, which leave a while after them.
             for _ in 0..4 {
-                trip.meet(trip.to_ann);
-                trip.meet(trip.to_carol);
-                trip.meet(trip.to_ann);
-                trip.meet(trip.to_carol);
+                visits(&mut trip);
                 trip.sim.run_for(360 * SECOND);
             }
             for (node, other, word, id) in
@@ -314,6 +311,60 @@ fn sim_both_use_the_others_link_and_the_same_pair_is_left() {
                 assert!(states.iter().all(|state| *state == MessageState::Delivered), "{what}: {states:?}");
             }
         }
+    }
+}
+
+#[test]
+fn sim_both_use_the_others_link_in_turn_and_the_same_pair_is_left() {
+    cross(4, |trip| {
+        for wire in [trip.to_ann, trip.to_carol, trip.to_ann, trip.to_carol] {
+            trip.meet(wire);
+        }
+    });
+}
+
+/// One side's reply comes while the other's is still held back.
+#[test]
+fn sim_both_use_the_others_link_at_once_and_the_same_pair_is_left() {
+    cross(16, |trip| {
+        trip.sim.mend(trip.to_ann);
+        trip.sim.mend(trip.to_carol);
+        trip.sim.run_for(MEETING);
+        trip.sim.cut(trip.to_ann);
+        trip.sim.cut(trip.to_carol);
+    });
+}
+
+#[test]
+fn sim_links_that_crossed_are_used_for_whoever_comes_later() {
+    for seed in seed()..seed() + 4 {
+        let mut trip = Trip::new(seed);
+        let links = [invite(&mut trip.sim, trip.ann, 336), invite(&mut trip.sim, trip.carol, 336)];
+        add(&mut trip.sim, trip.ann, &links[1]).unwrap();
+        add(&mut trip.sim, trip.carol, &links[0]).unwrap();
+        let at_once = |trip: &mut Trip| {
+            trip.sim.mend(trip.to_ann);
+            trip.sim.mend(trip.to_carol);
+            trip.sim.run_for(MEETING);
+            trip.sim.cut(trip.to_ann);
+            trip.sim.cut(trip.to_carol);
+            trip.sim.run_for(SECOND);
+        };
+        for _ in 0..4 {
+            at_once(&mut trip);
+        }
+        let (eve, _) = trip.sim.node("eve");
+        let to_eve = trip.sim.connect(trip.carrier, eve, Faults::NONE);
+        links.iter().for_each(|link| add(&mut trip.sim, eve, link).unwrap());
+        for _ in 0..2 {
+            trip.sim.mend(to_eve);
+            at_once(&mut trip);
+        }
+        assert_eq!(contact_states(&mut trip.sim, eve), [ContactState::Failed; 2], "seed {seed}");
+        for node in [trip.ann, trip.carol] {
+            assert!(notices(&mut trip.sim, node).contains(&"link_reused"), "seed {seed}");
+        }
+        trip.expect_contacts(&format!("seed {seed}"));
     }
 }
 

@@ -258,23 +258,53 @@ fn sim_a_stranger_that_names_a_contacts_beacon_ends_only_its_own_link() {
     two.expect_all(two.ann, 3);
 }
 
-#[test]
-fn sim_offers_of_a_contact_without_end_are_answered() {
+/// Offers of so many times 256 made-up ids, and what came of them: how many were answered, how many ids wanted, whether the link has lasted.
+fn made_up_offers(count: u16) -> (usize, u32, bool) {
     let mut two = with_taken_contact(seed());
-    // The batch goes on where Ben's engine stopped: find it by trying, each on a session of its own.
-    let wire = two.wire;
-    let records: Vec<Vec<u8>> = (0..100_u16)
+    // Numbered from 0, as Ben's engine had nothing to offer.
+    let records: Vec<Vec<u8>> = (0..count)
         .map(|batch| {
             let ids = (0..256_u64).map(|id| ShortId((u64::from(batch) * 256 + id).to_be_bytes())).collect();
             Record::Offer { batch, ids }.encode()
         })
         .collect();
     two.sim.take_records(two.ben);
-    survives(&mut two.sim, wire, two.ben, two.ann, &records);
+    let lasts = survives(&mut two.sim, two.wire, two.ben, two.ann, &records);
     let picks = two.sim.take_records(two.ben).into_iter().filter(|record| record[0] == 3).collect::<Vec<_>>();
-    let wanted: u32 = picks.iter().flat_map(|pick| &pick[3..]).map(|byte| byte.count_ones()).sum();
-    // A contact may copy a large store to us: 8 bytes are remembered of each, at most a million times.
-    assert!(wanted == 0 || picks.len() == 100, "{wanted} wanted, {} answers", picks.len());
+    let wanted = picks.iter().flat_map(|pick| &pick[3..]).map(|byte| byte.count_ones()).sum();
+    (picks.len(), wanted, lasts)
+}
+
+#[test]
+fn sim_offers_of_a_contact_without_end_cost_a_bounded_memory() {
+    assert_eq!(made_up_offers(64), (64, 16_384, true), "as many as one link may be asked for");
+    assert_eq!(made_up_offers(80), (64, 16_384, true), "what it may not be asked for waits, in sixteen offers");
+    assert_eq!(made_up_offers(81), (64, 16_384, false), "more is no honest peer's");
+}
+
+/// A list of 256 made-up ids, of everything that there is.
+fn made_up_list(number: u64) -> Vec<u8> {
+    let ids = (0..256).flat_map(|id| (number * 256 + id).to_be_bytes());
+    [9, 0, 0xbf, 0x80, 0x02].into_iter().chain(ids).chain([0xff; 32]).collect()
+}
+
+#[test]
+fn sim_lists_of_a_contact_without_end_cost_a_bounded_memory() {
+    let mut two = with_taken_contact(seed());
+    let wanted = |two: &mut Two| -> usize {
+        let records = two.sim.take_records(two.ben).into_iter().map(|record| Record::decode(&record).unwrap());
+        records.map(|record| if let Record::Want(ids) = record { ids.len() } else { 0 }).sum()
+    };
+    wanted(&mut two);
+    let lists: Vec<Vec<u8>> = (0..96).map(made_up_list).collect();
+    assert!(survives(&mut two.sim, two.wire, two.ben, two.ann, &lists[..95]), "thirty-two lists may wait");
+    assert_eq!(wanted(&mut two), 63 * 256, "as many as one link may be asked for, and all of a record or none");
+    let gone = (0..512).map(|id: u64| (ShortId(id.to_be_bytes()), Refusal::Unwanted)).collect::<Vec<_>>();
+    let refused: Vec<Vec<u8>> = gone.chunks(256).map(|gone| Record::Refused(gone.to_vec()).encode()).collect();
+    assert!(survives(&mut two.sim, two.wire, two.ben, two.ann, &refused));
+    assert_eq!(wanted(&mut two), 2 * 256, "what waits is asked for as room comes");
+    assert!(survives(&mut two.sim, two.wire, two.ben, two.ann, &[made_up_list(96), made_up_list(97)]));
+    assert!(!survives(&mut two.sim, two.wire, two.ben, two.ann, &lists[95..]), "more is no honest peer's");
 }
 
 #[test]

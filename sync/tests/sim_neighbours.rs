@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use common::{DAY, HOUR, MINUTE, SECOND, Two, contacts, in_reach, seed, status, texts};
 use hedgerow_sync::{
     sim::{Crossing, Faults, NodeId, WireId},
+    store::Store,
     view::{Command, MessageState},
+    wire::record::Record,
 };
 
 #[test]
@@ -146,12 +148,29 @@ fn sim_what_is_refused_for_lack_of_room_is_tried_again() {
     // Ben's engine is replaced by one that has no room today.
     two.sim.possess(two.ben);
     two.sim.take_records(two.ben);
+    let before = two.ann_store.bundle_ids();
     two.write(two.ann, 4);
     two.sim.run_for(SECOND);
     let sent = two.sim.take_records(two.ben).into_iter().filter(|record| record[0] == 5).count();
     assert_eq!(sent, 4);
     two.sim.refuse_all(two.wire, two.ben);
-    two.sim.run_for(MINUTE);
+    let mut sequences = Vec::new();
+    two.ann_store.visit_bundles(&mut |row| sequences.push((row.id, row.sequence))).unwrap();
+    let refused_from = sequences.iter().filter(|(id, _)| !before.contains(id)).map(|(_, sequence)| *sequence).min().unwrap();
+    // Longer than own bundles are held back, which MARK does not pass either.
+    let mut marks = Vec::new();
+    for _ in 0..40 {
+        two.sim.run_for(10 * SECOND);
+        for record in two.sim.take_records(two.ben) {
+            match Record::decode(&record).unwrap() {
+                Record::Ping => two.sim.send_raw(two.wire, two.ben, &Record::Pong.encode()),
+                Record::Mark { sequence, .. } => marks.push(sequence),
+                _ => {}
+            }
+        }
+    }
+    assert!(in_reach(&mut two.sim, two.ann, "ben"), "the session has lasted");
+    assert!(marks.iter().all(|mark| *mark < refused_from), "MARKs of {marks:?} go past what was refused from {refused_from} on");
     assert_eq!(common::states(&mut two.sim, two.ann, "ben"), [MessageState::Queued; 4]);
     two.sim.kill(two.ben);
     two.sim.release(two.ben);

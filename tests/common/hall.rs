@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     common::{Daemon, Home},
-    lab::{Client, daemon_on, wait_for_v6},
+    lab::{Client, daemon_on},
     netns::{INTERFACE, Network, processor_time},
 };
 
@@ -31,14 +31,14 @@ pub(crate) struct Hall {
 }
 
 impl Hall {
-    /// Starts so many.
-    pub(crate) fn new(count: usize) -> Self {
+    /// Starts so many, each with its arguments.
+    pub(crate) fn new(count: usize, arguments: impl Fn(usize) -> &'static [&'static str]) -> Self {
         let network = Network::new(count, true);
         let nodes = (0..count).flat_map(|node| addresses(&network, node).into_iter().map(move |address| (address, node))).collect();
         let homes: Vec<Home> = (0..count).map(|node| Home::with_profile(&format!("node{node}"))).collect();
         let start = Instant::now();
         // Each takes a moment of processor and 64 MiB for its passphrase: one after the other.
-        let daemons: Vec<Daemon> = homes.iter().enumerate().map(|(node, home)| daemon_on(&network, node, home, &[])).collect();
+        let daemons: Vec<Daemon> = homes.iter().enumerate().map(|(node, home)| daemon_on(&network, node, home, arguments(node))).collect();
         let ready = start.elapsed();
         let mut clients: Vec<Client> = homes.iter().map(Client::subscribe).collect();
         clients.iter_mut().for_each(Client::wait_for_link);
@@ -60,7 +60,7 @@ impl Hall {
 
 /// A node's IPv4 address and its link-local one.
 fn addresses(network: &Network, node: usize) -> Vec<String> {
-    wait_for_v6(network, node);
+    network.wait_for_v6(node);
     let output = network.command(node, "ip").args(["-o", "address", "show", "dev", INTERFACE]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().filter_map(|line| Some(line.split_whitespace().nth(3)?.split('/').next()?.to_owned())).collect()

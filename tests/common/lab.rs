@@ -20,8 +20,14 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{Daemon, Home, PATIENCE, PROGRAM},
-    netns::{INTERFACE, Network},
+    netns::Network,
 };
+
+/// Longest until who hears of the other through others alone has the answer: nothing that answers what others brought has a stem, so it is held
+/// back for a minute on average and five at most (docs/protocol.md, section 10.1). The rest is for the way.
+pub(crate) const ANSWER: Duration = Duration::from_secs(5 * 60 + 30);
+/// Arguments of a daemon whose answers and receipts wait half a second on average. Needs the feature `test-delays`.
+pub(crate) const SHORT: &[&str] = &["--shorten-delays", "120"];
 
 /// Starts this home's daemon on a node and waits until it is ready.
 pub(crate) fn daemon_on(network: &Network, node: usize, home: &Home, arguments: &[&str]) -> Daemon {
@@ -35,24 +41,25 @@ pub(crate) fn daemon_in(network: &Network, node: usize, home: &Home, arguments: 
     home.daemon_by(command, arguments)
 }
 
-/// Makes two people contacts by a link; each is then called by its own name.
+/// Makes two people contacts by a link, who are linked or will be at once; each is then called by its own name.
 pub(crate) fn introduce(alice: &Home, bob: &Home) {
     let link = alice.json(&["invite"])["link"].as_str().unwrap().to_owned();
     let added = bob.json(&["contact", "add", &link, "--wait", "60"]);
     assert_eq!(added["state"], "established");
 }
 
-/// Waits out duplicate address detection: only then can a node's IPv6 addresses send.
-pub(crate) fn wait_for_v6(network: &Network, node: usize) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let output = network.command(node, "ip").args(["-6", "address", "show", "dev", INTERFACE, "-tentative"]).output().unwrap();
-        if String::from_utf8_lossy(&output.stdout).contains("fe80") {
-            return;
-        }
-        assert!(Instant::now() < end, "no usable IPv6 address");
-        std::thread::sleep(Duration::from_millis(20)); // the kernel tells nobody
+/// As [`introduce`], for two who may hear of each other through others alone. The issuer's answer takes up to [`ANSWER`], unless its daemon runs
+/// with [`SHORT`]. Gives the link.
+pub(crate) fn introduce_through_others(issuer: &Home, invitee: &Home) -> String {
+    let link = issuer.json(&["invite"])["link"].as_str().unwrap().to_owned();
+    let added = invitee.json(&["contact", "add", &link]);
+    assert_eq!(added["state"], "pending");
+    for home in [invitee, issuer] {
+        let mut client = Client::subscribe(home);
+        client.patience = ANSWER;
+        client.wait_until_established();
     }
+    link
 }
 
 /// The texts of a list of messages that the other side wrote.

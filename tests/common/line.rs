@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     common::{Daemon, Home},
     hostile::Stranger,
-    lab::{Chance, Client, daemon_in, incoming},
+    lab::{Chance, Client, daemon_in, incoming, introduce_through_others},
     netns::Network,
 };
 
@@ -29,8 +29,6 @@ pub(crate) const WIRES: [&[usize]; 2] = [&[ANN, BERT, MALLORY], &[BERT, CAROL, M
 pub(crate) const NAMES: [&str; 3] = ["Annabel-Quintus", "Balthasar-Yvonne", "Chrysanthemum-Zoe"];
 /// Longest that anything may take where delays are short.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
-/// Receipts after half a second on average.
-pub(crate) const SHORT: &[&str] = &["--shorten-delays", "120"];
 
 /// Three people and their daemons.
 pub(crate) struct Line {
@@ -74,13 +72,7 @@ impl Line {
 
     /// Carol invites, Ann takes her link up; both hear of it through whoever carries.
     pub(crate) fn introduce(&self) -> String {
-        let link = self.homes[CAROL].json(&["invite"])["link"].as_str().unwrap().to_owned();
-        let added = self.homes[ANN].json(&["contact", "add", &link]);
-        assert_eq!(added["state"], "pending");
-        for node in [ANN, CAROL] {
-            self.client(node).wait_until_established();
-        }
-        link
+        introduce_through_others(&self.homes[CAROL], &self.homes[ANN])
     }
 
     pub(crate) fn client(&self, node: usize) -> Client {
@@ -116,11 +108,14 @@ impl Line {
 
     /// Both write; gives ids and texts, Ann's first.
     pub(crate) fn write(&self, count: usize, words: &str) -> [Vec<(String, String)>; 2] {
-        [(ANN, CAROL), (CAROL, ANN)].map(|(from, to)| {
-            let mut client = self.client(from);
-            let texts = (0..count).map(|number| text(from, &format!("{words} {number}")));
-            texts.map(|text| (client.send(NAMES[to], &text), text)).collect()
-        })
+        [ANN, CAROL].map(|from| self.write_from(from, count, words))
+    }
+
+    /// One of the two writes to the other; gives ids and texts.
+    pub(crate) fn write_from(&self, from: usize, count: usize, words: &str) -> Vec<(String, String)> {
+        let mut client = self.client(from);
+        let texts = (0..count).map(|number| text(from, &format!("{words} {number}")));
+        texts.map(|text| (client.send(NAMES[ANN + CAROL - from], &text), text)).collect()
     }
 
     /// Waits until everything is delivered; checks that each side has exactly what the other wrote, in order.

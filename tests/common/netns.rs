@@ -24,6 +24,9 @@ use std::{
 /// The interface of every node.
 pub(crate) const INTERFACE: &str = "eth0";
 
+/// Longest that a node's IPv6 addresses may take until they can send: duplicate address detection takes up to 2 s.
+const V6_WITHIN: Duration = Duration::from_secs(20);
+
 /// The bridge of the first wire.
 pub(crate) const BRIDGE: &str = "br0";
 
@@ -80,6 +83,20 @@ impl Network {
         for node in [one, other] {
             self.ip(node, &format!("address add 10.98.0.{}/24 dev eth1", node + 1));
             self.ip(node, "link set eth1 up");
+        }
+    }
+
+    /// Waits out duplicate address detection: only then can a node's IPv6 addresses send.
+    pub(crate) fn wait_for_v6(&self, node: usize) {
+        let end = Instant::now() + V6_WITHIN;
+        loop {
+            let output =
+                self.command(node, "ip").args(["-6", "address", "show", "dev", INTERFACE, "-tentative"]).output().expect("ip runs");
+            if String::from_utf8_lossy(&output.stdout).contains("fe80") {
+                return;
+            }
+            assert!(Instant::now() < end, "no usable IPv6 address");
+            std::thread::sleep(Duration::from_millis(20)); // the kernel tells nobody
         }
     }
 

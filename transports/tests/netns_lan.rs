@@ -28,6 +28,9 @@ const FIRST_LINK: Duration = Duration::from_secs(2);
 /// Interface up to link.
 const LINK_AGAIN: Duration = Duration::from_secs(3);
 
+/// So long a link stands before its wire is taken away: of two that dialled each other at once, one link is gone by then.
+const STANDS: Duration = Duration::from_secs(2);
+
 /// The harness, on a node.
 fn probe(network: &Network, node: usize, arguments: &[&str]) -> Running {
     Running::start(network.command(node, probe_program()).args(arguments))
@@ -45,22 +48,9 @@ fn probe_program() -> &'static str {
     })
 }
 
-/// Waits out duplicate address detection: only then can a node's IPv6 addresses send.
-fn wait_for_v6(network: &Network, node: usize) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let output = network.command(node, "ip").args(["-6", "address", "show", "dev", INTERFACE, "-tentative"]).output().unwrap();
-        if String::from_utf8_lossy(&output.stdout).contains("fe80") {
-            return;
-        }
-        assert!(Instant::now() < end, "no usable IPv6 address");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 fn first_link_within_two_seconds(with_v4: bool) {
     let network = Network::new(2, with_v4);
-    (0..2).for_each(|node| wait_for_v6(&network, node));
+    (0..2).for_each(|node| network.wait_for_v6(node));
     let start = Instant::now();
     let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
     let (at_a, line) = a.wait_for(" up ", PATIENCE);
@@ -84,16 +74,16 @@ fn neighbours_with_nothing_but_link_local_ipv6_are_linked_within_two_seconds() {
 
 fn link_again_after_a_flap(with_v4: bool, down_for: Duration) {
     let network = Network::new(2, with_v4);
-    (0..2).for_each(|node| wait_for_v6(&network, node));
+    (0..2).for_each(|node| network.wait_for_v6(node));
     let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
     a.wait_for(" up ", PATIENCE);
     b.wait_for(" up ", PATIENCE);
-    std::thread::sleep(Duration::from_secs(2));
+    thread::sleep(STANDS);
     let start = Instant::now();
     network.set_interface(1, "down");
     let (at, _) = b.wait_for("down links 0", PATIENCE);
     println!("interface down to links closed: {:?}", at - start);
-    std::thread::sleep(down_for);
+    thread::sleep(down_for);
     let start = Instant::now();
     network.set_interface(1, "up");
     let (at, line) = b.wait_for(" up ", PATIENCE);
@@ -123,11 +113,11 @@ fn a_link_over_link_local_ipv6_comes_back() {
 fn a_second_interface_takes_over_within_three_seconds() {
     let network = Network::new(2, true);
     network.add_wire(0, 1);
-    (0..2).for_each(|node| wait_for_v6(&network, node));
+    (0..2).for_each(|node| network.wait_for_v6(node));
     let (a, b) = (probe(&network, 0, &[]), probe(&network, 1, &[]));
     a.wait_for(" up ", PATIENCE);
     let (_, line) = b.wait_for(" up ", PATIENCE);
-    std::thread::sleep(Duration::from_secs(2));
+    thread::sleep(STANDS);
     let (used, other) = if line.contains(" 10.98.") || line.contains("%3") { ("eth1", "eth0") } else { ("eth0", "eth1") };
     let start = Instant::now();
     network.ip(1, &format!("link set {used} down"));
@@ -155,7 +145,7 @@ fn without_multicast_a_given_address_is_linked() {
 fn a_given_link_local_address_with_its_interface_is_linked() {
     let network = Network::new(2, false);
     network.ip(0, &format!("address add fe80::1:1/64 dev {INTERFACE} nodad"));
-    wait_for_v6(&network, 1);
+    network.wait_for_v6(1);
     let (_a, b) = (
         probe(&network, 0, &["--no-mdns", "--listen", "[::]:7000"]),
         probe(&network, 1, &["--no-mdns", "--connect", &format!("[fe80::1:1%{INTERFACE}]:7000")]),
@@ -223,7 +213,7 @@ fn resident_kib(id: u32) -> u64 {
 #[ignore = "needs root and network namespaces"]
 fn a_flood_of_names_is_noticed_costs_one_thread_and_neighbours_are_found_after_it() {
     let network = Network::new(3, true);
-    (0..3).for_each(|node| wait_for_v6(&network, node));
+    (0..3).for_each(|node| network.wait_for_v6(node));
     network.ip(1, &format!("route add 224.0.0.0/4 dev {INTERFACE}"));
     let a = probe(&network, 0, &[]);
     a.wait_for(" beacon ", PATIENCE);

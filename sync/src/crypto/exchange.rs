@@ -15,6 +15,7 @@
 //! Not here: whether a link is used or expired, how often to try, when to warn. That is the engine's. Not hidden: who holds the link, a
 //! recording and the private half of `L` (or a quantum computer) reads the invitee's card and name; a third trip would cost days.
 
+mod given;
 mod invitee;
 mod issuer;
 pub mod nearby;

@@ -57,7 +57,11 @@ pub(crate) const MAX_UNANSWERED_OFFERS: usize = 16;
 /// Bundles with one expected tag that are tried, at most (docs/protocol.md, section 8.3).
 pub(crate) const MAX_TRIES_PER_TAG: u8 = 8;
 /// Ids that a peer has been asked for on one link and has not sent, at most (guess: sixteen full offers, four times over; bounds memory).
+/// What a contact names beyond them waits in its records; of what a stranger names so many more are kept.
 pub(crate) const MAX_ASKED_IDS: usize = 16_384;
+/// RANGES records of a contact that wait until what they list may be asked for, at most; more are no honest peer's: of its own questions four
+/// are unanswered, and it has eight records of ours to answer (docs/protocol.md, section 6.3).
+pub(crate) const MAX_WAITING_RANGES: usize = 32;
 /// How often within an hour another stranger is chosen as the first to be offered own bundles, because the last one's link ended (guess).
 pub(crate) const MAX_STEM_CHANGES: u8 = 3;
 /// A link that owes at most so many bundles may bring what another one offers, and the other's offers wait (guess: more is no news, but a

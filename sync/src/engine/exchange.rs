@@ -252,8 +252,10 @@ impl Engine {
     pub(super) fn note_met(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.note_repair_met(contact);
         self.complete_pair(contact)?;
+        // A pair that came of the contact's link says nothing of the reply that was given to the same person over ours.
+        let of_own_link = |contact: &&mut Contact| contact.pair.as_ref().is_some_and(|pair| pair.repair.of_own_link);
         let Some(Exchange::Issued { met: met @ false, answers, .. }) =
-            self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
+            self.contacts.get_mut(&contact).filter(of_own_link).and_then(|contact| contact.exchange.as_mut())
         else {
             return Ok(());
         };
@@ -261,6 +263,17 @@ impl Engine {
         let replies: Vec<_> = answers.iter().filter(|answer| !answer.used).map(|answer| (answer.bundle, answer.ack.clone())).collect();
         self.exchanges.insert(contact);
         replies.into_iter().try_for_each(|(bundle, ack)| self.schedule_ack(now, bundle, &AckSecret::new(*ack)))
+    }
+
+    /// A bundle that was sealed for a contact has been read; if it is the reply to its request, the link is settled for good.
+    pub(super) fn note_reply_read(&mut self, contact: ContactId, bundle: &BundleId) {
+        if let Some(Exchange::Issued { met: met @ false, answers, .. }) =
+            self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
+            && answers.iter().any(|answer| !answer.used && answer.bundle == *bundle)
+        {
+            *met = true;
+            self.exchanges.insert(contact);
+        }
     }
 
     /// Whether a link that we made has had as many answers as there are reply tags.
@@ -472,7 +485,24 @@ impl Engine {
         self.flush_messages()?;
         self.store.move_messages(from, to)?;
         self.move_choices(from, to)?;
+        self.move_exchange(from, to)?;
         self.remove_contact(from, Some(to))?;
+        Ok(())
+    }
+
+    /// Keeps a link of ours that is settled though the contact that came of it goes: its other side may still wait for the reply, and whoever
+    /// else uses it is to hear that it was used. Where the contact that stays came of another link of ours, only what was sealed stays.
+    fn move_exchange(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
+        let is_settled = |exchange: &mut Exchange| matches!(exchange, Exchange::Issued { reply: Some(_), .. });
+        let exchange = self.contacts.get_mut(&from).and_then(|contact| contact.exchange.take_if(is_settled));
+        let Some(Exchange::Issued { answers, .. }) = &exchange else { return Ok(()) };
+        for answer in answers {
+            self.holdings.move_own(self.store.as_mut(), &answer.bundle, to)?;
+        }
+        if let Some(to) = self.contacts.get_mut(&to).filter(|to| to.exchange.is_none()) {
+            to.exchange = exchange;
+            self.exchanges.insert(to.row.id);
+        }
         Ok(())
     }
 

@@ -395,6 +395,13 @@ impl Holdings {
         gone.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
+    /// Notes that a bundle sealed here is for another contact from now on, who is the same person; what is shown of it stays as it is.
+    pub(super) fn move_own(&mut self, store: &mut dyn Store, id: &BundleId, to: ContactId) -> Result<(), StoreError> {
+        let Some(held) = self.held.get_mut(id).filter(|held| matches!(held.row.origin, Origin::Own(_))) else { return Ok(()) };
+        held.row.origin = Origin::Own(to);
+        store.save_origin(id, held.row.origin)
+    }
+
     /// Notes how many hours this profile has been running.
     pub(super) const fn note_running(&mut self, hours: u32) {
         self.running = hours;

@@ -230,6 +230,8 @@ pub(super) struct LinkState {
     pub(super) names: Option<HashMap<ShortId, Slot>>,
     /// Offers of the peer that wait, oldest first.
     pub(super) waiting_offers: VecDeque<WaitingOffer>,
+    /// Bodies of a contact's RANGES that wait until it has brought what it was asked for, oldest first.
+    pub(super) waiting_ranges: VecDeque<Vec<u8>>,
     /// Ack secrets to be told.
     pub(super) acks: Vec<[u8; 16]>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
@@ -316,6 +318,7 @@ impl LinkState {
             next_peer_offer: 0,
             names: None,
             waiting_offers: VecDeque::new(),
+            waiting_ranges: VecDeque::new(),
             acks: Vec::new(),
             asked: BTreeSet::new(),
             asked_since: None,
@@ -432,12 +435,17 @@ impl LinkState {
 
     /// Whether the peer is to be asked for a bundle: once, and not for more than it can be expected to send.
     pub(super) fn ask(&mut self, now: Instant, short: ShortId) -> bool {
-        let most = if self.peer.contact().is_some() { MAX_KNOWN_IDS } else { MAX_ASKED_IDS };
-        let asks = self.asked.len() < most && self.asked.insert(short);
+        let asks = self.asked.len() < MAX_ASKED_IDS && self.asked.insert(short);
         if asks {
             self.asked_since.get_or_insert(now);
         }
         asks
+    }
+
+    /// Whether the peer may be asked for so many more. A contact's records wait until it may, as what is passed over is not offered again;
+    /// what a stranger names is put off or passed over.
+    pub(super) fn may_ask(&self, count: usize) -> bool {
+        self.peer.contact().is_none() || self.asked.len() + count <= MAX_ASKED_IDS
     }
 
     /// Whether everything queued, offered and sent has been answered.

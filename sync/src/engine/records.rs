@@ -66,11 +66,17 @@ impl Engine {
             Record::Offer { batch, ids } => self.handle_offer(now, link, batch, ids)?,
             Record::Pick { batch, wanted } => self.handle_pick(link, batch, &wanted)?,
             Record::Want(ids) => self.handle_want(link, &ids),
-            Record::Bundle { age, copies: _, bytes } => self.handle_bundle(now, link, age, bytes)?,
+            Record::Bundle { age, copies: _, bytes } => {
+                self.handle_bundle(now, link, age, bytes)?;
+                self.compare_waiting(now, link)?;
+            }
             Record::Stored(ids) => self.handle_stored(now, link, &ids)?,
-            Record::Refused(refusals) => self.handle_refused(now, link, &refusals)?,
+            Record::Refused(refusals) => {
+                self.handle_refused(now, link, &refusals)?;
+                self.compare_waiting(now, link)?;
+            }
             Record::Ack(secrets) => self.handle_acks(now, link, &secrets)?,
-            Record::Ranges(body) => self.handle_ranges(now, link, &body)?,
+            Record::Ranges(body) => self.handle_ranges(now, link, body)?,
             Record::Cursor { own_epoch, epoch, sequence } => {
                 // Whoever is no contact sends one that says nothing. In a session that is being upgraded another comes, after UPGRADE.
                 if is_contact {

@@ -147,12 +147,12 @@ impl Engine {
             }
         }
         if let Origin::Own(reader) = row.origin {
-            self.hold_back(now, &row);
-            self.push_to(reader, &row);
             // Whoever brought what this may answer is perhaps the stem: by an answer at once it would see whose that was.
-            if self.answered.contains(&reader) {
-                self.without_stem.insert(row.id);
-            } else if row.created != Hour::UNKNOWN
+            let has_stem = !self.answered.contains(&reader);
+            self.hold_back(now, &row, has_stem);
+            self.push_to(reader, &row);
+            if has_stem
+                && row.created != Hour::UNKNOWN
                 && let Some(stem) = self.stem_link(now)
             {
                 self.offer_on(stem, &row);
@@ -190,11 +190,14 @@ impl Engine {
         }
     }
 
-    /// Draws when an own bundle is released to all.
-    fn hold_back(&mut self, now: Now, row: &BundleRow) {
+    /// Draws when an own bundle is released to all, and notes whether the stem may have it before.
+    fn hold_back(&mut self, now: Now, row: &BundleRow, has_stem: bool) {
         // One without a created hour is rare and so linkable: only its reader gets it (design brief, 4.2).
         if row.created == Hour::UNKNOWN {
             return;
+        }
+        if !has_stem {
+            self.without_stem.insert(row.id);
         }
         let (mean, most) = self.config.own_delay;
         let at = now.mono + self.exponential(mean, most);
@@ -209,10 +212,11 @@ impl Engine {
         }
     }
 
-    /// What was sealed lately before a restart is held back anew.
+    /// What was sealed lately before a restart is held back anew, and offered to no stem: nobody knows any more which of it answers what
+    /// somebody brought.
     pub(super) fn hold_back_again(&mut self, now: Now) {
         let rows: Vec<BundleRow> = self.holdings.held_back().cloned().collect();
-        rows.iter().for_each(|row| self.hold_back(now, row));
+        rows.iter().for_each(|row| self.hold_back(now, row, false));
     }
 
     /// Releases the own bundles that are due.
@@ -299,4 +303,63 @@ impl Engine {
 fn choose<'a, T>(from: &'a [T], rng: &mut impl Rng) -> Option<&'a T> {
     let index = (u64::from(rng.next_u32()) * from.len() as u64) >> 32;
     from.get(index as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::{
+        crypto::identity::Name,
+        engine::{EngineConfig, create_profile},
+        id::{Commitment, Tag},
+        store::memory::MemoryStore,
+        time::UnixMillis,
+        wire::bundle::{Bundle, BundleHeader, Lifetime},
+    };
+
+    const LONGEST: Duration = Duration::from_secs(300);
+
+    /// An engine that has just opened what a contact-to-be sent and somebody else brought, by a clock that says so.
+    fn answering(wall: UnixMillis) -> (Engine, Now, ContactId) {
+        let now = Now { mono: Instant::ZERO, wall };
+        let mut store = Box::new(MemoryStore::new());
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        create_profile(store.as_mut(), &Name::new("ann").unwrap(), &mut rng).unwrap();
+        let mut engine = Engine::open(EngineConfig::default(), store, Box::new(rng), 1, now).unwrap();
+        engine.begin().unwrap();
+        let contact = engine.invite(now, 336).unwrap().unwrap().contact;
+        engine.answered.insert(contact);
+        (engine, now, contact)
+    }
+
+    fn bundle(created: Hour) -> Bundle {
+        let [tag, commitment] = [[1; 16], [2; 16]];
+        let header = BundleHeader {
+            class: Class::Normal,
+            lifetime: Lifetime::Fortnight,
+            created,
+            tag: Tag(tag),
+            commitment: Commitment(commitment),
+        };
+        let mut bytes = header.encode().to_vec();
+        bytes.resize(512, 7);
+        Bundle::decode(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_has_no_stem_is_noted_until_it_is_released_and_not_where_it_never_is() {
+        let (mut engine, now, contact) = answering(UnixMillis(1_795_327_200_000));
+        engine.add_own_bundle(now, contact, &bundle(now.wall.hour())).unwrap();
+        assert_eq!((engine.without_stem.len(), engine.releases.len()), (1, 1));
+        engine.release_due(Now { mono: now.mono + LONGEST, ..now });
+        assert_eq!((engine.without_stem.len(), engine.releases.len()), (0, 0));
+
+        let (mut engine, now, contact) = answering(UnixMillis(0));
+        assert_eq!(engine.hour(now), Hour::UNKNOWN);
+        engine.add_own_bundle(now, contact, &bundle(Hour::UNKNOWN)).unwrap();
+        assert_eq!((engine.without_stem.len(), engine.releases.len()), (0, 0));
+    }
 }

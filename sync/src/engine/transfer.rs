@@ -7,7 +7,10 @@ use rand_core::Rng;
 
 use super::{
     Engine, Output, Timer,
-    config::{MAX_ACKED_AT_ONCE, MAX_HELD_OFFERS_BEHIND, MAX_OPENED_AT_ONCE, MAX_QUEUED, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS},
+    config::{
+        MAX_ACKED_AT_ONCE, MAX_ASKED_IDS, MAX_HELD_OFFERS_BEHIND, MAX_OPENED_AT_ONCE, MAX_QUEUED, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS,
+        MAX_WAITING_RANGES,
+    },
     holdings::{Known, Slot, is_between, reader_of},
     link::{Given, InFlight, LinkState, Peer, Phase, WaitingOffer},
     pools::Pool,
@@ -17,7 +20,7 @@ use super::{
 use crate::{
     crypto::{bundle_seal::commitment, kdf::hash},
     id::{BundleId, ContactId, ShortId, Tag},
-    reconcile::{Finding, ItemSet, Reconciler, SessionView, cut_hour},
+    reconcile::{Finding, ItemSet, MAX_BODY_LEN, Reconciler, SessionView, cut_hour},
     session::Role,
     store::{Cursor, GoneReason, LogEvent, Origin, StoreError},
     time::{Hour, Now},
@@ -30,6 +33,9 @@ use crate::{
 
 /// In one session of so many that exchange something, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
 const COMPARE_ANYWAY: u32 = 16;
+
+/// Ids that the lists of one RANGES record name, at most.
+const MAX_LISTED_IN_RECORD: usize = MAX_BODY_LEN / size_of::<ShortId>();
 
 /// After this a timer comes in another batch than the present one.
 const NEXT_BATCH: std::time::Duration = std::time::Duration::from_millis(1);
@@ -120,7 +126,26 @@ impl Engine {
         }
     }
 
-    pub(super) fn handle_ranges(&mut self, now: Now, link: LinkId, body: &[u8]) -> Result<(), Fault> {
+    pub(super) fn handle_ranges(&mut self, now: Now, link: LinkId, body: Vec<u8>) -> Result<(), Fault> {
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        if state.waiting_ranges.len() >= MAX_WAITING_RANGES {
+            return Err(Breach.into());
+        }
+        state.waiting_ranges.push_back(body);
+        self.compare_waiting(now, link)
+    }
+
+    /// Compares what a peer's RANGES say, in order, as far as it may be asked for what they list. What waits holds its MARK back: until it is
+    /// asked for the last of it, it owes something.
+    pub(super) fn compare_waiting(&mut self, now: Now, link: LinkId) -> Result<(), Fault> {
+        let next = |state: &mut LinkState| if state.may_ask(MAX_LISTED_IN_RECORD) { state.waiting_ranges.pop_front() } else { None };
+        while let Some(body) = self.links.get_mut(&link).and_then(next) {
+            self.compare(now, link, &body)?;
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, now: Now, link: LinkId, body: &[u8]) -> Result<(), Fault> {
         let Some(state) = self.links.get(&link) else { return Ok(()) };
         let peer = state.peer;
         if state.reconciler.is_none() {
@@ -164,7 +189,7 @@ impl Engine {
     fn room_for_picks(&mut self, now: Now, link: LinkId) -> usize {
         let Some(state) = self.links.get(&link) else { return 0 };
         if state.peer.contact().is_some() {
-            return usize::MAX;
+            return MAX_ASKED_IDS.saturating_sub(state.asked.len());
         }
         let (kind, direction) = (state.properties.kind, state.properties.direction);
         let smallest = BUNDLE_SIZES[0] as u64;
@@ -225,7 +250,7 @@ impl Engine {
         if state.waiting_offers.len() >= MAX_UNANSWERED_OFFERS {
             return Err(Breach.into());
         }
-        if !state.waiting_offers.is_empty() || self.others_bring(link) {
+        if !state.waiting_offers.is_empty() || !state.may_ask(ids.len()) || self.others_bring(link) {
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             state.waiting_offers.push_back(WaitingOffer { since: now.mono, batch, ids });
             self.timers.insert((now.mono + self.config.offers_wait, Timer::Offers(link)));
@@ -249,13 +274,15 @@ impl Engine {
         }
     }
 
-    /// Answers offers that waited: all that are due, and those for which no other link is in the way any more.
+    /// Answers offers that waited: all that are due, and those for which no other link is in the way any more; none of whose ids a contact
+    /// may not be asked for yet.
     pub(super) fn answer_waiting_offers(&mut self, now: Now) {
         self.note_stalls(now);
         let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| !state.waiting_offers.is_empty()).map(|(id, _)| *id).collect();
         for link in links {
             while let Some(state) = self.links.get(&link)
                 && let Some(offer) = state.waiting_offers.front()
+                && state.may_ask(offer.ids.len())
                 && (now.mono.since(offer.since) >= self.config.offers_wait || !self.others_bring(link))
             {
                 let Some(offer) = self.links.get_mut(&link).and_then(|state| state.waiting_offers.pop_front()) else { break };
@@ -675,6 +702,9 @@ impl Engine {
             for link in self.links.values_mut().filter(|link| matches!(link.scope, Scope::Between(_))) {
                 link.set.remove(row.created, id);
             }
+        }
+        if let Origin::Own(contact) = origin {
+            self.note_reply_read(contact, id);
         }
         // Only its reader could have told: that is a receipt, whoever brings it.
         if let Origin::Own(contact) = origin

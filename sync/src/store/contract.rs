@@ -281,6 +281,7 @@ fn disturb(store: &mut dyn Store, id: ContactId) {
     store.delete_outbox(id, 1).unwrap();
     store.save_forwarded(&BundleId([1; 32]), 8).unwrap();
     store.save_stored(&BundleId([1; 32]), Hour(8)).unwrap();
+    store.save_origin(&BundleId([1; 32]), Origin::StrangerOutbound).unwrap();
     store.delete_bundle(&BundleId([1; 32])).unwrap();
     store.delete_gone(&BundleId([0x81; 32])).unwrap();
     store.delete_ack(&BundleId([1; 32])).unwrap();
@@ -627,6 +628,9 @@ fn bundles_keep_every_field(place: &mut dyn Reopen) {
         store.save_stored(&rows[1].id, Hour(u32::MAX)).unwrap();
         rows[1].stored = Hour(u32::MAX);
         store.save_stored(&BundleId([200; 32]), Hour(3)).unwrap(); // not held: harmless
+        store.save_origin(&rows[0].id, Origin::Own(ContactId(9))).unwrap();
+        rows[0].origin = Origin::Own(ContactId(9));
+        store.save_origin(&BundleId([200; 32]), Origin::StrangerInbound).unwrap(); // not held: harmless
     });
     let mut found = Vec::new();
     store.visit_bundles(&mut |row| found.push(row)).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
+    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
     StoreError, Summary,
 };
 use crate::{
@@ -208,6 +208,10 @@ impl<S: Store> Store for DelayedCommit<S> {
 
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
         self.store.save_stored(id, stored)
+    }
+
+    fn save_origin(&mut self, id: &BundleId, origin: Origin) -> Result<(), StoreError> {
+        self.store.save_origin(id, origin)
     }
 
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use self::tables::{Outbox, Skipped, SkippedAge, Tables};
 use super::{
-    AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, OutboxRow, SecretBytes,
+    AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow, SecretBytes,
     Setting, SkippedRow, Store, StoreError, Summary,
 };
 use crate::{
@@ -538,6 +538,18 @@ impl Store for MemoryStore {
                 && let Some((row, bytes)) = tables.bundles.get(&sequence)
             {
                 let changed = (BundleRow { stored, ..row.clone() }, Arc::clone(bytes));
+                tables.bundles.put(sequence, changed);
+            }
+            Ok(())
+        })
+    }
+
+    fn save_origin(&mut self, id: &BundleId, origin: Origin) -> Result<(), StoreError> {
+        self.write(|tables| {
+            if let Some(&sequence) = tables.sequences.get(id)
+                && let Some((row, bytes)) = tables.bundles.get(&sequence)
+            {
+                let changed = (BundleRow { origin, ..row.clone() }, Arc::clone(bytes));
                 tables.bundles.put(sequence, changed);
             }
             Ok(())

@@ -443,6 +443,8 @@ pub trait Store: Send {
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError>;
     /// Notes the hour from which a bundle's age counts, if held: for one that came while there was no clock.
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError>;
+    /// Notes whose a bundle is, if held: for one whose reader goes on as another contact.
+    fn save_origin(&mut self, id: &BundleId, origin: Origin) -> Result<(), StoreError>;
     /// Deletes a bundle, if held.
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError>;
 

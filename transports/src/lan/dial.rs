@@ -10,59 +10,38 @@
 //! As many neighbours are dialled as are wanted, in random order: any preference that many nodes share would have all of them dial the same
 //! few. Once enough are linked, others are still dialled now and then, for one may be a contact; each once, by one of the two sides.
 
+mod addresses;
+mod choice;
+mod neighbour;
+mod pace;
+mod sightings;
+
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use crate::{BeaconId, Wanted};
+use addresses::{Attempts, has_ip};
+use neighbour::{
+    BACK_OFF_MAX, BACK_OFF_MAX_BRIEF, BACK_OFF_MAX_FIXED, BACK_OFF_MIN, BRIEF_LINK, CROWDED_DOUBLINGS, Entry, REST, State, around, back_off,
+};
+use pace::Pace;
 
-/// Most neighbours that are remembered (policy), chosen at random among more: somebody who invents thousands of them doesn't fill the memory.
-pub(super) const MAX_BEACONS: usize = 256;
-/// Most neighbours that are remembered at one address to which a connection has come about (guess). What a neighbour's records claim doesn't
-/// count: anybody can list anybody's address.
-const MAX_BEACONS_AT_ADDRESS: usize = 16;
-/// Most addresses kept of one neighbour (policy).
-pub(super) const MAX_ADDRESSES: usize = 8;
-/// First pause after a failure.
-const BACK_OFF_MIN: Duration = Duration::from_millis(250);
-/// Longest pause for a neighbour that mDNS has found.
-const BACK_OFF_MAX: Duration = Duration::from_secs(30);
-/// Longest pause for an address the owner gave.
-const BACK_OFF_MAX_FIXED: Duration = Duration::from_secs(5);
-/// Longest pause for an address whose links end at once: it is ourselves, a duplicate, or a node that has no room.
-const BACK_OFF_MAX_BRIEF: Duration = Duration::from_secs(60);
-/// A link that lived shorter than this was of no use (guess: handshake, HELLO and BYE with room to spare).
-const BRIEF_LINK: Duration = Duration::from_secs(10);
-/// Mean pause between two neighbours that are dialled only because they may be contacts (guess: a handshake and its recognition are about
-/// 3 kB each way).
-const PROBE_AFTER: Duration = Duration::from_secs(10);
-/// The longest such pause.
-const PROBE_AFTER_MAX: Duration = Duration::from_secs(50);
-/// Longest pause between two neighbours where one after the other has no place for us (guess).
-const CROWDED_PAUSE_MAX: Duration = Duration::from_secs(10);
-/// The same for neighbours that were never dialled: among them may be one with a place.
-const CROWDED_PAUSE_NEW: Duration = Duration::from_secs(3);
-/// So many sites have no place for us before dialling slows down (guess): one host, under however many names, doesn't do it.
-const CROWDED_SITES: usize = 3;
-/// Pause between two attempts at one address that mDNS claims, under however many names (policy): it may be somebody's who knows nothing of us.
-const ADDRESS_PAUSE: Duration = Duration::from_secs(1);
-/// So long an attempt keeps its addresses from others unless it ends earlier; its own bound is shorter.
-const ATTEMPT_MAX: Duration = Duration::from_secs(4);
-/// Attempts at once within one IPv6 network of 64 bits, half of all (policy). It can be the whole wire as well as one host's invention.
-const MAX_ATTEMPTS_IN_NETWORK: usize = 4;
+pub(super) use addresses::Site;
+pub(super) use neighbour::Target;
+pub(super) use sightings::MAX_ADDRESSES;
+
 /// What failed is tried again at once when the network changes, in the mean once in so long.
 const RESET_EVERY: Duration = Duration::from_secs(60);
 /// Changes one after the other that still do so (guess: a flapping cable, or all the addresses of a new network).
 const RESETS_AT_ONCE: u32 = 5;
-/// Pause for a neighbour whose link was of no use to one of the two, and the longest for one that has no place for us (guess: in the quarter of
-/// an hour that its beacon lasts it is looked at once or twice, 3 kB each).
-const REST: Duration = Duration::from_secs(600);
-/// The first pause for one that has no place for us is 64 s: [`BACK_OFF_MIN`] doubled so often. Each time one after the other it doubles.
-const CROWDED_DOUBLINGS: u32 = 8;
 /// Both sides see each other at once; the delay makes it rare that both dial.
 const FIRST_DELAY_MAX: Duration = Duration::from_millis(150);
 /// Pause in dialling a neighbour whose device has just dialled us: by then the driver knows whether that is the one.
@@ -71,110 +50,6 @@ const INBOUND_PAUSE: Duration = Duration::from_secs(1);
 /// link lives on; the old beacon's records lapse within 120 s (RFC 6762, section 10), and then it shows.
 const LAPSE: Duration = Duration::from_secs(150);
 
-/// What one host can have by itself: an IPv4 address, or an IPv6 network of 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Site(IpAddr);
-
-impl Site {
-    pub(super) fn of(ip: IpAddr) -> Self {
-        Self(match ip.to_canonical() {
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-            v4 @ IpAddr::V4(_) => v4,
-        })
-    }
-}
-
-/// What is dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Target {
-    /// A neighbour found by mDNS.
-    Beacon(BeaconId),
-    /// The owner's `connect` address of this index.
-    Fixed(usize),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting(Instant),
-    Dialling,
-    Up(Instant),
-}
-
-struct Entry {
-    state: State,
-    /// Where it was last found: by mDNS, or by a successful connection.
-    addresses: Vec<SocketAddr>,
-    /// When it was first found.
-    since: Instant,
-    /// Where the last connection to it came about.
-    reached: Option<IpAddr>,
-    /// It was dialled under this beacon.
-    dialled: bool,
-    failures: u32,
-    brief_links: u32,
-    /// mDNS has shown it since the last [`Dialler::forget_sightings`].
-    seen: bool,
-    paused: bool,
-    /// Under this beacon there was no place for it, or it has left again at once: it is no contact in need of a link.
-    passed: bool,
-    /// A link to it that was kept has broken, and it was not dialled since.
-    lost: bool,
-    /// How often it had no place for us since it last had.
-    turned_away: u32,
-    /// It is left alone until then, whatever else makes it due: a link would be of no use, or find no place.
-    rests_until: Option<Instant>,
-}
-
-impl Entry {
-    fn new(due: Instant, addresses: Vec<SocketAddr>) -> Self {
-        Self {
-            state: State::Waiting(due),
-            addresses,
-            since: due,
-            reached: None,
-            dialled: false,
-            failures: 0,
-            brief_links: 0,
-            seen: true,
-            paused: false,
-            passed: false,
-            lost: false,
-            turned_away: 0,
-            rests_until: None,
-        }
-    }
-
-    /// How often it was dialled in vain, or for a link that ended at once.
-    fn useless(&self) -> u32 {
-        self.failures.saturating_add(self.brief_links)
-    }
-
-    fn due(&self) -> Option<Instant> {
-        match self.state {
-            State::Waiting(due) => Some(self.rests_until.map_or(due, |until| until.max(due))),
-            State::Dialling | State::Up(_) => None,
-        }
-    }
-
-    /// Leaves it alone for a while. The word may come before or after the end of its link.
-    fn rest(&mut self, until: Instant) {
-        (self.passed, self.lost) = (true, false);
-        self.rests_until = Some(until);
-    }
-}
-
-struct Attempt {
-    target: Target,
-    since: Instant,
-    under_way: bool,
-}
-
-impl Attempt {
-    fn until(&self) -> Instant {
-        self.since + if self.under_way { ATTEMPT_MAX } else { ADDRESS_PAUSE }
-    }
-}
-
 /// The table of all that may be dialled.
 pub(super) struct Dialler {
     entries: BTreeMap<Target, Entry>,
@@ -182,16 +57,10 @@ pub(super) struct Dialler {
     /// How many links there are to which device.
     hosts: BTreeMap<IpAddr, usize>,
     wanted: Wanted,
-    /// Where neighbours had no place for us since one had, and until when nobody is dialled because of them, and nobody new.
-    crowded: BTreeSet<Site>,
-    pace_until: Instant,
-    pace_new_until: Instant,
-    /// Attempts at addresses that mDNS claims: whose, and from when the address is free for the next.
-    attempts: BTreeMap<IpAddr, Attempt>,
+    pace: Pace,
+    attempts: Attempts,
     /// From when the next change of the network would be in the mean.
     reset_from: Instant,
-    /// When the next neighbour may be dialled that is only perhaps a contact.
-    probe_at: Instant,
     /// New neighbours since discovery began anew, remembered or not.
     offered: u64,
     random: fn() -> u32,
@@ -206,12 +75,9 @@ impl Dialler {
             linked: BTreeSet::new(),
             hosts: BTreeMap::new(),
             wanted,
-            crowded: BTreeSet::new(),
-            pace_until: now,
-            pace_new_until: now,
-            attempts: BTreeMap::new(),
+            pace: Pace::new(now),
+            attempts: Attempts::default(),
             reset_from: now,
-            probe_at: now,
             offered: 0,
             random,
         }
@@ -234,21 +100,11 @@ impl Dialler {
             entry.rest(now + back_off(CROWDED_DOUBLINGS.saturating_add(entry.turned_away), REST, random()));
             entry.turned_away = entry.turned_away.saturating_add(1);
         }
-        if self.wanted.neighbours > 0 {
-            self.slow_down(beacon, now);
-        }
-    }
-
-    /// Slows dialling down where one site after the other has no place. A site counts once, and only if a connection to it came about.
-    fn slow_down(&mut self, beacon: BeaconId, now: Instant) {
-        let Some(ip) = self.entries.get(&Target::Beacon(beacon)).and_then(|entry| entry.reached) else { return };
-        if self.crowded.len() >= MAX_BEACONS || !self.crowded.insert(Site::of(ip)) {
-            return;
-        }
-        if let Some(doublings) = self.crowded.len().checked_sub(CROWDED_SITES) {
-            let (doublings, random) = (u32::try_from(doublings).unwrap_or(u32::MAX), (self.random)());
-            self.pace_until = now + back_off(doublings, CROWDED_PAUSE_MAX, random);
-            self.pace_new_until = now + back_off(doublings, CROWDED_PAUSE_NEW, random);
+        // A site counts only if a connection to it came about.
+        if self.wanted.neighbours > 0
+            && let Some(ip) = self.entries.get(&Target::Beacon(beacon)).and_then(|entry| entry.reached)
+        {
+            self.pace.slow_down(ip, now, random);
         }
     }
 
@@ -270,72 +126,13 @@ impl Dialler {
         self.beacons().count()
     }
 
-    /// Whether there is a neighbour to dial if more are wanted.
-    pub(super) fn has_others(&self, now: Instant) -> bool {
-        let waits = |entry: &Entry| entry.due().is_some() && entry.rests_until.is_none_or(|until| until <= now);
-        self.entries.iter().any(|(target, entry)| {
-            matches!(target, Target::Beacon(_)) && entry.failures == 0 && waits(entry) && self.may_dial(*target, entry)
-        })
-    }
-
-    /// Takes a neighbour and its addresses from mDNS; true if it was unknown and has found room.
-    pub(super) fn seen(&mut self, beacon: BeaconId, mut addresses: Vec<SocketAddr>, now: Instant) -> bool {
-        addresses.truncate(MAX_ADDRESSES);
-        let due = now + self.first_delay();
-        let on_a_linked_device = self.is_on_linked_device(&addresses);
-        if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
-            entry.seen = true;
-            // The two families' addresses come in separate packets. Records are anybody's word: they neither undo what has failed, nor put
-            // off a neighbour that was dialled, nor any for longer than once.
-            if entry.addresses != addresses {
-                entry.addresses = addresses;
-                let due = if on_a_linked_device { entry.since + LAPSE } else { due };
-                if !entry.dialled && entry.due().is_some_and(|other| if on_a_linked_device { other < due } else { other > due }) {
-                    entry.state = State::Waiting(due);
-                }
-            }
-            return false;
-        }
-        if addresses.iter().any(|address| !self.make_room_at(address.ip())) {
-            return false;
-        }
-        self.offered += 1;
-        if self.beacons().count() >= MAX_BEACONS && !self.evict() {
-            return false;
-        }
-        let due = if on_a_linked_device { now + LAPSE } else { due };
-        self.entries.insert(Target::Beacon(beacon), Entry { since: now, ..Entry::new(due, addresses) });
-        true
-    }
-
-    /// Forgets a neighbour that mDNS has lost; true if it was known.
-    pub(super) fn gone(&mut self, beacon: BeaconId) -> bool {
-        self.entries.remove(&Target::Beacon(beacon)).is_some()
-    }
-
-    /// Marks every neighbour as not seen: discovery begins anew.
-    pub(super) fn forget_sightings(&mut self) {
-        self.entries.values_mut().for_each(|entry| entry.seen = false);
-        self.offered = self.beacons().count() as u64;
-    }
-
-    /// Forgets the neighbours that were not seen again, and tells which.
-    pub(super) fn sweep(&mut self) -> Vec<BeaconId> {
-        let gone: Vec<BeaconId> = self.beacons().filter(|(_, entry)| !entry.seen).map(|(beacon, _)| beacon).collect();
-        for beacon in &gone {
-            self.gone(*beacon);
-        }
-        gone
-    }
-
     /// Notes that this neighbour has a link, whoever made it.
     pub(super) fn linked(&mut self, beacon: BeaconId, now: Instant) {
         self.linked.insert(beacon);
         if let Some(entry) = self.entries.get_mut(&Target::Beacon(beacon)) {
             (entry.passed, entry.turned_away, entry.rests_until) = (false, 0, None);
         }
-        self.crowded.clear();
-        (self.pace_until, self.pace_new_until) = (now, now);
+        self.pace.recover(now);
     }
 
     /// Notes that this neighbour's last link has ended.
@@ -404,117 +201,9 @@ impl Dialler {
         }
     }
 
-    /// Takes the next target to dial and its known addresses, of a neighbour's those that nobody else is just dialled at. Neighbours only if
-    /// there is `room` for more links: those last for whom there was no place, those at a site that has none, and those that have failed
-    /// most, else at random.
-    pub(super) fn next(&mut self, room: bool, now: Instant) -> Option<(Target, Vec<SocketAddr>)> {
-        self.attempts.retain(|_, attempt| attempt.until() > now);
-        let is_due = |(target, entry): &(&Target, &Entry)| entry.due().is_some_and(|due| due <= now) && self.may_dial(**target, entry);
-        let fixed = self.entries.iter().filter(|(target, _)| matches!(target, Target::Fixed(_))).find(is_due).map(|(target, _)| *target);
-        let target = match fixed {
-            Some(target) => target,
-            None => {
-                let from = |entry: &Entry| self.neighbours_from(entry, room, now).is_some_and(|from| from <= now);
-                let due = self.entries.iter().filter(|(target, entry)| matches!(target, Target::Beacon(_)) && from(entry)).filter(is_due);
-                let free = due.filter(|(target, entry)| self.free_from(**target, entry, now) <= now);
-                let rank = |entry: &Entry| (entry.passed, self.is_where_no_place_is(entry), entry.failures);
-                let ranked: Vec<_> = free.map(|(target, entry)| (rank(entry), *target)).collect();
-                let best = ranked.iter().map(|(rank, _)| *rank).min()?;
-                let equals: Vec<Target> = ranked.into_iter().filter(|(rank, _)| *rank == best).map(|(_, target)| target).collect();
-                *equals.get(self.draw(equals.len() as u64) as usize)?
-            }
-        };
-        if matches!(target, Target::Beacon(_)) {
-            self.probe_at = now + self.exponential(PROBE_AFTER, PROBE_AFTER_MAX);
-        }
-        let entry = self.entries.get(&target)?;
-        let (mut addresses, own) = (entry.addresses.clone(), entry.dialled.then_some(target));
-        if matches!(target, Target::Beacon(_)) {
-            addresses.retain(|address| self.address_free_from(address.ip(), own, now) <= now);
-            for address in &addresses {
-                self.attempts.insert(address.ip().to_canonical(), Attempt { target, since: now, under_way: true });
-            }
-        }
-        let entry = self.entries.get_mut(&target)?;
-        entry.state = State::Dialling;
-        (entry.lost, entry.dialled) = (false, true);
-        Some((target, addresses))
-    }
-
-    /// From when one of this neighbour's addresses may be dialled; one without any fails as soon as it is.
-    fn free_from(&self, target: Target, entry: &Entry, now: Instant) -> Instant {
-        let own = entry.dialled.then_some(target);
-        entry.addresses.iter().map(|address| self.address_free_from(address.ip(), own, now)).min().unwrap_or(now)
-    }
-
-    /// From when an address may be dialled; for the target `own`, which was dialled there before, its own back-off is enough.
-    fn address_free_from(&self, ip: IpAddr, own: Option<Target>, now: Instant) -> Instant {
-        let ip = ip.to_canonical();
-        if let Some(attempt) = self.attempts.get(&ip).filter(|attempt| Some(attempt.target) != own) {
-            return attempt.until().max(now);
-        }
-        if ip.is_ipv4() {
-            return now;
-        }
-        let site = Site::of(ip);
-        let near = self.attempts.iter().filter(|(other, attempt)| attempt.under_way && attempt.until() > now && Site::of(**other) == site);
-        let near: BTreeMap<Target, Instant> = near.map(|(_, attempt)| (attempt.target, attempt.until())).collect();
-        if near.len() < MAX_ATTEMPTS_IN_NETWORK { now } else { near.into_values().min().unwrap_or(now) }
-    }
-
-    fn end_attempt(&mut self, target: Target) {
-        self.attempts.values_mut().filter(|attempt| attempt.target == target).for_each(|attempt| attempt.under_way = false);
-    }
-
-    fn is_where_no_place_is(&self, entry: &Entry) -> bool {
-        entry.addresses.iter().any(|address| self.crowded.contains(&Site::of(address.ip())))
-    }
-
-    /// When to ask [`next`](Self::next) again, if nothing else happens.
-    pub(super) fn next_due(&self, room: bool, now: Instant) -> Option<Instant> {
-        let due = |(target, entry): (&Target, &Entry)| {
-            let from = match target {
-                Target::Fixed(_) => now,
-                Target::Beacon(_) => self.neighbours_from(entry, room, now)?.max(self.free_from(*target, entry, now)),
-            };
-            entry.due().filter(|_| self.may_dial(*target, entry)).map(|due| if due < from { from } else { due })
-        };
-        // A link that has come about and of which nothing more is heard counts for a while only.
-        let waits = self.wanted.neighbours > 0 && self.unsettled(now).count() >= self.wanted.neighbours;
-        let settled = self.unsettled(now).filter(|_| waits).filter_map(|entry| match entry.state {
-            State::Up(since) => Some(since + BRIEF_LINK),
-            State::Waiting(_) | State::Dialling => None,
-        });
-        self.entries.iter().filter_map(due).chain(settled).min()
-    }
-
-    /// From when this neighbour may be dialled, as far as others are concerned: at once while more are wanted than are being dialled, else
-    /// now and then if it may be a contact; at once in any case if it was linked before.
-    fn neighbours_from(&self, entry: &Entry, room: bool, now: Instant) -> Option<Instant> {
-        let wanted = self.unsettled(now).count() < self.wanted.neighbours;
-        let new = self.wanted.contacts && !entry.passed;
-        match (room, wanted, new) {
-            (true, _, true) if entry.lost => Some(now),
-            (true, true, _) => Some(if entry.dialled { self.pace_until } else { self.pace_new_until }),
-            (true, false, true) => Some(self.probe_at),
-            _ => None,
-        }
-    }
-
-    /// Neighbours that are being dialled, or have just been and may not stay.
-    fn unsettled(&self, now: Instant) -> impl Iterator<Item = &Entry> {
-        self.beacons()
-            .filter(move |(beacon, entry)| match entry.state {
-                State::Waiting(_) => false,
-                State::Dialling => true,
-                State::Up(since) => !self.linked.contains(beacon) && now < since + BRIEF_LINK,
-            })
-            .map(|(_, entry)| entry)
-    }
-
     /// Notes a connection that came about, and to which address.
     pub(super) fn connected(&mut self, target: Target, address: SocketAddr, now: Instant) {
-        self.end_attempt(target);
+        self.attempts.end(target);
         if let Some(entry) = self.entries.get_mut(&target) {
             entry.state = State::Up(now);
             entry.failures = 0;
@@ -527,7 +216,7 @@ impl Dialler {
 
     /// Notes an attempt that failed.
     pub(super) fn failed(&mut self, target: Target, now: Instant) {
-        self.end_attempt(target);
+        self.attempts.end(target);
         let longest = match target {
             Target::Beacon(_) => BACK_OFF_MAX,
             Target::Fixed(_) => BACK_OFF_MAX_FIXED,
@@ -583,43 +272,6 @@ impl Dialler {
         }
     }
 
-    fn may_dial(&self, target: Target, entry: &Entry) -> bool {
-        match target {
-            Target::Beacon(beacon) => !self.linked.contains(&beacon) && !self.is_served(entry),
-            // The owner's addresses are dialled even without room, but not beside a link to the neighbour who shows the same one.
-            Target::Fixed(_) => !entry.addresses.iter().any(|address| self.has_link(*address)),
-        }
-    }
-
-    /// Whether there are as many links to this device as neighbours show themselves on it: a node that changes its beacon is no new one. Not
-    /// so if it was last reached elsewhere, whatever its records say now.
-    fn is_served(&self, entry: &Entry) -> bool {
-        let addresses = &entry.addresses;
-        entry.reached.is_none_or(|ip| self.hosts.contains_key(&ip))
-            && self.is_on_linked_device(addresses)
-            && self.links_to(addresses)
-                >= self.beacons().filter(|(_, entry)| entry.addresses.iter().any(|address| has_ip(addresses, address.ip()))).count()
-    }
-
-    /// Whether there are links to all addresses of one family: a link is over one of them. An address that a stranger adds to a neighbour's
-    /// of the same family doesn't make it ours.
-    fn is_on_linked_device(&self, addresses: &[SocketAddr]) -> bool {
-        [true, false].into_iter().any(|v4| {
-            let mut of_family = addresses.iter().map(|address| address.ip().to_canonical()).filter(|ip| ip.is_ipv4() == v4).peekable();
-            of_family.peek().is_some() && of_family.all(|ip| self.hosts.contains_key(&ip))
-        })
-    }
-
-    fn links_to(&self, addresses: &[SocketAddr]) -> usize {
-        self.hosts.iter().filter(|(ip, _)| has_ip(addresses, **ip)).map(|(_, count)| count).sum()
-    }
-
-    fn has_link(&self, address: SocketAddr) -> bool {
-        self.beacons().any(|(beacon, entry)| {
-            (matches!(entry.state, State::Up(_)) || self.linked.contains(&beacon)) && entry.addresses.contains(&address)
-        })
-    }
-
     fn beacons(&self) -> impl Iterator<Item = (BeaconId, &Entry)> {
         self.entries.iter().filter_map(|(target, entry)| match target {
             Target::Beacon(beacon) => Some((*beacon, entry)),
@@ -627,694 +279,12 @@ impl Dialler {
         })
     }
 
-    /// Makes room by dropping the neighbour that was of no use most often, or by lot, so that of all that were in sight each is remembered
-    /// with the same likelihood; false if it falls on the new one.
-    fn evict(&mut self) -> bool {
-        let worst = self.most_useless(|_| true);
-        let by_lot = || {
-            let index = usize::try_from(self.draw(self.offered)).ok().filter(|index| *index < MAX_BEACONS)?;
-            let waiting = self.beacons().filter(|(beacon, entry)| entry.due().is_some() && !self.linked.contains(beacon));
-            let waiting: Vec<BeaconId> = waiting.map(|(beacon, _)| beacon).collect();
-            waiting.get(index % waiting.len().max(1)).copied()
-        };
-        worst.or_else(by_lot).is_some_and(|beacon| self.gone(beacon))
-    }
-
-    fn most_useless(&self, among: impl Fn(&Entry) -> bool) -> Option<BeaconId> {
-        let waiting = self.beacons().filter(|(beacon, entry)| entry.due().is_some() && !self.linked.contains(beacon));
-        let useless = waiting.filter(|(_, entry)| entry.useless() > 0 && among(entry));
-        useless.max_by_key(|(_, entry)| entry.useless()).map(|(beacon, _)| beacon)
-    }
-
-    /// Sees to it that there is place for one more neighbour at this address; false if there are too many, all of use.
-    fn make_room_at(&mut self, ip: IpAddr) -> bool {
-        let there = |entry: &Entry| entry.reached == Some(ip.to_canonical());
-        if self.beacons().filter(|(_, entry)| there(entry)).count() < MAX_BEACONS_AT_ADDRESS {
-            return true;
-        }
-        self.most_useless(there).is_some_and(|beacon| self.gone(beacon))
-    }
-
     /// A random number below `count`, or zero.
     fn draw(&self, count: u64) -> u64 {
         u64::try_from((u128::from((self.random)()) * u128::from(count)) >> 32).unwrap_or(0)
     }
 
-    fn exponential(&self, mean: Duration, most: Duration) -> Duration {
-        let uniform = (f64::from((self.random)()) + 1.0) / (f64::from(u32::MAX) + 1.0);
-        mean.mul_f64(-uniform.ln()).min(most)
-    }
-
     fn first_delay(&self) -> Duration {
         FIRST_DELAY_MAX.mul_f64(f64::from((self.random)()) / f64::from(u32::MAX))
-    }
-}
-
-fn has_ip(addresses: &[SocketAddr], ip: IpAddr) -> bool {
-    addresses.iter().any(|address| address.ip().to_canonical() == ip.to_canonical())
-}
-
-/// The pause after so many failures: doubling, with a quarter of jitter either way.
-fn back_off(failures: u32, longest: Duration, random: u32) -> Duration {
-    around(BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(longest), random)
-}
-
-/// A pause with a quarter of jitter to both sides.
-fn around(pause: Duration, random: u32) -> Duration {
-    pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: BeaconId = BeaconId([1; 8]);
-    const B: BeaconId = BeaconId([2; 8]);
-    const MANY: Wanted = Wanted { neighbours: 100, contacts: true };
-
-    fn dialler(fixed: usize) -> (Dialler, Instant) {
-        #[expect(clippy::disallowed_methods, reason = "any instant will do; none can be made otherwise")]
-        let now = Instant::from_std(std::time::Instant::now());
-        (Dialler::new(fixed, MANY, now, || 0), now)
-    }
-
-    fn at(last: u8) -> Vec<SocketAddr> {
-        vec![SocketAddr::from(([10, 0, 0, last], 4000))]
-    }
-
-    fn v6_at(last: u16) -> Vec<SocketAddr> {
-        vec![SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, last], 4000))]
-    }
-
-    /// The address of the neighbour of this number, among many.
-    fn far_at(number: u64) -> Vec<SocketAddr> {
-        vec![SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 4000))]
-    }
-
-    /// As many neighbours as are remembered, at addresses of their own.
-    fn fill(dialler: &mut Dialler, now: Instant) {
-        for index in 0..MAX_BEACONS as u64 {
-            assert!(dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now));
-        }
-    }
-
-    #[test]
-    fn a_neighbour_is_dialled_once_and_not_while_its_link_lives() {
-        let (mut dialler, now) = dialler(0);
-        assert!(dialler.seen(A, at(1), now));
-        assert!(!dialler.seen(A, at(1), now));
-        assert_eq!(dialler.next(true, now), Some((Target::Beacon(A), at(1))));
-        assert_eq!(dialler.next(true, now), None);
-        dialler.connected(Target::Beacon(A), at(1)[0], now);
-        assert_eq!(dialler.next_due(true, now), None);
-        dialler.ended(Target::Beacon(A), Duration::from_secs(60), now);
-        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
-    }
-
-    #[test]
-    fn invented_neighbours_whose_links_end_at_once_make_room() {
-        let (mut dialler, now) = dialler(0);
-        dialler.random = || u32::MAX;
-        fill(&mut dialler, now);
-        assert!(!dialler.seen(A, at(2), now), "none was of no use yet, and the lot falls on the new one");
-        let (target, addresses) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
-        dialler.connected(target, addresses[0], now);
-        dialler.ended(target, Duration::from_secs(1), now);
-        assert!(dialler.seen(A, at(2), now));
-        assert_eq!(dialler.beacons().count(), MAX_BEACONS);
-    }
-
-    #[test]
-    fn a_linked_neighbour_waits_until_it_is_free() {
-        let (mut dialler, now) = dialler(0);
-        dialler.linked(A, now);
-        dialler.seen(A, at(1), now);
-        assert_eq!(dialler.next(true, now + Duration::from_secs(9)), None);
-        dialler.free(A, now);
-        assert!(dialler.next(true, now + FIRST_DELAY_MAX).is_some());
-    }
-
-    #[test]
-    fn without_room_only_the_owners_addresses_are_dialled() {
-        let (mut dialler, now) = dialler(1);
-        dialler.seen(A, at(1), now);
-        assert_eq!(dialler.next(false, now).unwrap().0, Target::Fixed(0));
-        assert_eq!(dialler.next(false, now), None);
-        assert_eq!(dialler.next_due(false, now), None);
-    }
-
-    #[test]
-    fn pauses_double_up_to_their_limit_and_end_with_the_networks_change() {
-        for (target, longest) in [(Target::Beacon(A), BACK_OFF_MAX), (Target::Fixed(0), BACK_OFF_MAX_FIXED)] {
-            let (mut dialler, start) = dialler(usize::from(target == Target::Fixed(0)));
-            if target == Target::Beacon(A) {
-                dialler.seen(A, at(1), start);
-            }
-            let (mut now, mut pauses) = (start, Vec::new());
-            for _ in 0..20 {
-                assert_eq!(dialler.next(true, now).map(|(target, _)| target), Some(target));
-                dialler.failed(target, now);
-                let due = dialler.next_due(true, now).unwrap();
-                pauses.push(due - now);
-                now = due;
-            }
-            assert_eq!(pauses[0], BACK_OFF_MIN.mul_f64(0.75));
-            assert!(pauses.is_sorted());
-            assert_eq!(pauses[19], longest.mul_f64(0.75));
-            dialler.next(true, now);
-            dialler.failed(target, now);
-            dialler.network_changed(now);
-            assert!(dialler.next_due(true, now).unwrap() <= now + FIRST_DELAY_MAX);
-        }
-    }
-
-    #[test]
-    fn jitter_stays_within_a_quarter() {
-        assert_eq!(back_off(0, BACK_OFF_MAX, 0), Duration::from_micros(187_500));
-        assert_eq!(back_off(0, BACK_OFF_MAX, u32::MAX), Duration::from_micros(312_500));
-        assert_eq!(back_off(u32::MAX, BACK_OFF_MAX, u32::MAX), Duration::from_micros(37_500_000));
-    }
-
-    #[test]
-    fn an_address_whose_links_end_at_once_is_dialled_ever_more_rarely() {
-        let (mut dialler, mut now) = dialler(1);
-        let mut last = Duration::ZERO;
-        for _ in 0..12 {
-            dialler.next(true, now).unwrap();
-            dialler.connected(Target::Fixed(0), at(1)[0], now);
-            dialler.ended(Target::Fixed(0), Duration::from_millis(20), now);
-            let due = dialler.next_due(true, now).unwrap();
-            assert!(due - now >= last);
-            last = due - now;
-            now = due;
-        }
-        assert_eq!(last, BACK_OFF_MAX_BRIEF.mul_f64(0.75));
-        dialler.next(true, now).unwrap();
-        dialler.ended(Target::Fixed(0), Duration::ZERO, now);
-        dialler.free(B, now);
-        assert_eq!(dialler.next_due(true, now), Some(now + BACK_OFF_MIN));
-    }
-
-    #[test]
-    fn a_fixed_address_is_not_dialled_beside_a_link_to_the_same_place() {
-        let (mut dialler, now) = dialler(1);
-        dialler.next(true, now).unwrap();
-        dialler.connected(Target::Fixed(0), at(1)[0], now);
-        dialler.ended(Target::Fixed(0), Duration::ZERO, now);
-        dialler.seen(A, at(1), now);
-        dialler.linked(A, now);
-        assert_eq!(dialler.next_due(true, now), None);
-        dialler.free(A, now);
-        assert!(dialler.next_due(true, now).is_some());
-    }
-
-    #[test]
-    fn a_neighbour_that_has_just_dialled_us_is_left_alone_for_a_moment_once() {
-        let (mut dialler, now) = dialler(0);
-        dialler.seen(A, at(1), now);
-        dialler.inbound(at(2)[0].ip(), now);
-        assert_eq!(dialler.next_due(true, now), Some(now));
-        dialler.inbound(at(1)[0].ip(), now);
-        assert_eq!(dialler.next_due(true, now), Some(now + INBOUND_PAUSE));
-        dialler.inbound(at(1)[0].ip(), now + INBOUND_PAUSE / 2);
-        assert_eq!(dialler.next_due(true, now), Some(now + INBOUND_PAUSE));
-    }
-
-    #[test]
-    fn a_neighbours_next_beacon_brings_no_second_link() {
-        let (mut dialler, now) = dialler(0);
-        dialler.seen(A, at(1), now);
-        dialler.next(true, now).unwrap();
-        dialler.connected(Target::Beacon(A), at(1)[0], now);
-        dialler.link_opened(at(1)[0].ip());
-        dialler.linked(A, now);
-        // B is A's next beacon; while A's records have not lapsed, B might be another node on the same device. The families' addresses come
-        // one after the other.
-        dialler.seen(B, v6_at(1), now);
-        dialler.seen(B, [v6_at(1), at(1)].concat(), now);
-        assert_eq!(dialler.next_due(true, now), Some(now + LAPSE));
-        dialler.gone(A);
-        assert_eq!(dialler.next_due(true, now), None);
-        // The link ends: B is dialled at once.
-        dialler.link_closed(at(1)[0].ip(), now);
-        dialler.free(A, now);
-        assert_eq!(dialler.next(true, now + FIRST_DELAY_MAX).unwrap().0, Target::Beacon(B));
-    }
-
-    #[test]
-    fn two_neighbours_on_one_device_are_both_dialled() {
-        let (mut dialler, now) = dialler(0);
-        dialler.seen(A, at(1), now);
-        dialler.seen(B, at(1), now);
-        let (first, _) = dialler.next(true, now).unwrap();
-        dialler.connected(first, at(1)[0], now);
-        dialler.link_opened(at(1)[0].ip());
-        assert_eq!(dialler.next_due(true, now), Some(now + ADDRESS_PAUSE));
-        assert!(dialler.next(true, now + ADDRESS_PAUSE).is_some());
-    }
-
-    #[test]
-    fn invented_neighbours_neither_fill_the_table_nor_push_out_the_good() {
-        let (mut dialler, now) = dialler(0);
-        dialler.random = || u32::MAX;
-        fill(&mut dialler, now);
-        assert!(!dialler.seen(A, at(1), now));
-        let now = now + FIRST_DELAY_MAX;
-        let (target, _) = dialler.next(true, now).unwrap();
-        dialler.failed(target, now);
-        assert!(dialler.seen(A, at(1), now));
-        assert_eq!(dialler.beacons().count(), MAX_BEACONS);
-        assert!(!dialler.entries.contains_key(&target));
-    }
-
-    #[test]
-    fn neighbours_not_seen_again_are_swept() {
-        let (mut dialler, now) = dialler(1);
-        dialler.seen(A, at(1), now);
-        dialler.seen(B, at(2), now);
-        dialler.forget_sightings();
-        dialler.seen(B, at(2), now);
-        assert_eq!(dialler.sweep(), [A]);
-        assert_eq!(dialler.sweep(), []);
-        assert!(dialler.gone(B) && !dialler.gone(B));
-    }
-
-    /// Dials whoever is next, over its first address, for a link of that lifetime.
-    fn visit(dialler: &mut Dialler, lifetime: Duration, now: Instant) -> Target {
-        let (target, addresses) = dialler.next(true, now).unwrap();
-        dialler.connected(target, addresses[0], now);
-        dialler.ended(target, lifetime, now);
-        target
-    }
-
-    #[test]
-    fn one_address_has_few_of_the_places_once_it_was_reached() {
-        let (mut dialler, mut now) = dialler(0);
-        for index in 0..MAX_BEACONS_AT_ADDRESS as u64 {
-            assert!(dialler.seen(BeaconId(index.to_be_bytes()), at(1), now));
-        }
-        while let Some((target, addresses)) = dialler.next(true, now) {
-            dialler.connected(target, addresses[0], now);
-            now += ADDRESS_PAUSE;
-        }
-        let targets: Vec<_> = dialler.entries.keys().copied().collect();
-        targets.into_iter().for_each(|target| dialler.ended(target, BRIEF_LINK, now));
-        assert!(!dialler.seen(A, at(1), now), "all are of use");
-        assert!(dialler.seen(A, at(2), now));
-        dialler.gone(A);
-        dialler.entries.values_mut().next().unwrap().brief_links = 1;
-        assert!(dialler.seen(A, at(1), now) && !dialler.entries.contains_key(&Target::Beacon(BeaconId([0; 8]))));
-    }
-
-    #[test]
-    fn names_that_list_others_addresses_keep_nobody_out() {
-        let (mut dialler, mut now) = dialler(0);
-        let victims: Vec<SocketAddr> = (1..9).flat_map(at).collect();
-        for index in 0..MAX_BEACONS_AT_ADDRESS as u64 {
-            assert!(dialler.seen(BeaconId(index.to_be_bytes()), victims.clone(), now));
-        }
-        assert!(dialler.seen(A, at(1), now) && dialler.seen(B, at(8), now), "a claim counts for nothing");
-        dialler.gone(A);
-        // Even where the victim itself answers, to a name that isn't its own.
-        for _ in 0..2 * MAX_BEACONS_AT_ADDRESS {
-            now += ATTEMPT_MAX;
-            visit(&mut dialler, Duration::from_millis(20), now);
-        }
-        assert!(dialler.seen(A, at(1), now));
-    }
-
-    #[test]
-    fn an_address_is_dialled_once_a_second_under_however_many_names() {
-        let (mut dialler, start) = dialler(0);
-        dialler.random = jitter;
-        let (mut now, mut attempts) = (start, 0_u32);
-        while now < start + Duration::from_secs(20) {
-            // The names come anew all the time, and two of them say goodbye in between.
-            for index in 0..20_u64 {
-                dialler.seen(BeaconId(index.to_be_bytes()), at(1), now);
-            }
-            if let Some((target, _)) = dialler.next(true, now) {
-                attempts += 1;
-                dialler.failed(target, now);
-                dialler.gone(beacon_of(target));
-            }
-            now += Duration::from_millis(50);
-        }
-        assert!((15..=21).contains(&attempts), "{attempts} in 20 s");
-    }
-
-    #[test]
-    fn who_alternates_a_neighbours_addresses_gains_no_dials() {
-        let (mut dialler, start) = dialler(0);
-        let (mut now, mut attempts) = (start, 0_u32);
-        while now < start + Duration::from_secs(60) {
-            dialler.seen(A, at(1 + u8::try_from(now.duration_since(start).as_millis() / 100 % 2).unwrap()), now);
-            if let Some((target, _)) = dialler.next(true, now) {
-                attempts += 1;
-                dialler.failed(target, now);
-            }
-            now += Duration::from_millis(100);
-        }
-        assert!(attempts <= 9, "{attempts} in a minute: 0.25 s doubling to 30 s");
-    }
-
-    #[test]
-    fn nobody_is_put_off_by_a_linked_strangers_address_among_its_own() {
-        let (mut dialler, now) = dialler(0);
-        dialler.link_opened(at(6)[0].ip());
-        dialler.linked(B, now);
-        dialler.seen(A, [at(1), at(6)].concat(), now);
-        assert!(dialler.next_due(true, now).unwrap() <= now + FIRST_DELAY_MAX);
-        // With none but the stranger's it waits, once: what comes later doesn't lengthen it.
-        dialler.gone(A);
-        for later in [0, 40, 80, 120].map(Duration::from_secs) {
-            dialler.seen(A, at(6), now + later);
-            dialler.seen(B, at(6), now + later);
-            assert_eq!(dialler.next_due(true, now + later), Some(now + LAPSE));
-            dialler.seen(A, [at(6), v6_at(1)].concat(), now + later);
-        }
-        // Whom we had reached elsewhere is dialled there again.
-        dialler.gone(A);
-        dialler.seen(A, at(1), now);
-        assert_eq!(visit(&mut dialler, Duration::from_secs(60), now), Target::Beacon(A));
-        dialler.gone(B);
-        dialler.seen(A, at(6), now);
-        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
-    }
-
-    #[test]
-    fn attempts_within_one_ipv6_network_leave_room_for_others() {
-        let (mut dialler, now) = dialler(0);
-        (0..10).for_each(|index: u64| assert!(dialler.seen(BeaconId(index.to_be_bytes()), v6_at(index as u16), now)));
-        let dialled: Vec<_> = std::iter::from_fn(|| dialler.next(true, now)).collect();
-        assert_eq!(dialled.len(), MAX_ATTEMPTS_IN_NETWORK);
-        dialler.seen(A, [at(1), v6_at(77)].concat(), now);
-        assert_eq!(dialler.next(true, now), Some((Target::Beacon(A), at(1))));
-        assert_eq!(dialler.next_due(true, now), Some(now + ATTEMPT_MAX));
-        dialler.failed(dialled[0].0, now);
-        assert!(dialler.next(true, now).is_some());
-    }
-
-    #[test]
-    fn only_so_many_changes_of_the_network_undo_what_failed() {
-        let (mut dialler, mut now) = dialler(0);
-        dialler.seen(A, at(1), now);
-        let mut undone = 0_u32;
-        for _ in 0..600 {
-            dialler.entries.values_mut().for_each(|entry| entry.failures = 9);
-            dialler.network_changed(now);
-            undone += u32::from(dialler.entries.values().all(|entry| entry.failures == 0));
-            now += Duration::from_secs(1);
-        }
-        assert_eq!(undone, RESETS_AT_ONCE + 9, "the first few, and one a minute");
-    }
-
-    #[test]
-    fn of_many_neighbours_those_remembered_are_chosen_by_lot() {
-        let (mut dialler, now) = dialler(0);
-        dialler.random = jitter;
-        let count = 2 * MAX_BEACONS as u64;
-        for index in 0..count {
-            dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now);
-        }
-        assert_eq!(dialler.beacons().count(), MAX_BEACONS);
-        let late = dialler.beacons().filter(|(beacon, _)| u64::from_be_bytes(beacon.0) >= count / 2).count();
-        // Half of them, within six standard deviations.
-        assert!((80..=176).contains(&late), "{late}");
-    }
-
-    /// A generator for tests that need spread, not secrecy.
-    fn jitter() -> u32 {
-        use std::cell::Cell;
-        thread_local!(static STATE: Cell<u64> = const { Cell::new(7) });
-        STATE.with(|state| {
-            state.set(state.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-            (state.get() >> 32) as u32
-        })
-    }
-
-    #[test]
-    fn the_order_of_dialling_is_random() {
-        let mut firsts = BTreeSet::new();
-        for _ in 0..100 {
-            let (mut dialler, now) = dialler(0);
-            dialler.random = jitter;
-            (0..10).for_each(|index: u64| assert!(dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now)));
-            let (target, _) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
-            firsts.insert(target);
-        }
-        assert_eq!(firsts.len(), 10);
-    }
-
-    /// A dialler with these neighbours in sight, all due, that wants so many.
-    fn wanting(neighbours: usize, count: u64) -> (Dialler, Instant) {
-        let (mut dialler, now) = dialler(0);
-        (0..count).for_each(|index| assert!(dialler.seen(BeaconId(index.to_be_bytes()), far_at(index), now)));
-        dialler.want(Wanted { neighbours, contacts: true });
-        dialler.probe_at = now + FIRST_DELAY_MAX + PROBE_AFTER;
-        (dialler, now + FIRST_DELAY_MAX)
-    }
-
-    fn beacon_of(target: Target) -> BeaconId {
-        match target {
-            Target::Beacon(beacon) => beacon,
-            Target::Fixed(_) => panic!("not a neighbour"),
-        }
-    }
-
-    #[test]
-    fn no_more_are_dialled_than_are_wanted() {
-        let (mut dialler, now) = wanting(3, 10);
-        let dialled: Vec<_> = (0..3).map(|_| dialler.next(true, now).unwrap()).collect();
-        assert_eq!(dialler.next(true, now), None);
-        for (target, addresses) in &dialled {
-            dialler.connected(*target, addresses[0], now);
-        }
-        assert_eq!(dialler.next(true, now), None, "they may stay");
-        dialler.linked(beacon_of(dialled[0].0), now);
-        dialler.want(Wanted { neighbours: 2, contacts: true });
-        assert_eq!(dialler.next(true, now), None, "two may stay");
-        dialler.failed(dialled[1].0, now);
-        assert!(dialler.next(true, now).is_some());
-        let later = now + BRIEF_LINK - Duration::from_millis(1);
-        assert!(dialler.next_due(true, later).unwrap() <= now + BRIEF_LINK, "one of which nothing is heard counts for a while only");
-    }
-
-    #[test]
-    fn when_enough_are_linked_new_neighbours_are_dialled_now_and_then_and_once() {
-        let (mut dialler, mut now) = wanting(0, 5);
-        let mut dialled = BTreeSet::new();
-        for _ in 0..5 {
-            assert_eq!(dialler.next(true, now), None);
-            now = dialler.next_due(true, now).unwrap();
-            let (target, addresses) = dialler.next(true, now).unwrap();
-            assert!(dialled.insert(target));
-            dialler.connected(target, addresses[0], now);
-            dialler.crowded(beacon_of(target), now);
-            dialler.ended(target, Duration::from_millis(50), now);
-            assert_eq!(dialler.next(true, now), None);
-        }
-        assert_eq!(dialler.next_due(true, now), None, "each beacon once");
-        dialler.look_anew();
-        assert!(dialler.next_due(true, now).is_some(), "and once more if others may be recognised");
-        dialler.entries.values_mut().for_each(|entry| entry.passed = true);
-        dialler.seen(A, at(1), now);
-        assert!(dialler.next_due(true, now).is_some());
-        dialler.want(Wanted { neighbours: 0, contacts: false });
-        assert_eq!(dialler.next_due(true, now), None, "no place even for a contact");
-        dialler.want(Wanted { neighbours: 1, contacts: true });
-        let (target, addresses) = dialler.next(true, now + FIRST_DELAY_MAX).unwrap();
-        assert_eq!(beacon_of(target), A, "who was not dialled before comes first");
-        // A link that was held and broke is dialled anew at once, even while no more are wanted: it may have been a contact's.
-        dialler.connected(target, addresses[0], now);
-        dialler.linked(A, now);
-        dialler.want(Wanted { neighbours: 0, contacts: true });
-        dialler.free(A, now);
-        dialler.ended(target, Duration::from_secs(60), now);
-        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
-    }
-
-    /// A neighbour whose link was kept for a while, and the dialler that held it.
-    fn linked_for(lifetime: Duration) -> (Dialler, Target, Instant) {
-        let (mut dialler, now) = wanting(3, 1);
-        let (target, addresses) = dialler.next(true, now).unwrap();
-        dialler.connected(target, addresses[0], now);
-        dialler.link_opened(addresses[0].ip());
-        dialler.linked(beacon_of(target), now);
-        (dialler, target, now + lifetime)
-    }
-
-    fn end(dialler: &mut Dialler, target: Target, now: Instant) {
-        dialler.link_closed(far_at(0)[0].ip(), now);
-        dialler.ended(target, Duration::from_secs(45), now);
-        dialler.free(beacon_of(target), now);
-    }
-
-    #[test]
-    fn a_neighbour_whose_link_was_of_no_use_is_left_alone_for_minutes() {
-        for word_first in [true, false] {
-            let (mut dialler, target, now) = linked_for(Duration::from_secs(45));
-            if word_first {
-                dialler.useless(beacon_of(target), now);
-                end(&mut dialler, target, now);
-            } else {
-                end(&mut dialler, target, now);
-                dialler.useless(beacon_of(target), now);
-            }
-            // Whatever else would make it due: a link that its device dials and that ends, its records, a new address.
-            dialler.inbound(far_at(0)[0].ip(), now);
-            dialler.link_opened(far_at(0)[0].ip());
-            dialler.link_closed(far_at(0)[0].ip(), now + Duration::from_secs(45));
-            dialler.seen(beacon_of(target), [far_at(0), at(1)].concat(), now + Duration::from_secs(46));
-            dialler.network_changed(now + Duration::from_secs(47));
-            assert_eq!(dialler.next_due(true, now), Some(now + REST.mul_f64(0.75)), "word first: {word_first}");
-            assert!(!dialler.has_others(now) && dialler.has_others(now + REST), "nobody gives way for it meanwhile");
-            assert_eq!(dialler.next(true, now + REST).map(|(target, _)| target), Some(target));
-        }
-    }
-
-    #[test]
-    fn a_neighbour_that_was_of_no_use_is_dialled_at_once_if_it_may_be_recognised() {
-        let (mut dialler, target, now) = linked_for(Duration::from_secs(45));
-        dialler.useless(beacon_of(target), now);
-        end(&mut dialler, target, now);
-        dialler.look_anew();
-        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
-        // Or if it was recognised when it dialled us, and that link broke.
-        dialler.useless(beacon_of(target), now);
-        dialler.linked(beacon_of(target), now);
-        dialler.free(beacon_of(target), now);
-        assert!(dialler.next_due(true, now).unwrap() <= now + BACK_OFF_MIN);
-    }
-
-    #[test]
-    fn a_neighbour_without_a_place_for_us_is_tried_ever_more_rarely() {
-        for word_first in [true, false] {
-            let (mut dialler, target, mut now) = linked_for(Duration::from_secs(45));
-            let mut pauses = Vec::new();
-            for _ in 0..6 {
-                if word_first {
-                    dialler.crowded(beacon_of(target), now);
-                    end(&mut dialler, target, now);
-                } else {
-                    end(&mut dialler, target, now);
-                    dialler.crowded(beacon_of(target), now);
-                }
-                let due = dialler.next_due(true, now).unwrap();
-                pauses.push((due - now).as_secs());
-                now = due;
-                let (target, addresses) = dialler.next(true, now).unwrap();
-                dialler.connected(target, addresses[0], now);
-                dialler.link_opened(addresses[0].ip());
-            }
-            assert_eq!(pauses, [48, 96, 192, 384, 450, 450], "word first: {word_first}");
-        }
-    }
-
-    #[test]
-    fn who_has_looked_at_us_is_not_looked_at_again() {
-        let (mut dialler, now) = wanting(0, 3);
-        let later = now + PROBE_AFTER_MAX;
-        for index in 0..3 {
-            dialler.visited(far_at(index)[0].ip(), Duration::from_secs(60));
-        }
-        assert!(dialler.next_due(true, later).is_some(), "links that lasted say nothing");
-        dialler.visited(far_at(0)[0].ip(), Duration::from_millis(30));
-        dialler.visited(far_at(1)[0].ip(), Duration::from_millis(30));
-        let (target, _) = dialler.next(true, later).unwrap();
-        assert_eq!(beacon_of(target), BeaconId(2_u64.to_be_bytes()));
-        dialler.ended(target, Duration::from_secs(60), later);
-        dialler.linked(BeaconId(2_u64.to_be_bytes()), later);
-        dialler.visited(far_at(2)[0].ip(), Duration::from_millis(30));
-        assert!(!dialler.entries[&target].passed, "one link too many to a neighbour that is linked");
-        dialler.free(BeaconId(2_u64.to_be_bytes()), later);
-        dialler.seen(A, far_at(2), later);
-        dialler.visited(far_at(2)[0].ip(), Duration::from_millis(30));
-        assert!(dialler.next_due(true, later).is_some(), "of two on one device nobody knows which it was");
-    }
-
-    #[test]
-    fn where_nobody_has_a_place_dialling_slows_down_until_somebody_has() {
-        let (mut dialler, start) = wanting(3, 100);
-        let (mut now, mut attempts) = (start, 0);
-        while now < start + Duration::from_secs(120) {
-            match dialler.next(true, now) {
-                Some((target, addresses)) => {
-                    dialler.connected(target, addresses[0], now);
-                    dialler.crowded(beacon_of(target), now);
-                    dialler.ended(target, Duration::from_millis(50), now);
-                    attempts += 1;
-                }
-                None => now = dialler.next_due(true, now).unwrap(),
-            }
-        }
-        assert!((10..=70).contains(&attempts), "{attempts} in two minutes");
-        let (target, _) = dialler.next(true, now + CROWDED_PAUSE_MAX).unwrap();
-        dialler.linked(beacon_of(target), now);
-        assert_eq!(dialler.pace_until, now);
-    }
-
-    /// Has everybody who is dialled say that it has no place until `honest` is dialled, and tells when that was.
-    fn until_dialled(dialler: &mut Dialler, honest: BeaconId, mut now: Instant) -> Instant {
-        loop {
-            let Some((target, addresses)) = dialler.next(true, now) else {
-                now = dialler.next_due(true, now).unwrap();
-                continue;
-            };
-            if beacon_of(target) == honest {
-                return now;
-            }
-            dialler.connected(target, addresses[0], now);
-            dialler.crowded(beacon_of(target), now);
-            dialler.ended(target, Duration::from_millis(20), now);
-        }
-    }
-
-    #[test]
-    fn one_host_without_a_place_slows_nobody_down() {
-        for addresses in [at(1), v6_at(1)] {
-            let (mut dialler, now) = dialler(0);
-            for index in 0..16_u64 {
-                let mut of_it = addresses.clone();
-                if let SocketAddr::V6(v6) = &mut of_it[0] {
-                    v6.set_ip(Ipv6Addr::from_bits(v6.ip().to_bits() + u128::from(index)));
-                }
-                dialler.seen(BeaconId(index.to_be_bytes()), of_it, now);
-            }
-            let now = now + FIRST_DELAY_MAX;
-            for _ in 0..2 {
-                let (target, addresses) = dialler.next(true, now).unwrap();
-                dialler.connected(target, addresses[0], now);
-                dialler.crowded(beacon_of(target), now);
-                dialler.ended(target, Duration::from_millis(20), now);
-                if addresses[0].is_ipv4() {
-                    break;
-                }
-            }
-            dialler.seen(A, at(2), now);
-            assert_eq!(until_dialled(&mut dialler, A, now), now, "who is at a site that has not refused comes first");
-            assert_eq!(dialler.pace_until, now - FIRST_DELAY_MAX);
-        }
-    }
-
-    #[test]
-    fn refusals_of_whom_we_never_reached_slow_nobody_down() {
-        let (mut dialler, now) = wanting(3, 20);
-        (0..20_u64).for_each(|index| dialler.crowded(BeaconId(index.to_be_bytes()), now));
-        assert!(dialler.crowded.is_empty() && dialler.pace_until < now);
-    }
-
-    #[test]
-    fn whom_we_never_dialled_waits_three_seconds_at_most() {
-        let (mut dialler, mut now) = wanting(3, 40);
-        for _ in 0..30 {
-            now = dialler.next_due(true, now).unwrap();
-            let (target, addresses) = dialler.next(true, now).unwrap();
-            dialler.connected(target, addresses[0], now);
-            dialler.crowded(beacon_of(target), now);
-            dialler.ended(target, Duration::from_millis(20), now);
-        }
-        assert!(dialler.pace_until > now + CROWDED_PAUSE_NEW);
-        assert!(dialler.next_due(true, now).unwrap() <= now + CROWDED_PAUSE_NEW);
     }
 }

@@ -1,34 +1,30 @@
 //! The one task behind the transport: takes what happens, one thing after the other, and keeps all state.
 
-use std::{
-    collections::BTreeMap,
-    future::pending,
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::PoisonError,
-    time::Duration,
-};
+mod beacon;
+mod connect;
+mod links;
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::PoisonError, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpStream, lookup_host},
+    net::TcpStream,
     sync::mpsc,
-    task::{JoinError, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
 use super::{
     LanConfig, LanError, Listening,
-    dial::{Dialler, MAX_ADDRESSES, Site, Target},
+    dial::{Dialler, Target},
     discovery::{Discovery, Ending, Sighting},
     interfaces::Interfaces,
-    tcp::{LinkHandle, TcpLink, canonical, listen, listen_anywhere},
+    tcp::listen,
 };
-use crate::{BeaconId, Direction, TransportCommand, TransportEvent, Wanted};
+use crate::{TransportCommand, TransportEvent, Wanted};
+use beacon::{Phase, next_sighting};
+use connect::{Fixed, accept_all, parse_fixed};
+use links::Live;
 
-/// A neighbour on the local network answers within milliseconds, or it is asleep.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Lead of each of a neighbour's addresses over the next (RFC 8305, section 5).
-const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// Attempts under way at once (policy).
 const MAX_DIALS: usize = 8;
 /// Accepted connections that wait for the worker (policy).
@@ -39,66 +35,11 @@ const INTERFACE_CHECK: Duration = Duration::from_secs(1);
 const CHECKS_LEFT_OUT: u32 = 4;
 /// Pause after an address came up until neighbours are asked once more: a new IPv6 address can't send for up to 2 s.
 const BROWSE_ANEW_AFTER: Duration = Duration::from_millis(2_200);
-/// After the change of beacon, neighbours that don't answer for so long are gone (guess).
-const SWEEP_AFTER: Duration = Duration::from_secs(15);
-/// How many neighbours in sight are a crowd (guess): a node that is linked well enough in one looks for no more.
-const CROWD: usize = 8;
-/// How long neighbours are looked for after a change of the beacon or the network before they may be a crowd: mDNS asks after 0, 1, 3, 7 s.
-const LOOK_FOR: Duration = Duration::from_secs(15);
-/// Pause between two looks of a node that finds nobody to dial among those it remembers (guess).
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Messages that a side which was dialled has taken when the session is open (docs/protocol.md, section 3: the handshake's first, the list,
-/// the confirmation). It ends the link at any that is wrong.
-const MESSAGES_TO_OPEN: u32 = 3;
-/// How long mDNS rests after the first flood of names (guess). Each one after the other it doubles.
-const FLOOD_PAUSE: Duration = Duration::from_secs(5);
-/// The longest such rest (guess).
-const FLOOD_PAUSE_MAX: Duration = Duration::from_secs(300);
-/// mDNS without a flood for so long has come through it.
-const CALM_AFTER: Duration = Duration::from_secs(60);
-/// How often a daemon that was to end is asked whether it has.
-const ENDING_CHECK: Duration = Duration::from_millis(250);
-/// A daemon that takes longer to end has a flood before itself.
-const ENDS_WITHIN: Duration = Duration::from_secs(3);
-const FLOODED: &str = "somebody floods the local network with names (mDNS): neighbours are looked for when that is over";
 /// Pause after a failure of the system: no port, no sockets left.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The owner of the transport has dropped it.
 struct Stopped;
-
-/// An address of the owner's.
-#[derive(Clone)]
-enum Fixed {
-    Address(SocketAddr),
-    Host(String, u16),
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    /// The beacon is in use until then.
-    Shown(Instant),
-    /// Nobody sees us until then.
-    Silent(Instant),
-}
-
-/// A link that its owner hasn't dropped yet.
-struct Live {
-    handle: LinkHandle,
-    since: Instant,
-    /// What was dialled; `None` for inbound links.
-    target: Option<Target>,
-}
-
-impl Live {
-    fn is_open(&self) -> bool {
-        self.handle.heard() >= MESSAGES_TO_OPEN
-    }
-
-    fn site(&self) -> Site {
-        Site::of(self.handle.peer.ip())
-    }
-}
 
 /// All state of the transport.
 pub(super) struct Worker {
@@ -245,75 +186,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Ends the beacon: no listener of its own, no mDNS. Links stay.
-    fn hide(&mut self, now: Instant) {
-        if let Some(discovery) = self.discovery.take() {
-            self.ending = Some((discovery.end(), now));
-        }
-        self.beacon_listener = JoinSet::new();
-        self.publish(&[]);
-        let silence = if self.config.mdns { random_within(&self.config.silence) } else { Duration::ZERO };
-        self.phase = Phase::Silent(now + silence);
-    }
-
-    /// Takes a new beacon, with a new port where the owner has set none, and shows it.
-    async fn show(&mut self, now: Instant) -> Result<(), Stopped> {
-        if let Some((ending, since)) = &mut self.ending
-            && !ending.is_over()
-        {
-            // One that can't be ended costs its processor time and memory: there is never a second beside it.
-            let late = now.saturating_duration_since(*since) >= ENDS_WITHIN;
-            self.phase = Phase::Silent(now + ENDING_CHECK);
-            if late && self.floods == 0 {
-                self.note_flood(now);
-                return self.trouble(Some(FLOODED)).await;
-            }
-            return Ok(());
-        }
-        self.ending = None;
-        let mut beacon = BeaconId([0; 8]);
-        if getrandom::fill(&mut beacon.0).is_err() {
-            self.phase = Phase::Silent(now + RETRY_AFTER);
-            return self.trouble(Some("the system gives no randomness")).await;
-        }
-        let (mut port, mut on) = (None, Vec::new());
-        if !self.config.mdns {
-            // Nobody is told of a port.
-        } else if self.own_addresses.is_empty() {
-            match listen_anywhere().and_then(|listener| Ok((listener.local_addr()?, listener))) {
-                Ok((local, listener)) => {
-                    self.beacon_listener.spawn(accept_all(listener, self.accepted.0.clone()));
-                    self.publish(&[local]);
-                    port = Some(local.port());
-                }
-                Err(_) => {
-                    self.phase = Phase::Silent(now + RETRY_AFTER);
-                    return self.trouble(Some("no port can be opened for neighbours")).await;
-                }
-            }
-        } else {
-            (port, on) = advertised(&self.own_addresses);
-        }
-        self.emit(TransportEvent::Beacon(beacon)).await?;
-        if self.config.mdns {
-            match Discovery::start(beacon, port, &on) {
-                Ok(discovery) => (self.discovery, self.looking_since, self.calm_since) = (Some(discovery), now, now),
-                Err(_) => return self.discovery_failed(now).await,
-            }
-        }
-        self.dialler.forget_sightings();
-        self.sweep_at = Some(now + SWEEP_AFTER);
-        self.phase = Phase::Shown(now + self.config.rotate_every);
-        // Whether a flood is over shows later.
-        if self.floods > 0 { Ok(()) } else { self.trouble(None).await }
-    }
-
-    async fn discovery_failed(&mut self, now: Instant) -> Result<(), Stopped> {
-        self.hide(now);
-        self.phase = Phase::Silent(now + RETRY_AFTER);
-        self.trouble(Some("neighbours cannot be looked for (mDNS does not work here)")).await
-    }
-
     fn obey(&mut self, command: TransportCommand) {
         match command {
             TransportCommand::Linked(beacon) => self.dialler.linked(beacon, Instant::now()),
@@ -348,48 +220,6 @@ impl Worker {
         Ok(())
     }
 
-    fn look(&mut self, now: Instant) {
-        self.looking_since = now;
-        if let Some(discovery) = &mut self.discovery {
-            discovery.browse_anew();
-        }
-    }
-
-    /// Looks for nobody more while linked well enough in a crowd; there, the newcomer finds us.
-    fn rest_or_look(&mut self, now: Instant) {
-        let Some(discovery) = &mut self.discovery else { return };
-        let looked = now.saturating_duration_since(self.looking_since);
-        if !discovery.is_resting() {
-            if self.dialler.is_content() && self.dialler.in_sight() > CROWD && looked >= LOOK_FOR {
-                discovery.rest();
-            }
-        } else if !self.dialler.is_content() && !self.others && looked >= LOOK_AGAIN {
-            self.look(now);
-        }
-    }
-
-    /// Ends mDNS for a while, and takes another beacon, where its cache has grown without end or it has no time for anything else.
-    async fn check_flood(&mut self, now: Instant) -> Result<(), Stopped> {
-        let Some(discovery) = &mut self.discovery else { return Ok(()) };
-        if discovery.is_flooded() {
-            self.hide(now);
-            self.note_flood(now);
-            return self.trouble(Some(FLOODED)).await;
-        }
-        if self.floods > 0 && now.saturating_duration_since(self.calm_since) >= CALM_AFTER {
-            self.floods = 0;
-            return self.trouble(None).await;
-        }
-        Ok(())
-    }
-
-    /// Stays silent the longer, the more floods came one after the other.
-    fn note_flood(&mut self, now: Instant) {
-        let (Phase::Shown(at) | Phase::Silent(at)) = self.phase;
-        self.phase = Phase::Silent(at.max(now + flood_pause(self.floods)));
-        self.floods = self.floods.saturating_add(1);
-    }
-
     async fn check_interfaces_sometimes(&mut self) -> Result<(), Stopped> {
         if self.discovery.is_some() && self.left_out < CHECKS_LEFT_OUT {
             self.left_out += 1;
@@ -420,122 +250,6 @@ impl Worker {
         Ok(())
     }
 
-    fn inbound(&self) -> impl Iterator<Item = &Live> {
-        self.links.values().filter(|link| link.target.is_none())
-    }
-
-    /// Sees to it that there is place for one more link from this address; false if all are held by sessions that are open.
-    fn make_place(&self, ip: IpAddr) -> bool {
-        let most = self.max_links.saturating_mul(2);
-        // Those that were closed and not yet dropped by their owner.
-        let leaving = self.inbound().filter(|link| link.handle.is_closed()).count();
-        let (site, held) = (Site::of(ip), self.inbound().count() - leaving);
-        let at_site = self.inbound().filter(|link| !link.handle.is_closed() && link.site() == site).count();
-        if at_site < self.max_links && held < most {
-            return true;
-        }
-        let inbound = self.links.iter().filter(|(_, link)| link.target.is_none() && !link.handle.is_closed() && !link.is_open());
-        let rivals = inbound.filter(|(_, link)| at_site < self.max_links || link.site() == site);
-        let rivals: Vec<_> = rivals.map(|(key, link)| (*key, link.handle.peer.ip(), link.since)).collect();
-        let given_up = least_wanted(&rivals).filter(|_| leaving < most).and_then(|key| self.links.get(&key));
-        given_up.map(|link| link.handle.close()).is_some()
-    }
-
-    /// Whether to dial neighbours at all, whatever is wanted. Inbound links don't count: whoever opens many doesn't keep us from dialling.
-    fn has_room(&self) -> bool {
-        self.links.len() - self.inbound().count() + self.dials.len() < self.max_links
-    }
-
-    fn dial_due(&mut self, now: Instant) {
-        while self.dials.len() < MAX_DIALS
-            && let Some((target, mut addresses)) = self.dialler.next(self.has_room(), now)
-        {
-            match target {
-                Target::Beacon(_) => {
-                    addresses.retain(|address| self.interfaces.reach(*address));
-                    if addresses.is_empty() {
-                        self.dialler.failed(target, now);
-                    } else {
-                        self.dials.spawn(async move { (target, connect_any(addresses).await) });
-                    }
-                }
-                Target::Fixed(index) => {
-                    let fixed = self.fixed.get(index).cloned();
-                    self.dials.spawn(async move { (target, connect_fixed(fixed).await) });
-                }
-            }
-        }
-    }
-
-    async fn take_dialled(&mut self, result: Result<(Target, Option<TcpStream>), JoinError>) -> Result<(), Stopped> {
-        // A task that is cancelled belongs to a set that is gone.
-        let Ok((target, stream)) = result else {
-            return Ok(());
-        };
-        let now = Instant::now();
-        let Some((stream, peer)) = stream.and_then(|stream| stream.peer_addr().ok().map(|peer| (stream, peer))) else {
-            self.dialler.failed(target, now);
-            return Ok(());
-        };
-        self.dialler.connected(target, peer, now);
-        self.take_stream(stream, Some(target)).await
-    }
-
-    async fn take_inbound(&mut self, stream: TcpStream) -> Result<(), Stopped> {
-        let Ok(peer) = stream.peer_addr() else {
-            return Ok(());
-        };
-        let ip = canonical(peer).ip();
-        if !self.make_place(ip) {
-            return Ok(());
-        }
-        self.dialler.inbound(ip, Instant::now());
-        self.take_stream(stream, None).await
-    }
-
-    async fn take_stream(&mut self, stream: TcpStream, target: Option<Target>) -> Result<(), Stopped> {
-        let now = Instant::now();
-        let direction = if target.is_some() { Direction::Outbound } else { Direction::Inbound };
-        let dialled = match target {
-            Some(Target::Beacon(beacon)) => Some(beacon),
-            Some(Target::Fixed(_)) | None => None,
-        };
-        let local = stream.local_addr().ok();
-        if local.is_some_and(|local| !self.interfaces.hold(local)) {
-            // It came over an interface that is newer than the last look.
-            self.check_interfaces(now).await?;
-        }
-        let metered = local.is_some_and(|local| self.interfaces.is_metered(local));
-        self.next_key += 1;
-        match TcpLink::new(stream, direction, dialled, metered, self.next_key, self.dropped.0.clone()) {
-            Ok((link, handle)) => {
-                self.dialler.link_opened(handle.peer.ip());
-                self.links.insert(self.next_key, Live { handle, since: now, target });
-                self.emit(TransportEvent::LinkUp(Box::new(link))).await
-            }
-            Err(_) => {
-                if let Some(target) = target {
-                    self.dialler.failed(target, now);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn take_end(&mut self, key: u64) {
-        let now = Instant::now();
-        if let Some(link) = self.links.remove(&key) {
-            let (ip, lifetime) = (link.handle.peer.ip(), now - link.since);
-            self.dialler.link_closed(ip, now);
-            match link.target {
-                Some(target) => self.dialler.ended(target, lifetime, now),
-                // Who didn't get as far has not looked at us.
-                None if link.is_open() => self.dialler.visited(ip, lifetime),
-                None => {}
-            }
-        }
-    }
-
     /// Tells the owner whether there are others to dial, where that has changed.
     async fn tell_others(&mut self) -> Result<(), Stopped> {
         let others = self.dialler.has_others(Instant::now());
@@ -564,160 +278,7 @@ impl Worker {
     }
 }
 
-/// Which of these links whose handshake is under way gives way: one of the site with most of them, and there of the address with most of
-/// them, the oldest.
-fn least_wanted(links: &[(u64, IpAddr, Instant)]) -> Option<u64> {
-    let at_site = |ip| links.iter().filter(|(_, other, _)| Site::of(*other) == Site::of(ip)).count();
-    let at_address = |ip| links.iter().filter(|(_, other, _)| *other == ip).count();
-    links.iter().max_by_key(|(_, ip, since)| (at_site(*ip), at_address(*ip), std::cmp::Reverse(*since))).map(|(key, _, _)| *key)
-}
-
-/// The rest after a flood of names that so many others came before.
-fn flood_pause(earlier: u32) -> Duration {
-    FLOOD_PAUSE.saturating_mul(1 << earlier.min(8)).min(FLOOD_PAUSE_MAX)
-}
-
-/// The port to show to neighbours, that of the first listener they can reach, and the addresses it is bound to if not to all.
-fn advertised(listeners: &[SocketAddr]) -> (Option<u16>, Vec<IpAddr>) {
-    let reachable = || listeners.iter().filter(|address| !address.ip().is_loopback());
-    let Some(port) = reachable().map(SocketAddr::port).next() else {
-        return (None, Vec::new());
-    };
-    let on: Vec<IpAddr> = reachable().filter(|address| address.port() == port).map(SocketAddr::ip).collect();
-    if on.iter().any(IpAddr::is_unspecified) { (Some(port), Vec::new()) } else { (Some(port), on) }
-}
-
-async fn next_sighting(discovery: &mut Option<Discovery>) -> Sighting {
-    match discovery {
-        Some(discovery) => discovery.next().await,
-        None => pending().await,
-    }
-}
-
-/// Hands every connection to the worker; while that is busy, connections wait in the system's own bounded queue.
-async fn accept_all(listener: TcpListener, accepted: mpsc::Sender<TcpStream>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                if accepted.send(stream).await.is_err() {
-                    return;
-                }
-            }
-            // The other side has gone already, or no descriptors are left; the latter needs a pause.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(_) => sleep(RETRY_AFTER).await,
-        }
-    }
-}
-
-async fn connect_fixed(fixed: Option<Fixed>) -> Option<TcpStream> {
-    let addresses = match fixed? {
-        Fixed::Address(address) => vec![address],
-        Fixed::Host(host, port) => timeout(CONNECT_TIMEOUT, lookup_host((host, port))).await.ok()?.ok()?.take(MAX_ADDRESSES).collect(),
-    };
-    connect_any(addresses).await
-}
-
-/// Connects to one of the addresses, each a little after the one before; the first connection stays.
-async fn connect_any(addresses: Vec<SocketAddr>) -> Option<TcpStream> {
-    let connecting = async {
-        let mut waiting = addresses.into_iter();
-        let mut attempts = JoinSet::new();
-        attempts.spawn(TcpStream::connect(waiting.next()?));
-        loop {
-            tokio::select! {
-                result = attempts.join_next() => match result {
-                    Some(Ok(Ok(stream))) => return Some(stream),
-                    Some(_) => {}
-                    None => {
-                        attempts.spawn(TcpStream::connect(waiting.next()?));
-                    }
-                },
-                () = sleep(NEXT_ADDRESS_AFTER), if waiting.len() > 0 => {
-                    attempts.spawn(TcpStream::connect(waiting.next()?));
-                }
-            }
-        }
-    };
-    let stream = timeout(CONNECT_TIMEOUT, connecting).await.ok()??;
-    // TCP connects a socket to itself when the port dialled happens to be the one the system chose for it.
-    let to_itself = stream.local_addr().ok() == stream.peer_addr().ok();
-    (!to_itself).then_some(stream)
-}
-
-/// Reads `host:port`; an IPv6 address stands in brackets, with `%interface` if it is link-local.
-fn parse_fixed(text: &str) -> Result<Fixed, LanError> {
-    if let Ok(address) = text.parse() {
-        return Ok(Fixed::Address(address));
-    }
-    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok().filter(|port| *port != 0)?)));
-    let Some((host, port)) = parts else {
-        return Err(LanError::Connect(text.to_owned()));
-    };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    // What is left of an IPv6 address without brackets is no host.
-    if bare.is_empty() || (bare.len() == host.len() && host.contains(':')) || bare.contains(['/', ' ', '[', ']']) {
-        return Err(LanError::Connect(text.to_owned()));
-    }
-    Ok(Fixed::Host(bare.to_owned(), port))
-}
-
 /// Randomness for delays; a system without any gives equal ones.
 fn jitter() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX / 2)
-}
-
-fn random_within(range: &std::ops::Range<Duration>) -> Duration {
-    let width = range.end.saturating_sub(range.start);
-    range.start + width.mul_f64(f64::from(jitter()) / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_of_the_owner_are_read_or_refused() {
-        assert!(matches!(parse_fixed("127.0.0.1:80"), Ok(Fixed::Address(_))));
-        assert!(matches!(parse_fixed("[::1]:80"), Ok(Fixed::Address(_))));
-        assert!(matches!(parse_fixed("desk.lan:80"), Ok(Fixed::Host(host, 80)) if host == "desk.lan"));
-        assert!(matches!(parse_fixed("[fe80::1%eth0]:80"), Ok(Fixed::Host(host, 80)) if host == "fe80::1%eth0"));
-        for wrong in ["", "desk", "desk:", "desk:0", "desk:65536", ":80", "[]:80", "fe80::1:80:", "fe80::zz:80", "http://desk:80"] {
-            assert!(matches!(parse_fixed(wrong), Err(LanError::Connect(_))), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn neighbours_are_told_only_of_what_they_can_reach() {
-        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
-        assert_eq!(advertised(&addresses(&["127.0.0.1:5", "[::1]:5"])), (None, vec![]));
-        assert_eq!(advertised(&addresses(&["127.0.0.1:5", "0.0.0.0:6"])), (Some(6), vec![]));
-        let on = vec!["10.0.0.1".parse().unwrap()];
-        assert_eq!(advertised(&addresses(&["10.0.0.1:5", "10.0.0.2:6"])), (Some(5), on));
-    }
-
-    #[test]
-    fn the_oldest_unfinished_of_those_who_hold_most_gives_way() {
-        #[expect(clippy::disallowed_methods, reason = "any instant will do; none can be made otherwise")]
-        let start = Instant::from_std(std::time::Instant::now());
-        let link = |key: u64, ip: &str| (key, ip.parse().unwrap(), start + Duration::from_secs(key));
-        assert_eq!(least_wanted(&[]), None);
-        let alone = link(1, "10.0.0.1");
-        assert_eq!(least_wanted(&[alone]), Some(1));
-        assert_eq!(least_wanted(&[alone, link(2, "10.0.0.2"), link(3, "10.0.0.2")]), Some(2));
-        let of_one_network = [alone, link(2, "10.0.0.1"), link(3, "fd00::1"), link(4, "fd00::2"), link(5, "fd00::3"), link(6, "fd00::3")];
-        assert_eq!(least_wanted(&of_one_network), Some(5), "within one network, of the address that holds most");
-    }
-
-    #[test]
-    fn the_rest_after_floods_doubles_up_to_five_minutes() {
-        assert_eq!([0, 1, 2, 5, 6, 7, u32::MAX].map(|earlier| flood_pause(earlier).as_secs()), [5, 10, 20, 160, 300, 300, 300]);
-    }
-
-    #[test]
-    fn the_silence_stays_within_its_range() {
-        let range = Duration::from_secs(5)..Duration::from_secs(30);
-        assert!((0..100).all(|_| (range.start..=range.end).contains(&random_within(&range))));
-        assert_eq!(random_within(&(range.end..range.start)), range.end);
-    }
 }

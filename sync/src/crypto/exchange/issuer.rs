@@ -5,9 +5,10 @@ use zeroize::Zeroizing;
 
 use super::{
     ExchangeError, SealError,
+    given::{AnswerBase, Given},
     transcript::{
-        Bond, DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, PROOF_LEN, PairSecrets, REPLY_LEN, ReplyBase, ReplyTranscript,
-        RequestTranscript, check_try, header_fields, header_key, request_header_key, request_message_key, request_proof,
+        Bond, DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, PROOF_LEN, PairSecrets, ReplyBase, ReplyTranscript, RequestTranscript,
+        check_try, header_fields, header_key, request_header_key, request_message_key, request_proof,
     },
 };
 use crate::{
@@ -29,8 +30,6 @@ use crate::{
 
 /// The version of [`IssuedLink::encode`].
 const ISSUED_VERSION: u8 = 1;
-/// The version of [`ReplyState::encode`].
-const REPLY_STATE_VERSION: u8 = 1;
 
 /// The keys of one reply.
 pub(super) struct Ephemeral {
@@ -205,7 +204,7 @@ impl IssuedLink {
 
         let message = base.message_key(&f, &secrets.fe);
         let base = ReplyBase { e: base.e, secrets: base.secrets.duplicate() };
-        let reply = ReplyState { th1: request.th1, base, f, message, body };
+        let reply = ReplyState(Given { th1: request.th1, base, f, message, body });
         let bundle = reply.seal(reply_try, envelope, rng)?;
         let bond = keys.bond(th2);
         let keys = keys.into_pair(PairRole::Issuer, q_secret, request.r);
@@ -307,23 +306,17 @@ pub struct Accepted {
 ///
 /// It holds the finished inner part and not what it was made from: however often the request comes, there is one `f`, one `q`, one pair
 /// of KEM secrets, and so one set of [`PairKeys`], which can't be computed from it either.
-pub struct ReplyState {
-    th1: [u8; 32],
-    base: ReplyBase,
-    f: [u8; 32],
-    message: Secret<32>,
-    body: Vec<u8>,
-}
+pub struct ReplyState(Given<ReplyBase>);
 
 impl ReplyState {
     /// Says whether `request` is the one that this reply answers; any other is refused.
     pub fn answers(&self, request: &Request) -> bool {
-        self.th1 == request.th1
+        self.0.th1 == request.th1
     }
 
     /// `th1` of the request that this reply answers.
     pub const fn transcript(&self) -> &[u8; 32] {
-        &self.th1
+        &self.0.th1
     }
 
     /// Seals the reply once more, under the tag of try `reply_try`. A number answers once, as its header key seals once.
@@ -332,20 +325,13 @@ impl ReplyState {
     ///
     /// [`SealError::Try`] for a try above 15.
     pub fn seal(&self, reply_try: u8, envelope: Envelope, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Sealed, SealError> {
-        check_try(reply_try)?;
-        let keys = self.base.bundle_keys(reply_try, self.message.duplicate());
-        Ok(seal_bundle(&keys, envelope, &header_fields(&self.f), &self.body, MAX_BUNDLE_LEN, rng)?)
+        self.0.seal(reply_try, envelope, rng)
     }
 
     /// Encodes the state for the encrypted store: version 1 ‖ `th1` 32 ‖ `e` 32 ‖ secret and `DH(e, L)` 48 ‖ `f` 32 ‖ message key 32 ‖
     /// body 3,652.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(1 + 176 + REPLY_LEN));
-        out.push(REPLY_STATE_VERSION);
-        for part in [&self.th1[..], &self.base.e, self.base.secrets.expose(), &self.f, self.message.expose(), &self.body] {
-            out.extend_from_slice(part);
-        }
-        out
+        self.0.encode()
     }
 
     /// Decodes what [`encode`](Self::encode) wrote.
@@ -354,15 +340,7 @@ impl ReplyState {
     ///
     /// [`StateError`] if the bytes are of another version or length.
     pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        let mut reader = Reader::new(bytes);
-        if reader.u8()? != REPLY_STATE_VERSION {
-            return Err(StateError);
-        }
-        let th1 = reader.array()?;
-        let base = ReplyBase { e: reader.array()?, secrets: secret(&mut reader)? };
-        let state = Self { th1, base, f: reader.array()?, message: secret(&mut reader)?, body: reader.bytes(REPLY_LEN)?.to_vec() };
-        reader.finish()?;
-        Ok(state)
+        Given::decode(bytes).map(Self)
     }
 }
 

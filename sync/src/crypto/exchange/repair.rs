@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use super::{
     ExchangeError, SealError,
-    transcript::{DerivedKeys, PROOF_LEN, check_try, concat, header_fields, header_key, require_zeros},
+    given::{AnswerBase, Given},
+    transcript::{DerivedKeys, PROOF_LEN, concat, header_fields, header_key, require_zeros},
 };
 use crate::{
     crypto::{
@@ -32,7 +33,7 @@ use crate::{
     time::Hour,
     wire::{
         bundle::{Bundle, MAX_BUNDLE_LEN},
-        codec::Reader,
+        codec::{LengthError, Reader},
     },
 };
 
@@ -40,8 +41,6 @@ use crate::{
 const REPAIR_VERSION: u8 = 1;
 /// The version of [`PendingOffer::encode`].
 const OFFER_STATE_VERSION: u8 = 1;
-/// The version of [`AnswerState::encode`].
-const ANSWER_STATE_VERSION: u8 = 1;
 /// Days of a week: as many offers as one direction has tags in a week.
 const WEEK: u32 = 7;
 /// Length of an offer's body before its filling, bytes.
@@ -212,6 +211,23 @@ impl Base {
     fn pair(&self, rest: [&Secret<32>; 5], th2: &[u8; 32]) -> DerivedKeys {
         let [fe, fa, s0, s1, s2] = rest.map(|secret| secret.expose().as_slice());
         DerivedKeys(hkdf(th2, &concat(&[self.secrets.expose(), fe, fa, s0, s1, s2]), &[label::REPAIR_PAIR]))
+    }
+}
+
+impl AnswerBase for Base {
+    const VERSION: u8 = 1;
+    const BODY_LEN: usize = ANSWER_LEN;
+
+    fn parts(&self) -> [&[u8]; 2] {
+        [&self.e, self.secrets.expose()]
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, LengthError> {
+        Ok(Self { e: reader.array()?, secrets: secret(reader)? })
+    }
+
+    fn bundle_keys(&self, number: u8, message: Secret<32>) -> BundleKeys {
+        BundleKeys { tag: self.answer_tag(number), header: self.answer_header(number), message }
     }
 }
 
@@ -462,7 +478,7 @@ impl Offer {
         let body = [c1.as_slice(), c2.as_slice(), &q, &answer_proof(&keys, &th2)].concat();
         let message = self.base.answer_key(&f, &fe, &fa);
         let base = Base { e: self.base.e, secrets: self.base.secrets.duplicate() };
-        let state = AnswerState { th1: self.th1, base, f, message, body };
+        let state = AnswerState(Given { th1: self.th1, base, f, message, body });
         let bundle = state.seal(0, envelope, rng)?;
         Ok(Accepted { bundle, keys: keys.into_pair(PairRole::Issuer, q_secret, self.r), state })
     }
@@ -486,18 +502,12 @@ pub struct Accepted {
 }
 
 /// An answer as it was once given, to be sealed again under further tags; the keys of the pair can't be computed from it.
-pub struct AnswerState {
-    th1: [u8; 32],
-    base: Base,
-    f: [u8; 32],
-    message: Secret<32>,
-    body: Vec<u8>,
-}
+pub struct AnswerState(Given<Base>);
 
 impl AnswerState {
     /// Says whether `offer` is the one that this answers; any other is a new repair.
     pub fn answers(&self, offer: &Offer) -> bool {
-        self.th1 == offer.th1
+        self.0.th1 == offer.th1
     }
 
     /// Seals the answer once more, under the tag of try `number`. A number answers once, as its header key seals once.
@@ -506,20 +516,12 @@ impl AnswerState {
     ///
     /// [`SealError::Try`] for a try above 15.
     pub fn seal(&self, number: u8, envelope: Envelope, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Sealed, SealError> {
-        check_try(number)?;
-        let keys =
-            BundleKeys { tag: self.base.answer_tag(number), header: self.base.answer_header(number), message: self.message.duplicate() };
-        Ok(seal_bundle(&keys, envelope, &header_fields(&self.f), &self.body, MAX_BUNDLE_LEN, rng)?)
+        self.0.seal(number, envelope, rng)
     }
 
     /// Encodes the state for the encrypted store: version 1 ‖ `th1` 32 ‖ `e` 32 ‖ base secrets 96 ‖ `f` 32 ‖ message key 32 ‖ body 2,240.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let mut out = Zeroizing::new(Vec::with_capacity(1 + 224 + ANSWER_LEN));
-        out.push(ANSWER_STATE_VERSION);
-        for part in [&self.th1[..], &self.base.e, self.base.secrets.expose(), &self.f, self.message.expose(), &self.body] {
-            out.extend_from_slice(part);
-        }
-        out
+        self.0.encode()
     }
 
     /// Decodes what [`encode`](Self::encode) wrote.
@@ -528,15 +530,7 @@ impl AnswerState {
     ///
     /// [`StateError`] if the bytes are of another version or length.
     pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        let mut reader = Reader::new(bytes);
-        if reader.u8()? != ANSWER_STATE_VERSION {
-            return Err(StateError);
-        }
-        let th1 = reader.array()?;
-        let base = Base { e: reader.array()?, secrets: secret(&mut reader)? };
-        let state = Self { th1, base, f: reader.array()?, message: secret(&mut reader)?, body: reader.bytes(ANSWER_LEN)?.to_vec() };
-        reader.finish()?;
-        Ok(state)
+        Given::decode(bytes).map(Self)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use zeroize::Zeroizing;
 
-use super::{ExchangeError, SealError};
+use super::{ExchangeError, SealError, given::AnswerBase};
 use crate::{
     crypto::{
         bundle_seal::{BundleKeys, HEADER_FIELDS_LEN, HEADER_PLAINTEXT_LEN},
-        identity::{CARD_LEN, NAME_FIELD_LEN, kem},
+        identity::{CARD_LEN, NAME_FIELD_LEN, kem, secret},
         kdf::{AUTHENTICATOR_LEN, hash, hkdf, label, mac},
         link::{Link, TRIES},
         pair_keys::{PairKeys, PairRole},
@@ -15,7 +15,7 @@ use crate::{
     id::Tag,
     wire::{
         bundle::{MAX_BUNDLE_LEN, body_capacity},
-        codec::Reader,
+        codec::{LengthError, Reader},
     },
 };
 
@@ -160,8 +160,21 @@ impl ReplyBase {
         let salt = [self.e, *f].concat();
         hkdf(&salt, &concat(&[self.secrets.expose(), fe.expose(), s1.expose()]), &[label::REPLY_INNER])
     }
+}
 
-    pub(super) fn bundle_keys(&self, number: u8, message: Secret<32>) -> BundleKeys {
+impl AnswerBase for ReplyBase {
+    const VERSION: u8 = 1;
+    const BODY_LEN: usize = REPLY_LEN;
+
+    fn parts(&self) -> [&[u8]; 2] {
+        [&self.e, self.secrets.expose()]
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, LengthError> {
+        Ok(Self { e: reader.array()?, secrets: secret(reader)? })
+    }
+
+    fn bundle_keys(&self, number: u8, message: Secret<32>) -> BundleKeys {
         BundleKeys { tag: self.tag(number), header: self.header_key(number), message }
     }
 }

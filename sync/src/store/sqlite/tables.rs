@@ -400,6 +400,14 @@ impl Store for SqliteStore {
         }
     }
 
+    fn save_origin(&mut self, id: &BundleId, origin: Origin) -> Result<(), StoreError> {
+        let origin = rows::origin_code(origin);
+        match self.bundles.find(self.writing()?, id)? {
+            Some(sequence) => self.change("UPDATE bundle SET origin = ?2 WHERE sequence = ?1", params![sequence, origin]).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {
         match self.bundles.remove(self.writing()?, id)? {
             Some(sequence) => self.change("DELETE FROM bundle WHERE sequence = ?1", [sequence]).map(|_| ()),

@@ -288,7 +288,7 @@ fn answer_by_somebody_else_is_refused() {
     let (pending, bundle) = offer(&alma, 10);
     let good = open(&boris, &bundle).unwrap().accept(boris.parties(), envelope(), &mut rng(20)).unwrap();
     let mallory = Person { device: device(3), ..person(2, 1) };
-    let base = Base { e: good.state.base.e, secrets: good.state.base.secrets.duplicate() };
+    let base = Base { e: good.state.0.base.e, secrets: good.state.0.base.secrets.duplicate() };
     let forged = Offer { base, ..open(&boris, &bundle).unwrap() };
     // The answer to an earlier offer does not fit a later one.
     let (later, _) = offer(&alma, 60);
@@ -307,7 +307,7 @@ fn changed_answer_is_refused() {
     let accepted = open(&boris, &bundle).unwrap().accept(boris.parties(), envelope(), &mut rng(20)).unwrap();
     let reseal = |change: &dyn Fn(&mut Vec<u8>)| {
         let mut state = AnswerState::decode(&accepted.state.encode()).unwrap();
-        change(&mut state.body);
+        change(&mut state.0.body);
         let bundle = state.seal(2, envelope(), &mut rng(22)).unwrap().bundle;
         pending.open_answer(alma.parties(), &bundle).map(|_| ())
     };

@@ -1,6 +1,6 @@
 //! Requests and replies put together by hand, by somebody who knows all keys but may lie.
 
-use super::*;
+use super::{super::given::AnswerBase, *};
 
 /// A request put together by hand: every part may be wrong.
 pub(super) struct Forgery {
