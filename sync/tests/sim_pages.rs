@@ -195,7 +195,7 @@ fn sim_drafts_are_kept_bounded_and_go_with_their_contact() {
 fn sim_alerts_are_kept_and_end_no_link() {
     let mut two = Two::contacts(seed());
     two.sim.take_events(two.ann);
-    let mut settings = |two: &mut Two, command| -> Settings {
+    let settings = |two: &mut Two, command| -> Settings {
         match two.sim.tell(two.ann, command) {
             Answer::Settings(settings) => settings,
             other => panic!("{other:?}"),
