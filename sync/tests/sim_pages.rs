@@ -7,6 +7,7 @@ use common::{HOUR, MINUTE, SECOND, Two, contacts, invite, seed, states};
 use hedgerow_sync::{
     id::MessageId,
     sim::{NodeId, Sim},
+    store::{Setting, Store},
     view::{Alerts, Answer, Command, CommandError, Contact, ContactState, Event, Message, MessageState, Settings},
     wire::item::MAX_TEXT_LEN,
 };
@@ -144,7 +145,12 @@ fn sim_choices_and_drafts_outlive_restarts_repairs_and_new_links() {
         assert_eq!(known[0].state, ContactState::Established);
         assert_eq!(draft(&mut two.sim, two.ben, "ann"), "dear Ann", "{what}");
     };
-    let backup = two.ann_store.clone();
+    let mut backup = two.ann_store.clone();
+    // Marked as `hedgerow restore` does.
+    backup.reopen();
+    backup.begin().unwrap();
+    backup.save_setting(Setting::Restored, &[1]).unwrap();
+    backup.commit().unwrap();
     two.sim.kill(two.ben);
     two.sim.revive(two.ben);
     is_kept(&mut two, "a restart");
@@ -195,7 +201,7 @@ fn sim_drafts_are_kept_bounded_and_go_with_their_contact() {
 fn sim_alerts_are_kept_and_end_no_link() {
     let mut two = Two::contacts(seed());
     two.sim.take_events(two.ann);
-    let mut settings = |two: &mut Two, command| -> Settings {
+    let settings = |two: &mut Two, command| -> Settings {
         match two.sim.tell(two.ann, command) {
             Answer::Settings(settings) => settings,
             other => panic!("{other:?}"),

@@ -245,6 +245,19 @@ fn sim_a_text_is_taken_off_a_contact_request_that_has_not_left() {
 }
 
 #[test]
+fn sim_a_request_goes_out_without_the_text_that_was_taken_off_it() {
+    let mut two = Two::strangers(seed(), Faults::NONE);
+    two.sim.cut(two.wire);
+    let link = invite(&mut two.sim, two.ann, 336);
+    let id = add_with(&mut two.sim, two.ben, &link, "too early").message.unwrap();
+    cancel(&mut two.sim, two.ben, id).unwrap();
+    two.sim.mend(two.wire);
+    two.sim.run_for(MINUTE);
+    assert_eq!(contacts(&mut two.sim, two.ben)[0].state, ContactState::Established, "at once, not at the next try");
+    assert_eq!(texts(&mut two.sim, two.ann, "ben"), [""; 0]);
+}
+
+#[test]
 fn sim_a_text_taken_off_all_requests_is_sent_once_more_while_pending() {
     let mut two = Two::strangers(seed(), Faults::NONE);
     two.sim.cut(two.wire);
