@@ -77,9 +77,9 @@ impl Engine {
             Command::SetRelay { on, bytes, metered } => Answer::Settings(accept!(self.set_relay(now, on, bytes, metered)?)),
             Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
             Command::NearbyOpen {} => Answer::Nearby(self.open_nearby(now)),
-            Command::NearbyClose {} => Answer::Nearby(self.end_nearby(now)?),
+            Command::NearbyClose {} => Answer::Nearby(self.end_nearby(now)),
             Command::Nearby {} => Answer::Nearby(self.view_nearby()),
-            Command::NearbyAdd { peer } => Answer::NearbyPeer(accept!(self.add_nearby(now, &peer)?)),
+            Command::NearbyAdd { peer } => Answer::NearbyPeer(accept!(self.add_nearby(now, &peer))),
             Command::NearbyConfirm { peer, matches } => Answer::NearbyPeer(accept!(self.confirm_nearby(now, &peer, matches)?)),
             Command::MarkRead { .. }
             | Command::Retry { .. }

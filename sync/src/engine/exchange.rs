@@ -249,7 +249,7 @@ impl Engine {
     /// The contact has shown that it holds the keys of the pair: its link is settled for good, and nobody needs the reply any more.
     pub(super) fn note_met(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.note_repair_met(contact);
-        self.complete_pair(contact)?;
+        self.complete_pair(contact);
         let Some(Exchange::Issued { met: met @ false, answers, .. }) =
             self.contacts.get_mut(&contact).and_then(|contact| contact.exchange.as_mut())
         else {
