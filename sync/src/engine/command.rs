@@ -99,9 +99,9 @@ impl Engine {
             Command::SetVisible { visible } => Answer::Settings(self.set_visible(now, visible)?),
             Command::SetAlerts { bell, notify, content } => Answer::Settings(self.set_alerts(now, bell, notify, content)?),
             Command::NearbyOpen {} => Answer::Nearby(self.open_nearby(now)),
-            Command::NearbyClose {} => Answer::Nearby(self.end_nearby(now)?),
+            Command::NearbyClose {} => Answer::Nearby(self.end_nearby(now)),
             Command::Nearby {} => Answer::Nearby(self.view_nearby()),
-            Command::NearbyAdd { peer } => Answer::NearbyPeer(accept!(self.add_nearby(now, &peer)?)),
+            Command::NearbyAdd { peer } => Answer::NearbyPeer(accept!(self.add_nearby(now, &peer))),
             Command::NearbyConfirm { peer, matches } => Answer::NearbyPeer(accept!(self.confirm_nearby(now, &peer, matches)?)),
         }))
     }

@@ -251,7 +251,7 @@ impl Engine {
     /// The contact has shown that it holds the keys of the pair: its link is settled for good, and nobody needs the reply any more.
     pub(super) fn note_met(&mut self, now: Now, contact: ContactId) -> Result<(), StoreError> {
         self.note_repair_met(contact);
-        self.complete_pair(contact)?;
+        self.complete_pair(contact);
         // A pair that came of the contact's link says nothing of the reply that was given to the same person over ours.
         let of_own_link = |contact: &&mut Contact| contact.pair.as_ref().is_some_and(|pair| pair.repair.of_own_link);
         let Some(Exchange::Issued { met: met @ false, answers, .. }) =

@@ -13,9 +13,10 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
-//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `nearby` (people in one room), `riding` (texts on a
-//! request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask), `pages` (what an
-//! interface works with), `takeback` (sent once more, or taken back), `explain` (where a message is and why), `housekeeping`.
+//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `nearby` (in one room),
+//! `riding` (texts on a request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask),
+//! `pages` (what an interface works with), `takeback` (sent once more, or taken back), `explain` (where a message is and why),
+//! `housekeeping`.
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
@@ -326,7 +327,7 @@ impl Engine {
             Input::Record { link, record } => self.handle_record(now, link, &record)?,
             Input::LinkDown(link) => {
                 self.note_parted(now, link);
-                self.part_nearby(now, link)?;
+                self.part_nearby(now, link);
                 self.handle_link_down(link);
             }
             Input::Command(request, command) => {
@@ -409,7 +410,7 @@ impl Engine {
                 Timer::Open => self.open_waiting(now)?,
                 Timer::Repair(contact) => self.check_repair(now, contact),
                 Timer::Refresh => self.refresh_view(now),
-                Timer::Nearby => self.check_nearby(now)?,
+                Timer::Nearby => self.check_nearby(now),
             }
         }
         Ok(())

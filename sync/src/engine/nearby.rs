@@ -93,17 +93,17 @@ impl Engine {
     }
 
     /// Closes the window at a person's wish: whatever no person here has found equal ends with it.
-    pub(super) fn end_nearby(&mut self, now: Now) -> Result<view::Nearby, StoreError> {
+    pub(super) fn end_nearby(&mut self, now: Now) -> view::Nearby {
         let under_way = |peer: &Peer| peer.is_engaged() && !matches!(peer.phase, Phase::Chosen | Phase::Confirmed(..));
         for number in self.nearby.peers.iter().filter(|(_, peer)| under_way(peer)).map(|(number, _)| *number).collect::<Vec<_>>() {
             self.break_off(number, End::Withdrawn, "it was ended here");
         }
-        self.close_nearby(now)?;
-        Ok(self.view_nearby())
+        self.close_nearby(now);
+        self.view_nearby()
     }
 
     /// Closes the window. Exchanges that both have begun go on.
-    fn close_nearby(&mut self, now: Now) -> Result<(), StoreError> {
+    fn close_nearby(&mut self, now: Now) {
         self.nearby.window = None;
         self.nearby.changed = true;
         let chosen = |peer: &Peer| matches!(peer.phase, Phase::Chosen) && !peer.chose_us;
@@ -120,25 +120,21 @@ impl Engine {
             }
         }
         self.settle_visitors(now);
-        Ok(())
     }
 
     /// Chooses a peer. Nothing more happens if it was chosen before.
-    pub(super) fn add_nearby(&mut self, now: Now, wanted: &str) -> Answered<NearbyPeer> {
+    pub(super) fn add_nearby(&mut self, now: Now, wanted: &str) -> Result<NearbyPeer, CommandError> {
         if !self.nearby.is_open() {
-            return Ok(Err(CommandError::Nearby("the window is closed: open it first")));
+            return Err(CommandError::Nearby("the window is closed: open it first"));
         }
         if self.contacts.len() >= MAX_CONTACTS {
-            return Ok(Err(CommandError::TooMany("contacts")));
+            return Err(CommandError::TooMany("contacts"));
         }
-        let number = match self.find_nearby(wanted) {
-            Ok(number) => number,
-            Err(error) => return Ok(Err(error)),
-        };
-        let Some(peer) = self.nearby.peers.get_mut(&number) else { return Ok(Err(CommandError::UnknownPeer(wanted.to_owned()))) };
+        let number = self.find_nearby(wanted)?;
+        let Some(peer) = self.nearby.peers.get_mut(&number) else { return Err(CommandError::UnknownPeer(wanted.to_owned())) };
         if !peer.is_engaged() {
             let (true, Some(link)) = (peer.here, peer.link) else {
-                return Ok(Err(CommandError::Nearby("its window is closed, or it is out of reach")));
+                return Err(CommandError::Nearby("its window is closed, or it is out of reach"));
             };
             (peer.phase, peer.since) = (Phase::Chosen, now.mono);
             let both = peer.chose_us;
@@ -149,7 +145,7 @@ impl Engine {
                 self.begin_exchange(now, number);
             }
         }
-        Ok(self.show_nearby(number))
+        self.show_nearby(number)
     }
 
     /// Takes a person's word on whether the words are equal.
@@ -163,7 +159,7 @@ impl Engine {
             Some(Phase::Comparing(_)) => {
                 self.note_mismatch("the words differed: somebody may be between the two of you. Nothing was agreed");
                 self.break_off(number, End::Differ, "the words differed: somebody may be in between");
-                self.note_failure(now)?;
+                self.note_failure(now);
             }
             Some(Phase::Confirmed(..) | Phase::Established(_)) if matches => {}
             Some(Phase::Confirmed(..) | Phase::Established(_)) => {
@@ -201,9 +197,9 @@ impl Engine {
     }
 
     /// The timer of all this: ends what has lasted long enough.
-    pub(super) fn check_nearby(&mut self, now: Now) -> Result<(), StoreError> {
+    pub(super) fn check_nearby(&mut self, now: Now) {
         if self.nearby.window.is_some_and(|(ends, _)| ends <= now.mono) {
-            self.close_nearby(now)?;
+            self.close_nearby(now);
         }
         let (answers, people) = (self.config.nearby_answer, self.config.nearby_comparison);
         let late = |peer: &Peer| {
@@ -219,17 +215,16 @@ impl Engine {
             };
             self.break_off(number, end, why);
             if counts {
-                self.note_failure(now)?;
+                self.note_failure(now);
             }
         }
         self.settle_visitors(now);
-        Ok(())
     }
 
     /// A link is gone, and with it whoever was at its other end, unless a person here has seen words.
-    pub(super) fn part_nearby(&mut self, now: Now, link: LinkId) -> Result<(), StoreError> {
-        let Some(number) = self.nearby.number_of(link) else { return Ok(()) };
-        let Some(peer) = self.nearby.peers.get_mut(&number) else { return Ok(()) };
+    pub(super) fn part_nearby(&mut self, now: Now, link: LinkId) {
+        let Some(number) = self.nearby.number_of(link) else { return };
+        let Some(peer) = self.nearby.peers.get_mut(&number) else { return };
         self.nearby.changed = true;
         let broke_off = peer.has_shown();
         (peer.link, peer.here, peer.chose_us) = (None, false, false);
@@ -237,9 +232,8 @@ impl Engine {
             self.nearby.peers.remove(&number);
         }
         if broke_off {
-            self.note_failure(now)?;
+            self.note_failure(now);
         }
-        Ok(())
     }
 
     /// Counts words that differ, or what amounts to it, and says so.
@@ -250,13 +244,12 @@ impl Engine {
     }
 
     /// Counts an exchange that somebody in between may have spoilt: each is one guess at the words. After a few the window closes.
-    fn note_failure(&mut self, now: Now) -> Result<(), StoreError> {
+    fn note_failure(&mut self, now: Now) {
         self.nearby.failures = self.nearby.failures.saturating_add(1);
         if self.nearby.is_open() && self.nearby.failures >= MAX_FAILED_COMPARISONS {
-            self.close_nearby(now)?;
+            self.close_nearby(now);
             self.notice("nearby_closed", "too many exchanges nearby have failed: the window is closed".into(), None);
         }
-        Ok(())
     }
 
     /// Who is shown, in the order in which they came.

@@ -228,7 +228,7 @@ impl Engine {
                     self.note_mismatch(NOT_COMMITTED);
                 }
                 if refused.is_fault {
-                    self.note_failure(now)?;
+                    self.note_failure(now);
                 }
             }
         }
@@ -242,7 +242,7 @@ impl Engine {
             self.show_words(now, number, *agreed, held);
         } else {
             self.give_up(number, &ExchangeError::Unproven.into());
-            self.note_failure(now)?;
+            self.note_failure(now);
         }
         Ok(())
     }
@@ -268,7 +268,7 @@ impl Engine {
         }
         comparison.confirmed = true;
         if let Phase::Confirmed(_, contact) = peer.phase {
-            self.complete_pair(contact)?;
+            self.complete_pair(contact);
         }
         Ok(())
     }
@@ -292,7 +292,7 @@ impl Engine {
             self.transmit(link, &Record::Nearby(Step::Confirm(confirmation)));
         }
         if confirmed {
-            self.complete_pair(contact)?;
+            self.complete_pair(contact);
         }
         Ok(())
     }
@@ -311,7 +311,7 @@ impl Engine {
     }
 
     /// The other side has shown that its person found the words equal too, or that it uses the pair: both can write.
-    pub(in super::super) fn complete_pair(&mut self, contact: ContactId) -> Result<(), StoreError> {
+    pub(in super::super) fn complete_pair(&mut self, contact: ContactId) {
         let waits = |state: &Contact| state.row.state == ContactState::Pending && state.is_paired();
         if self.contacts.get(&contact).is_some_and(waits)
             && let Some(state) = self.touch(contact)
@@ -321,7 +321,7 @@ impl Engine {
         let confirmed = |peer: &Peer| matches!(peer.phase, Phase::Confirmed(_, of) if of == contact);
         let Some((number, link)) = self.nearby.peers.iter().find(|(_, peer)| confirmed(peer)).map(|(number, peer)| (*number, peer.link))
         else {
-            return Ok(());
+            return;
         };
         self.set_phase(number, Phase::Established(contact));
         self.busy_contacts.insert(contact);
@@ -330,7 +330,6 @@ impl Engine {
             state.peer = LinkPeer::Invited(contact);
             self.upgrades.insert(contact);
         }
-        Ok(())
     }
 
     fn note_end(&mut self, now: Now, link: LinkId, end: End) -> Result<(), Fault> {
@@ -364,7 +363,7 @@ impl Engine {
             self.note_mismatch("the other side says that the words differ: somebody may be between the two of you");
         }
         if counts {
-            self.note_failure(now)?;
+            self.note_failure(now);
         }
         Ok(())
     }
