@@ -271,7 +271,8 @@ impl Chats {
     }
 
     fn run(&mut self, line: &str, context: &mut Context<'_>) -> Step {
-        match command::run(line, context) {
+        let contact = self.open.as_ref().map(|open| open.contact);
+        match command::run(line, context, contact) {
             Ok(step) => {
                 self.write(context, |composer| {
                     composer.editor.clear();
@@ -501,7 +502,7 @@ impl View for Chats {
         match event {
             Event::Message(message) if message.outgoing => {
                 if let Some(composer) = self.composers.get_mut(&message.contact) {
-                    composer.arrived(message.id);
+                    composer.arrived(message.id, context);
                 }
             }
             Event::ContactRemoved { contact, same_as } => self.removed(*contact, *same_as, context),
