@@ -157,6 +157,8 @@ fn the_newest_conversation_stands_first_then_names() {
     let new = desk.daemon.message(2, false, "newer", MessageState::Delivered, 1);
     desk.input(Input::Event(Daemon::event(&new)));
     assert!(place(&desk, "Zoë") < place(&desk, "bob"));
+    desk.key(KeyCode::Enter);
+    assert!(desk.shows("Good. שלום"), "the choice stays where it was");
 }
 
 #[test]
@@ -240,6 +242,7 @@ fn what_is_sent_is_shown_at_once_and_once() {
     assert!(!desk.shows("> on its way"));
     desk.is_up = true;
     desk.input(Input::Lost("it was stopped".into()));
+    assert!(desk.shows("not sent yet"));
     desk.input(Input::Attached);
     let sent = sent(&desk);
     assert_eq!(sent.len(), 1, "only the second request reached the daemon");
@@ -370,11 +373,13 @@ fn a_draft_is_loaded_and_sending_clears_it() {
 fn a_draft_that_comes_late_stands_before_what_is_written() {
     let mut desk = Desk::attached(60, 20, neighbourhood());
     let refusal: fn(&Request) -> bool = |request| matches!(request, Request::Command(Command::Draft { .. }));
-    desk.daemon.scripted.push((refusal, refused("store", "the disk is slow")));
+    for _ in 0..2 {
+        desk.daemon.scripted.push((refusal, refused("store", "the disk is slow")));
+    }
     desk.type_text("zo");
     desk.key(KeyCode::Enter);
     desk.type_text("more");
-    desk.pass(3 * SECOND);
+    desk.pass(8 * SECOND);
     assert!(drafts(&desk).is_empty(), "what the daemon keeps must not be overwritten unseen");
     desk.pass(5 * SECOND);
     assert!(desk.shows("> half a thought") && desk.shows("  more"), "{}", desk.screen());

@@ -526,6 +526,10 @@ impl View for Chats {
     }
 
     fn seen(&mut self, context: &mut Context<'_>) {
+        // Once seen, the choice stays on its contact, whoever comes above.
+        if self.list.chosen.is_none() {
+            self.list.chosen = self.list.chosen(context.model);
+        }
         let look = context.look();
         let height = self.parts(super::body(&look, context.size)).map_or(0, |parts| usize::from(parts.messages.height));
         let Some(open) = &mut self.open else { return };
