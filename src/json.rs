@@ -5,17 +5,8 @@
 
 use std::fmt::Write;
 
+use hedgerow_tui::clean::is_hazardous;
 use serde::Serialize;
-
-/// Whether a character could steer a terminal, reorder or break a line, or hide: controls (C0, DEL, C1), bidirectional marks, embeddings,
-/// overrides and isolates, zero-width and other invisible characters, line separators, tags.
-pub(crate) const fn is_hazardous(character: char) -> bool {
-    matches!(character,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}')
-}
 
 /// Serialises to one line without its end; `None` if the value has no JSON form (a map with keys that are no strings).
 pub(crate) fn line(value: &impl Serialize) -> Option<String> {

@@ -136,7 +136,7 @@ What would help:
         document["log"][3]["what"] = hostile.into();
         document["helps"][0]["text"] = hostile.into();
         let shown = details(&document);
-        assert!(!shown.chars().any(|c| c != '\n' && crate::json::is_hazardous(c)), "{shown:?}");
+        assert!(!shown.chars().any(|c| c != '\n' && hedgerow_tui::clean::is_hazardous(c)), "{shown:?}");
         assert!(!shown.lines().any(|line| line.starts_with("- all")), "{shown}");
     }
 

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn hostile_messages_are_shown_harmlessly() {
         for shown in [words(&hostile()), markdown(&json!({ "name": "\u{1b}]0;x\u{7}**" }), &[hostile()])] {
-            assert!(!shown.chars().any(|c| c != '\n' && crate::json::is_hazardous(c)), "{shown:?}");
+            assert!(!shown.chars().any(|c| c != '\n' && hedgerow_tui::clean::is_hazardous(c)), "{shown:?}");
             assert!(!shown.lines().any(|line| line.starts_with("# me")), "{shown}");
         }
     }

@@ -1,15 +1,7 @@
 //! Names and texts from other people, made harmless for a terminal.
 
-use std::fmt::Write;
-
-use crate::json::is_hazardous;
-
 /// Shows a name or one line of text with every hazardous character as a visible escape such as `\u{202e}`.
-pub(crate) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    push_clean(text, &mut out);
-    out
-}
+pub(crate) use hedgerow_tui::clean::escape as clean;
 
 /// Shows a text of several lines like [`clean`], each line after the first moved in by `indent` spaces, so that no line of a text can
 /// pose as a line of ours.
@@ -20,22 +12,9 @@ pub(crate) fn clean_lines(text: &str, indent: usize) -> String {
             out.push('\n');
             out.extend(std::iter::repeat_n(' ', indent));
         }
-        push_clean(line, &mut out);
+        out.push_str(&clean(line));
     }
     out
-}
-
-fn push_clean(text: &str, out: &mut String) {
-    for character in text.chars() {
-        match character {
-            '\t' => out.push(' '),
-            _ if is_hazardous(character) => {
-                // Writing into a string cannot fail.
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
-            }
-            _ => out.push(character),
-        }
-    }
 }
 
 #[cfg(test)]

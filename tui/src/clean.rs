@@ -27,9 +27,14 @@ const fn is_droppable(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\r')
 }
 
-/// A name or one line of words, every hazardous character an escape such as `\u{202e}`.
+/// One line of words, every hazardous character an escape such as `\u{202e}`, and nothing left out.
+pub fn escape(text: &str) -> String {
+    clean(text, false, usize::MAX)
+}
+
+/// A name or one line of words as [`escape`] makes it, without heaps of marks.
 pub fn name(text: &str) -> String {
-    clean(text, false)
+    clean(text, false, MAX_MARKS)
 }
 
 /// A text that somebody wrote; lines are kept.
@@ -39,12 +44,12 @@ pub fn text(text: &str) -> String {
         if index > 0 {
             out.push('\n');
         }
-        out.push_str(&clean(line, true));
+        out.push_str(&clean(line, true, MAX_MARKS));
     }
     out
 }
 
-fn clean(line: &str, drop: bool) -> String {
+fn clean(line: &str, drop: bool, most_marks: usize) -> String {
     let mut out = String::with_capacity(line.len());
     let mut marks = 0;
     for character in line.chars() {
@@ -57,7 +62,7 @@ fn clean(line: &str, drop: bool) -> String {
                 // Writing into a string cannot fail.
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
             }
-            _ if marks > MAX_MARKS => {}
+            _ if marks > most_marks => {}
             _ => out.push(character),
         }
     }
@@ -154,7 +159,7 @@ mod tests {
     #[test]
     fn escapes_and_controls_do_not_reach_the_terminal() {
         for hostile in ["\x1b]0;owned\x07", "\x1b[2J", "\u{9b}31m", "\r\nerror: fake", "\x08\x08\x7f", "\u{85}", "\0", "a\u{202e}b"] {
-            for shown in [name(hostile), text(hostile).replace('\n', "")] {
+            for shown in [escape(hostile), name(hostile), text(hostile).replace('\n', "")] {
                 assert!(!shown.chars().any(is_hazardous), "{shown:?}");
             }
         }
@@ -179,6 +184,7 @@ mod tests {
     fn a_heap_of_marks_is_cut() {
         let heap = format!("a{}b", "\u{301}".repeat(4_000));
         assert_eq!(text(&heap).chars().count(), 2 + MAX_MARKS);
+        assert_eq!(escape(&heap), heap);
     }
 
     #[test]

@@ -271,7 +271,8 @@ impl Chats {
     }
 
     fn run(&mut self, line: &str, context: &mut Context<'_>) -> Step {
-        match command::run(line, context) {
+        let contact = self.open.as_ref().map(|open| open.contact);
+        match command::run(line, context, contact) {
             Ok(step) => {
                 self.write(context, |composer| {
                     composer.editor.clear();
@@ -501,7 +502,7 @@ impl View for Chats {
         match event {
             Event::Message(message) if message.outgoing => {
                 if let Some(composer) = self.composers.get_mut(&message.contact) {
-                    composer.arrived(message.id);
+                    composer.arrived(message.id, context);
                 }
             }
             Event::ContactRemoved { contact, same_as } => self.removed(*contact, *same_as, context),
@@ -525,6 +526,10 @@ impl View for Chats {
     }
 
     fn seen(&mut self, context: &mut Context<'_>) {
+        // Once seen, the choice stays on its contact, whoever comes above.
+        if self.list.chosen.is_none() {
+            self.list.chosen = self.list.chosen(context.model);
+        }
         let look = context.look();
         let height = self.parts(super::body(&look, context.size)).map_or(0, |parts| usize::from(parts.messages.height));
         let Some(open) = &mut self.open else { return };

@@ -90,11 +90,14 @@ impl Editor {
     /// Writes at the cursor. What a terminal or paste buffer may hold and no text should (controls) is left out; in a field of one line
     /// the ends of lines are spaces. Returns whether everything had room.
     pub(crate) fn insert(&mut self, text: &str) -> bool {
+        // Many terminals paste the ends of lines as carriage returns.
+        let mut last = '\0';
         for character in text.chars() {
+            let before = std::mem::replace(&mut last, character);
             let character = match character {
-                '\n' if self.lines => '\n',
-                '\n' | '\t' => ' ',
-                '\r' => continue,
+                '\n' if before == '\r' => continue,
+                '\n' | '\r' if self.lines => '\n',
+                '\n' | '\r' | '\t' => ' ',
                 _ if character.is_control() => continue,
                 _ => character,
             };
@@ -291,8 +294,8 @@ mod tests {
         assert!(!editor.insert("\x1b[2J\u{9b}a\nbcdefgh"));
         assert_eq!(editor.text(), "[2Ja bcd");
         let mut editor = Editor::lines(100);
-        editor.insert("a\r\nb\u{7}");
-        assert_eq!(editor.text(), "a\nb");
+        editor.insert("a\r\nb\u{7}\rc\n\nd");
+        assert_eq!(editor.text(), "a\nb\nc\n\nd");
     }
 
     #[test]
@@ -311,6 +314,27 @@ mod tests {
         editor.insert("one two");
         editor.handle(&KeyEvent::new(KeyCode::Char('w'), KeyModifiers::CONTROL));
         assert_eq!(editor.text(), "one ");
+    }
+
+    #[test]
+    fn signs_are_no_words_but_go_one_run_at_a_time() {
+        let mut editor = Editor::line(100);
+        editor.insert("one 🌿!  ");
+        editor.handle(&KeyEvent::new(KeyCode::Char('w'), KeyModifiers::CONTROL));
+        assert_eq!(editor.text(), "one 🌿");
+        type_in(&mut editor, &[KeyCode::Home]);
+        editor.handle(&KeyEvent::new(KeyCode::Right, KeyModifiers::CONTROL));
+        editor.handle(&KeyEvent::new(KeyCode::Right, KeyModifiers::CONTROL));
+        editor.insert("?");
+        assert_eq!(editor.text(), "one 🌿?");
+    }
+
+    #[test]
+    fn what_was_written_once_is_not_cut_but_nothing_is_added() {
+        let mut editor = Editor::lines(4);
+        editor.restore("seven letters");
+        assert!(!editor.insert("x"));
+        assert_eq!(editor.text(), "seven letters");
     }
 
     #[test]

@@ -275,7 +275,8 @@ impl Daemon {
         message
     }
 
-    fn reply(&mut self, request: &Request) -> Result<Reply, Refusal> {
+    /// Replies as the daemon would.
+    pub fn reply(&mut self, request: &Request) -> Result<Reply, Refusal> {
         self.asked.push(request.clone());
         if let Some(index) = self.scripted.iter().position(|(fits, _)| fits(request)) {
             return self.scripted.remove(index).1;

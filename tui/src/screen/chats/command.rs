@@ -1,5 +1,7 @@
 //! Lines that begin with `/`: commands, never texts.
 
+use hedgerow_sync::id::ContactId;
+
 use crate::screen::{Context, Step};
 
 /// What is written, by what is done with it on Enter.
@@ -26,8 +28,8 @@ impl Written {
     }
 }
 
-/// Does what a command says, or tells why not. No command is known yet.
-pub(super) fn run(line: &str, _context: &mut Context<'_>) -> Result<Step, String> {
+/// Does what a command says in the conversation with `contact`, or tells why not. No command is known yet.
+pub(super) fn run(line: &str, _context: &mut Context<'_>, _contact: Option<ContactId>) -> Result<Step, String> {
     let word = line.split_whitespace().next().unwrap_or(line);
     Err(format!("There is no command {word}. Nothing was sent. To send a text that begins with /, write //"))
 }

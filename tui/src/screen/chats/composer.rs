@@ -170,8 +170,12 @@ impl Composer {
     }
 
     /// A message is in the model: it is on its way no more.
-    pub(super) fn arrived(&mut self, id: MessageId) {
+    pub(super) fn arrived(&mut self, id: MessageId, context: &mut Context<'_>) {
+        let before = self.sending.len();
         self.sending.retain(|sending| sending.id != id);
+        if self.sending.len() < before {
+            self.keep(context);
+        }
     }
 
     /// Takes a reply; `None` if it is to something else.
@@ -183,7 +187,10 @@ impl Composer {
         }
         if let Some((_, text)) = self.keeping.take_if(|(asked, _)| *asked == id) {
             match result {
-                Ok(_) => self.kept = text,
+                Ok(_) => {
+                    self.kept = text;
+                    self.note = None;
+                }
                 Err(refusal) if !is_gone(refusal) => {
                     self.note = Some(format!("what you write is not on the disk yet: {}", refusal.message));
                     self.keep_due = Some(context.now.mono + KEEP_AGAIN);

@@ -391,7 +391,7 @@ impl OpenConversation {
         let before = index.checked_sub(1).and_then(|before| scene.messages.get(before));
         let Some(message) = scene.messages.get(index) else {
             return match scene.sending.get(index - scene.messages.len()) {
-                Some(sending) => sending_block(sending).lines(scene.look, &scene.columns),
+                Some(sending) => sending_block(scene.look, sending).lines(scene.look, &scene.columns),
                 None => Vec::new(),
             };
         };
@@ -408,10 +408,11 @@ impl OpenConversation {
 }
 
 /// A text on its way to the daemon.
-fn sending_block(sending: &Sending) -> Block<'_> {
+fn sending_block<'a>(look: &Look<'_>, sending: &'a Sending) -> Block<'a> {
     let state = sending.accepted.map_or(("…", "sending"), text::state);
     let is_bad = matches!(sending.accepted, Some(MessageState::Failed | MessageState::Expired));
-    let known = sending.accepted.is_none().then(|| "sending…".to_owned());
+    let words = if look.model.is_attached() { "sending…" } else { "not sent yet; it is as soon as the daemon is back" };
+    let known = sending.accepted.is_none().then(|| words.to_owned());
     Block {
         day: None,
         is_first_unread: false,
