@@ -16,6 +16,7 @@ mod app;
 pub mod clean;
 pub mod keymap;
 mod model;
+mod passphrase;
 mod screen;
 pub mod terminal;
 mod text;
