@@ -233,3 +233,24 @@ fn a_stranger_at_the_port_does_no_harm() {
     assert_eq!(home.json(&["status"])["state"], "running");
     assert!(UnixStream::connect(home.path().join("socket")).is_ok());
 }
+
+#[test]
+fn a_client_checks_the_passphrase_and_stops_the_daemon() {
+    let home = Home::with_profile("alice");
+    let daemon = home.daemon(QUIET);
+    let mut socket = home.socket();
+    let ask = |id: u32, method: &str, params: Value| {
+        serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
+    };
+    let check = |passphrase: &str| ask(1, "check_passphrase", serde_json::json!({ "passphrase": passphrase }));
+    assert_eq!(socket.ask(&check("correct horse"))["result"], serde_json::json!({}));
+    assert_eq!(kind(&socket.ask(&check("incorrect horse"))), "passphrase");
+    assert_eq!(kind(&socket.ask(&ask(2, "stop", serde_json::json!([])))), "invalid_params");
+    home.ok(&["lock"]);
+    assert_eq!(socket.ask(&check("correct horse"))["result"], serde_json::json!({}));
+    assert_eq!(home.json(&["status"])["state"], "locked", "checking opens nothing");
+    assert_eq!(socket.ask(&ask(3, "stop", serde_json::json!({})))["result"], serde_json::json!({}));
+    assert!(socket.line().is_none(), "the connection ends");
+    assert!(daemon.ended().success());
+    home.fails(5, &["status"]);
+}

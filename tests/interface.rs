@@ -258,7 +258,9 @@ fn bytes_that_are_no_text_change_nothing() {
     let home = Home::empty();
     let mut terminal = Terminal::start(&home);
     terminal.shows("What should people call you?");
-    for bytes in [&b"\xff\xfe\xc0\x80"[..], b"\xc3\x28", b"\xf8\x88\x80\x80\x80", b"\x1b[200~\xff\xfe\x1b[201~", b"\x1b[999;999;999R", b"\x80"] {
+    for bytes in
+        [&b"\xff\xfe\xc0\x80"[..], b"\xc3\x28", b"\xf8\x88\x80\x80\x80", b"\x1b[200~\xff\xfe\x1b[201~", b"\x1b[999;999;999R", b"\x80"]
+    {
         terminal.bytes(bytes);
     }
     terminal.bytes("zo\u{eb}".as_bytes());
@@ -284,7 +286,9 @@ fn no_color_is_heeded() {
     for (variables, coloured) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
         let terminal = Terminal::start_with(&home, variables);
         terminal.shows("What should people call you?");
-        let in_colour = |screen: &vt100::Screen| (0..80).any(|column| screen.cell(0, column).is_some_and(|cell| cell.fgcolor() != vt100::Color::Default));
+        let in_colour = |screen: &vt100::Screen| {
+            (0..80).any(|column| screen.cell(0, column).is_some_and(|cell| cell.fgcolor() != vt100::Color::Default))
+        };
         terminal.wait("the title", |screen| in_colour(screen) == coloured);
     }
 }

@@ -231,9 +231,14 @@ impl Daemon {
     }
 
     /// Ends it in order and gives its exit status.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub fn terminate(self) -> ExitStatus {
+        Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
+        self.ended()
+    }
+
+    /// Waits until it has ended and gives its exit status.
+    pub fn ended(mut self) -> ExitStatus {
         let id = self.id().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().unwrap();
         let (sender, ended) = mpsc::channel::<()>();
         let watchdog = thread::spawn(move || {
             let late = ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
