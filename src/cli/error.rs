@@ -1,6 +1,9 @@
 //! Errors as a person or a script sees them: what happened, that nothing was lost, what to do next, and an exit code.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use hedgerow_sync::store::StoreError;
 use serde_json::json;
@@ -105,13 +108,18 @@ impl CliError {
             if let (Some(reason), Some(fields)) = (self.reason, error.as_object_mut()) {
                 fields.insert("reason".to_owned(), reason.word().into());
             }
-            eprintln!("{}", json::line(&json!({ "error": error })).unwrap_or_default());
+            say(&json::line(&json!({ "error": error })).unwrap_or_default());
         } else {
-            eprintln!("error: {}. {}", terminal::clean(&self.what), self.lost);
-            eprintln!("hint: {}", terminal::clean(&self.hint));
+            say(&format!("error: {}. {}", terminal::clean(&self.what), self.lost));
+            say(&format!("hint: {}", terminal::clean(&self.hint)));
         }
         ExitCode::from(code)
     }
+}
+
+/// Writes a line to standard error. A daemon may outlive whoever listened there: the exit code then has to do.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl From<Failure> for CliError {

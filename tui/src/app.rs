@@ -243,7 +243,7 @@ impl App {
             locked: None,
             outbox: Outbox::default(),
             mouse: true,
-            retry: None,
+            retry: (start == Start::NoDaemon).then_some((now.mono + RETRY.1, RETRY.1)),
             status_due: None,
             leaving: None,
         }
@@ -281,7 +281,9 @@ impl App {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let toast = self.outbox.toast.as_ref().map(|(until, _)| *until);
         let screens = self.screens.iter().filter_map(View::due);
-        let own = [toast, self.retry.map(|(at, _)| at), self.status_due, self.leaving.map(|leaving| leaving.until)];
+        // The locked screen shows the time.
+        let minute = self.is_locked().then(|| self.now.mono + Duration::from_millis(60_000 - self.now.wall.0 % 60_000));
+        let own = [toast, self.retry.map(|(at, _)| at), self.status_due, self.leaving.map(|leaving| leaving.until), minute];
         own.into_iter().flatten().chain(screens).min()
     }
 
@@ -528,7 +530,8 @@ impl App {
 
     /// Nobody has the profile: it can be opened by a passphrase.
     fn no_daemon(&mut self) {
-        self.retry = None;
+        // Somebody else may start one.
+        self.retry = Some((self.now.mono + RETRY.1, RETRY.1));
         if !self.screens.iter().any(|screen| matches!(screen, Screen::Unlock(_) | Screen::Onboarding(_))) {
             self.open(Some(Screen::Unlock(Unlock::after_loss())));
         }
@@ -538,8 +541,9 @@ impl App {
         // A reply to what was asked on an earlier connection means nothing any more.
         let Some(request) = self.outbox.pending.remove(&id) else { return };
         if let Ok(reply) = &result {
+            let before = self.model.status.as_ref().map(|status| status.state);
             self.model.take_reply(&request, reply);
-            self.note_state(reply);
+            self.note_state(before, reply);
         }
         let words = self.outbox.words.remove(&id);
         if let Some(words) = words.filter(|_| result.is_ok()) {
@@ -550,11 +554,12 @@ impl App {
     }
 
     /// A daemon whose profile is locked can do nothing but be unlocked.
-    fn note_state(&mut self, reply: &Reply) {
-        if let Reply::Status(status) = reply
-            && status.state == NodeState::Locked
-            && !self.screens.iter().any(|screen| matches!(screen, Screen::Unlock(_)))
-        {
+    fn note_state(&mut self, before: Option<NodeState>, reply: &Reply) {
+        let Reply::Status(status) = reply else { return };
+        if before == Some(NodeState::Locked) && status.state == NodeState::Running {
+            // It could tell nothing before.
+            self.attached();
+        } else if status.state == NodeState::Locked && !self.screens.iter().any(|screen| matches!(screen, Screen::Unlock(_))) {
             self.open(Some(Screen::Unlock(Unlock::for_locked())));
         }
     }

@@ -18,6 +18,7 @@ pub mod command;
 mod fuzzy;
 pub mod keymap;
 mod model;
+mod passphrase;
 mod screen;
 pub mod terminal;
 mod text;

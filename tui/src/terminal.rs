@@ -6,6 +6,7 @@
 
 use std::{
     io::{self, BufWriter, Stdout, Write},
+    mem::ManuallyDrop,
     panic,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -34,7 +35,9 @@ static IS_ON: AtomicBool = AtomicBool::new(false);
 /// The terminal, switched to the interface until dropped.
 #[derive(Debug)]
 pub struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: it would show the cursor, which [`switch_off`] does, and on a terminal that is gone complain on standard error, which
+    /// may be the same terminal.
+    inner: ManuallyDrop<ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     mouse: bool,
 }
 
@@ -61,7 +64,7 @@ impl Terminal {
         }));
         let entered = switch_on(true).and_then(|()| ratatui::Terminal::new(backend));
         match entered {
-            Ok(inner) => Ok(Self { inner, mouse: true }),
+            Ok(inner) => Ok(Self { inner: ManuallyDrop::new(inner), mouse: true }),
             Err(error) => {
                 switch_off();
                 Err(error)
@@ -93,7 +96,9 @@ impl Terminal {
     ///
     /// The system's, if there is no terminal any more.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        // `clear` of ratatui would ask the terminal where its cursor is, and the thread that reads the keys would take the answer.
+        let size = self.inner.size()?;
+        self.inner.resize(size.into())
     }
 
     /// Takes the mouse, or leaves it to the terminal.

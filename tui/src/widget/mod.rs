@@ -2,6 +2,7 @@
 
 pub(crate) mod editor;
 pub(crate) mod field;
+pub(crate) mod form;
 pub(crate) mod list;
 pub(crate) mod page;
 pub(crate) mod qr;
@@ -10,6 +11,7 @@ pub(crate) mod sheet;
 pub(crate) use self::{
     editor::Editor,
     field::Field,
+    form::Form,
     list::Selection,
     page::Page,
     sheet::{Scroll, Sheet},
