@@ -27,4 +27,5 @@ mod widget;
 pub use self::{
     api::{Control, Refusal, Reply, Request, RequestId},
     app::{App, Civil, Effect, Input, Options, Secret, Start, render},
+    text::signs,
 };

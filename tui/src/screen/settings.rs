@@ -361,7 +361,9 @@ fn about(row: Row, look: &Look<'_>) -> &'static str {
 /// The list, and what is told about the chosen row.
 fn areas(body: Rect) -> [Rect; 2] {
     let about = ABOUT_ROWS.min(body.height / 2);
-    Layout::vertical([Constraint::Min(0), Constraint::Length(about)]).areas(body)
+    let list = (ROWS.len() as u16).min(body.height - about);
+    let [list, about, _] = Layout::vertical([Constraint::Length(list), Constraint::Length(about), Constraint::Min(0)]).areas(body);
+    [list, about]
 }
 
 /// The words for a refusal: what happened, that nothing was lost, what to do.
