@@ -87,8 +87,23 @@ def cells(letter):
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
+@dataclass
+class Run:
+    """Letters of one style that are drawn together."""
+
+    column: int
+    width: int
+    text: str
+    style: Style
+
+    def takes(self, column, width, style):
+        """Whether a letter goes on with this run. A wide one stands alone, as fonts seldom draw it two cells wide."""
+        is_alone = self.width == 2 and cells(self.text[0]) == 2
+        return width == 0 or (width == 1 and not is_alone and self.style == style and self.column + self.width == column)
+
+
 def runs(line, style, columns):
-    """The parts of one style in a line as (column, width, text, style), and the style at its end."""
+    """The runs of a line, and the style at its end."""
     found, column, at = [], 0, 0
     while at < len(line):
         sequence = SEQUENCE.match(line, at)
@@ -101,15 +116,13 @@ def runs(line, style, columns):
         at += 1
         if ord(letter) < 32 or column + width > columns:
             continue
-        # A wide character is placed alone, as fonts seldom make it two cells wide.
-        joins = found and found[-1][3] == style and found[-1][0] + found[-1][1] == column and width < 2 and not found[-1][4]
-        if joins:
-            start, length, text, _, wide = found[-1]
-            found[-1] = (start, length + width, text + letter, style, wide)
+        if found and found[-1].takes(column, width, style):
+            found[-1].width += width
+            found[-1].text += letter
         elif width:
-            found.append((column, width, letter, style, width == 2))
+            found.append(Run(column, width, letter, style))
         column += width
-    return [run[:4] for run in found], style
+    return found, style
 
 
 def draw(capture, columns, rows, title):
@@ -119,10 +132,11 @@ def draw(capture, columns, rows, title):
     for row, line in enumerate(capture.split("\n")[:rows]):
         parts, style = runs(line, style, columns)
         top = BAR + MARGIN + row * LINE
-        for column, length, text, look in parts:
-            left, (ink, paper) = MARGIN + column * CELL, look.colours()
+        for run in parts:
+            left, text, look = MARGIN + run.column * CELL, run.text, run.style
+            ink, paper = look.colours()
             if paper:
-                shapes.append(f'<rect x="{left:.1f}" y="{top}" width="{length * CELL:.1f}" height="{LINE}" fill="{paper}"/>')
+                shapes.append(f'<rect x="{left:.1f}" y="{top}" width="{run.width * CELL:.1f}" height="{LINE}" fill="{paper}"/>')
             if not text.strip():
                 continue
             lead = len(text) - len(text.lstrip(" "))

@@ -576,6 +576,22 @@ fn what_is_said_when_done_is_not_said_when_refused() {
 }
 
 #[test]
+fn a_command_while_the_daemon_is_away_does_nothing_and_says_so() {
+    let mut desk = Desk::attached(80, 24, busy());
+    desk.input(Input::Lost("it ended".into()));
+    let asked = desk.daemon.asked.len();
+    run(&mut desk, "/hidden");
+    assert!(desk.shows("nothing is done. Try again when it is back."), "{}", desk.screen());
+    desk.key(KeyCode::Esc);
+    run(&mut desk, "/backup /mnt/a");
+    assert!(desk.shows("no backup was made") && desk.daemon.asked.len() == asked, "{}", desk.screen());
+    desk.key(KeyCode::Esc);
+    desk.input(Input::Attached);
+    run(&mut desk, "/hidden");
+    assert!(desk.shows("hidden: your name is told to contacts alone"), "{}", desk.screen());
+}
+
+#[test]
 fn a_click_does_what_stands_there() {
     let mut desk = Desk::attached(80, 24, busy());
     desk.ctrl('p');
