@@ -11,7 +11,7 @@ use ratatui::{Frame, layout::Size};
 use zeroize::Zeroizing;
 
 use crate::{
-    Control, Refusal, Reply, Request, RequestId, command,
+    Control, Refusal, Reply, Request, RequestId,
     keymap::{self, Action, Scope},
     model::{Connection, Model},
     screen::{
@@ -443,7 +443,7 @@ impl App {
                 });
             }
             Step::Act(action) => self.act(action),
-            Step::Run(line) => self.run(from, &line),
+            Step::Run(line) => self.run(from, &line.0),
             Step::Leave { stop_daemon } => self.leave(stop_daemon),
         }
     }
@@ -466,7 +466,7 @@ impl App {
     fn run(&mut self, from: usize, line: &str) {
         let contact = self.screens.iter().rev().find_map(View::contact);
         let mut context = Context::new(&mut self.model, &mut self.outbox, &self.options, self.now, self.size);
-        match command::run(line, &mut context, contact) {
+        match screen::palette::run(line, &mut context, contact) {
             Ok(step) => {
                 self.go(from, Step::Close);
                 self.go(self.screens.len().saturating_sub(1), step);

@@ -87,8 +87,8 @@ pub const COMMANDS: &[Row] = &[
     row("network", "", "Show neighbours, what is carried, space and clock", |_, _| Ok(Step::Act(Action::Network))),
     row("settings", "", "Show and change the settings", |_, _| Ok(Step::Act(Action::Settings))),
     row("mode", "mesh|contacts", "Whether strangers may carry for you, or contacts alone", mode),
-    row("visible", "", "Tell neighbours your name, for 12 hours at most", |_, context| Ok(visible(context, true))),
-    row("hidden", "", "Tell nobody but contacts your name", |_, context| Ok(visible(context, false))),
+    row("visible", "", "Tell neighbours your name, for 12 hours at most", |_, context| visible(context, true)),
+    row("hidden", "", "Tell nobody but contacts your name", |_, context| visible(context, false)),
     row("backup", "[FILE]", "Copy the profile to a file", backup),
     row("lock", "", "Hide everything at once; the passphrase brings it back", |_, _| Ok(Step::Act(Action::Lock))),
     row("mouse", "", "Leave the mouse to the terminal, or take it back", |_, _| Ok(Step::Act(Action::Mouse))),
@@ -156,9 +156,18 @@ fn unknown(name: &str) -> String {
     let shown = format!("/{}", clean::fit(&clean::name(name), 24));
     let near = COMMANDS.iter().map(|row| (fuzzy::distance(row.name, name), row.name)).min();
     match near.filter(|(slips, _)| *slips <= MAX_SLIPS && *slips < name.chars().count()) {
-        Some((_, near)) => format!("There is no command {shown}; /{near} is near to it."),
-        None => format!("There is no command {shown}; /help shows them all."),
+        Some((_, near)) => format!("There is no command {shown}; nothing is done. Did you mean /{near}?"),
+        None => format!("There is no command {shown}; nothing is done. /help shows all; // begins a text with a /."),
     }
+}
+
+/// Asks the node, and says `words` once it is done.
+fn ask(context: &mut Context<'_>, command: Command, words: impl Into<String>) -> Result<Step, String> {
+    if !context.model.is_attached() {
+        return Err("The daemon is away; nothing is done. Try again when it is back.".to_owned());
+    }
+    context.command_saying(command, words);
+    Ok(Step::Stay)
 }
 
 /// The contact of the open conversation.
@@ -202,22 +211,19 @@ fn goto(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String> {
 fn rename(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String> {
     let contact = open_contact(given, context)?;
     let words = format!("called {} from now on, here alone", clean::fit(&clean::name(given.rest), 50));
-    context.command_saying(Command::RenameContact { contact: contact.0.to_string(), alias: given.rest.to_owned() }, words);
-    Ok(Step::Stay)
+    ask(context, Command::RenameContact { contact: contact.0.to_string(), alias: given.rest.to_owned() }, words)
 }
 
 fn mute(given: Given<'_>, context: &mut Context<'_>, muted: bool) -> Result<Step, String> {
     let contact = open_contact(given, context)?;
     let words = if muted { "muted: no bell, no notification" } else { "no longer muted" };
-    context.command_saying(Command::SetContact { contact: contact.0.to_string(), receipts: None, muted: Some(muted) }, words);
-    Ok(Step::Stay)
+    ask(context, Command::SetContact { contact: contact.0.to_string(), receipts: None, muted: Some(muted) }, words)
 }
 
 fn block(given: Given<'_>, context: &mut Context<'_>, blocked: bool) -> Result<Step, String> {
     let contact = open_contact(given, context)?;
     let words = if blocked { "blocked: their messages are refused; /unblock takes it back" } else { "no longer blocked" };
-    context.command_saying(Command::BlockContact { contact: contact.0.to_string(), blocked }, words);
-    Ok(Step::Stay)
+    ask(context, Command::BlockContact { contact: contact.0.to_string(), blocked }, words)
 }
 
 fn receipts(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String> {
@@ -227,8 +233,7 @@ fn receipts(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String>
         "off" => (false, "they are not told any more when you have read their messages"),
         _ => return Err("/receipts takes on or off.".to_owned()),
     };
-    context.command_saying(Command::SetContact { contact: contact.0.to_string(), receipts: Some(receipts), muted: None }, words);
-    Ok(Step::Stay)
+    ask(context, Command::SetContact { contact: contact.0.to_string(), receipts: Some(receipts), muted: None }, words)
 }
 
 fn mode(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String> {
@@ -237,15 +242,13 @@ fn mode(given: Given<'_>, context: &mut Context<'_>) -> Result<Step, String> {
         "contacts" => (Mode::Contacts, "contacts only: strangers carry nothing for you"),
         _ => return Err("/mode takes mesh or contacts.".to_owned()),
     };
-    context.command_saying(Command::SetMode { mode }, words);
-    Ok(Step::Stay)
+    ask(context, Command::SetMode { mode }, words)
 }
 
-fn visible(context: &mut Context<'_>, visible: bool) -> Step {
+fn visible(context: &mut Context<'_>, visible: bool) -> Result<Step, String> {
     let words =
         if visible { "whoever is near is told your name, for 12 hours at most" } else { "hidden: your name is told to contacts alone" };
-    context.command_saying(Command::SetVisible { visible }, words);
-    Step::Stay
+    ask(context, Command::SetVisible { visible }, words)
 }
 
 fn backup(given: Given<'_>, _context: &mut Context<'_>) -> Result<Step, String> {
@@ -263,13 +266,22 @@ mod tests {
     use ratatui::layout::Size;
 
     use super::*;
-    use crate::{Civil, Effect, Options, Request, app::Outbox, model::Model, theme::Theme};
+    use crate::{
+        Civil, Effect, Options, Request,
+        app::Outbox,
+        model::{Connection, Model},
+        theme::Theme,
+    };
 
     const BEN: ContactId = ContactId(3);
 
     /// Writes a line where Ben's conversation is open, if `open`; what comes of it, and what is asked of the node.
     fn write(line: &str, open: bool) -> (Result<Step, String>, Vec<Command>) {
-        let mut model = Model::new();
+        write_while(Connection::Attached, line, open)
+    }
+
+    fn write_while(connection: Connection, line: &str, open: bool) -> (Result<Step, String>, Vec<Command>) {
+        let mut model = Model { connection, ..Model::new() };
         let contact = |id, name: &str| Contact {
             contact: id,
             name: Some(name.into()),
@@ -341,6 +353,14 @@ mod tests {
             let (result, asked) = write(line, false);
             assert!(matches!(result, Ok(Step::Stay)), "{line}: {result:?}");
             assert_eq!(asked, [expected], "{line}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_of_a_daemon_that_is_away() {
+        for line in ["/rename Bob", "/mute", "/block", "/receipts on", "/mode mesh", "/visible", "/hidden"] {
+            let (result, asked) = write_while(Connection::Absent, line, true);
+            assert!(result.is_err_and(|words| words.contains("away")) && asked.is_empty(), "{line}");
         }
     }
 

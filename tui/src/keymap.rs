@@ -173,6 +173,16 @@ impl Binding {
 
 use Scope::{Chats, Conversation, Everywhere, Form, List, Locked};
 
+/// Where keys hold, as headings of the help and of docs/user-guide.md; a key stands under the first of its scopes.
+pub const SCOPES: &[(Scope, &str)] = &[
+    (Everywhere, "Everywhere"),
+    (Chats, "In the conversations, and on other lists"),
+    (Conversation, "In a conversation"),
+    (List, "On lists and pages"),
+    (Form, "Where fields are filled in"),
+    (Locked, "On the locked screen"),
+];
+
 /// The table, in the order in which the help shows it.
 pub const BINDINGS: &[Binding] = &[
     row(Action::Help, &[function(1)], &[Everywhere], "help", "Show all keys (also ? where no text is written)"),

@@ -8,7 +8,7 @@ use hedgerow_sync::{
     view::{Contact, Message, MessageState, span_in_words},
 };
 
-use crate::{Options, Refusal, clean, keymap::Scope};
+use crate::{Options, Refusal, clean};
 
 /// The program's name.
 pub(crate) const PROGRAM: &str = "hedgerow";
@@ -20,6 +20,11 @@ pub(crate) const MOUSE_LEFT: &str = "the mouse is the terminal's: select text as
 /// The daemon is gone: why, and for how long.
 pub(crate) fn lost(why: &str, since: Duration) -> String {
     format!("Not connected for {}: {}. Nothing is lost; trying again.", span_in_words(since), clean::name(why))
+}
+
+/// All signs with their words and what they mean for who wrote the message, for docs/user-guide.md.
+pub fn signs() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    STATES.into_iter().map(|of| (state(of).0, state(of).1, state_help(of)))
 }
 
 /// All states, in the order in which a message goes through them.
@@ -37,16 +42,6 @@ pub(crate) const fn state_help(state: MessageState) -> &'static str {
         MessageState::Failed => "It can't be sent; it is said why",
     }
 }
-
-/// Where keys hold, as headings of the help and of docs/user-guide.md.
-pub(crate) const SCOPES: [(Scope, &str); 6] = [
-    (Scope::Everywhere, "Everywhere"),
-    (Scope::Chats, "In the conversations and on other lists"),
-    (Scope::Conversation, "In a conversation"),
-    (Scope::List, "On lists and pages"),
-    (Scope::Form, "Where fields are filled in"),
-    (Scope::Locked, "On the locked screen"),
-];
 
 /// A moment as short as it is clear: `10:03` today, `21 Nov 10:03` this year, else with the year.
 pub(crate) fn when(options: &Options, now: UnixMillis, at: UnixMillis) -> String {

@@ -576,6 +576,22 @@ fn what_is_said_when_done_is_not_said_when_refused() {
 }
 
 #[test]
+fn a_command_while_the_daemon_is_away_does_nothing_and_says_so() {
+    let mut desk = Desk::attached(80, 24, busy());
+    desk.input(Input::Lost("it ended".into()));
+    let asked = desk.daemon.asked.len();
+    run(&mut desk, "/hidden");
+    assert!(desk.shows("nothing is done. Try again when it is back."), "{}", desk.screen());
+    desk.key(KeyCode::Esc);
+    run(&mut desk, "/backup /mnt/a");
+    assert!(desk.shows("no backup was made") && desk.daemon.asked.len() == asked, "{}", desk.screen());
+    desk.key(KeyCode::Esc);
+    desk.input(Input::Attached);
+    run(&mut desk, "/hidden");
+    assert!(desk.shows("hidden: your name is told to contacts alone"), "{}", desk.screen());
+}
+
+#[test]
 fn a_click_does_what_stands_there() {
     let mut desk = Desk::attached(80, 24, busy());
     desk.ctrl('p');
@@ -595,7 +611,7 @@ fn around_every_screen_it_is_said_how_things_stand() {
         desk.assert_snapshot(&format!("shell_lost_{width}x{height}"));
     }
     let mut desk = Desk::attached(80, 24, busy());
-    assert!(desk.screen().lines().next().is_some_and(|line| line.ends_with("3 in reach · 2 unread")), "{}", desk.screen());
+    assert!(desk.screen().lines().next().is_some_and(|line| line.ends_with("3 in reach · 2 new")), "{}", desk.screen());
     desk.daemon.status.trouble.push(Trouble { source: "store".into(), text: "the disk is full".into() });
     desk.pass(Duration::from_secs(16));
     assert!(desk.shows("the disk is full (and 1 more: F3)"), "{}", desk.screen());
@@ -627,4 +643,54 @@ fn no_size_of_a_terminal_breaks_a_screen() {
         assert_harmless(&desk);
         desk.key(KeyCode::Esc);
     }
+}
+
+/// The parts of the guide that are made from the tables, by the word that marks them.
+fn guide_parts() -> [(&'static str, String); 3] {
+    use hedgerow_tui::{
+        command::COMMANDS,
+        keymap::{BINDINGS, SCOPES},
+        signs,
+    };
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut states = "| sign | state | meaning |\n| --- | --- | --- |\n".to_owned();
+    for (sign, word, help) in signs() {
+        states.push_str(&format!("| {sign} | {word} | {} |\n", cell(help)));
+    }
+    let mut keys = String::new();
+    for (scope, heading) in SCOPES {
+        let of_scope: Vec<_> = BINDINGS.iter().filter(|binding| binding.scopes.first() == Some(scope)).collect();
+        if of_scope.is_empty() {
+            continue;
+        }
+        keys.push_str(&format!("\n### {heading}\n\n| key | what it does |\n| --- | --- |\n"));
+        for binding in of_scope {
+            keys.push_str(&format!("| {} | {} |\n", cell(&binding.key_names()), cell(binding.help)));
+        }
+    }
+    let mut commands = "| command | what it does |\n| --- | --- |\n".to_owned();
+    for row in COMMANDS {
+        commands.push_str(&format!("| `{}` | {} |\n", cell(&row.usage()), cell(row.help)));
+    }
+    [("signs", states), ("keys", keys.trim_start().to_owned()), ("commands", commands)]
+}
+
+#[test]
+fn the_guide_says_what_the_tables_say() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/user-guide.md");
+    let guide = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut made = guide.clone();
+    for (mark, part) in guide_parts() {
+        let begin = made.find(&format!("<!-- {mark}: ")).and_then(|at| Some(at + made[at..].find('\n')? + 1));
+        let end = begin.and_then(|begin| Some(begin + made[begin..].find("<!-- end -->")?));
+        assert!(begin.zip(end).is_some(), "docs/user-guide.md has no place for the {mark}");
+        if let (Some(begin), Some(end)) = (begin, end) {
+            made.replace_range(begin..end, &format!("\n{part}\n"));
+        }
+    }
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        assert!(std::fs::write(&path, &made).is_ok());
+        return;
+    }
+    assert!(guide == made, "docs/user-guide.md differs from the tables; UPDATE_SNAPSHOTS=1 stores them. They are now:\n{made}");
 }

@@ -6,7 +6,7 @@ use ratatui::{Frame, layout::Rect, text::Line};
 use super::{Context, Look, Step, UiInput, View, body};
 use crate::{
     command::COMMANDS,
-    keymap::{self, Action, BINDINGS, Binding, Scope},
+    keymap::{self, Action, BINDINGS, Binding, SCOPES, Scope},
     text,
     widget::{Scroll, Sheet},
 };
@@ -68,8 +68,8 @@ fn sign(look: &Look<'_>, state: MessageState) -> String {
 }
 
 fn keys(page: &mut Sheet) {
-    for (scope, heading) in text::SCOPES {
-        let of_scope: Vec<&Binding> = BINDINGS.iter().filter(|binding| binding.scopes.first() == Some(&scope)).collect();
+    for (scope, heading) in SCOPES {
+        let of_scope: Vec<&Binding> = BINDINGS.iter().filter(|binding| binding.scopes.first() == Some(scope)).collect();
         if of_scope.is_empty() {
             continue;
         }

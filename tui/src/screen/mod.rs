@@ -54,6 +54,15 @@ pub(crate) enum UiInput {
     Mouse(MouseEvent),
 }
 
+/// A line written as a command. It may hold a link or a name, so that it is not in debug output.
+pub(crate) struct Written(pub(crate) String);
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Written(…)")
+    }
+}
+
 /// Where a screen goes from here.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -72,7 +81,7 @@ pub(crate) enum Step {
     /// What a key would ask for.
     Act(Action),
     /// What a written command asks for, in place of this screen; it stays, and it is said why, if that can't be done.
-    Run(String),
+    Run(Written),
     /// The interface ends, the daemon too if asked for.
     Leave {
         /// Whether it does.

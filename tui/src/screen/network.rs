@@ -123,6 +123,9 @@ impl Telling<'_> {
         self.page.pair("your mail", LABEL, &waits);
         let contacts = format!("{}, {} waiting for an answer", text::count(node.contacts, "contact"), node.pending);
         self.page.pair("contacts", LABEL, &contacts);
+        self.page.pair("fingerprint", LABEL, &clean::name(&node.fingerprint));
+        let kept = format!("{}, {}, yours and those of others", text::count(node.bundles, "sealed bundle"), text::size(node.bundle_bytes));
+        self.page.pair("on the disk", LABEL, &kept);
         // What was changed since the status was asked stands in the settings.
         let shown = self.look.model.settings.map_or(node.shown, |settings| settings.shown);
         self.page.pair("mode", LABEL, mode_words(shown.mode));

@@ -9,8 +9,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Context, Look, Step, UiInput, View, body};
-#[expect(unused_imports, reason = "what is written in a conversation is completed and run by these")]
+use super::{Context, Look, Step, UiInput, View, Written, body};
 pub(crate) use crate::command::{complete, run};
 use crate::{
     clean,
@@ -92,7 +91,7 @@ impl Palette {
             self.begin(row);
             return Step::Stay;
         }
-        Step::Run(format!("/{} {rest}", row.name))
+        Step::Run(Written(format!("/{} {rest}", row.name)))
     }
 
     fn begin(&mut self, row: &Row) {

@@ -123,6 +123,10 @@ impl SettingsScreen {
     }
 
     fn back_up(&mut self, context: &mut Context<'_>) {
+        if !context.model.is_attached() {
+            self.outcome = Some((Row::Backup, "The daemon is away; no backup was made. Try again when it is back.".to_owned(), true));
+            return;
+        }
         if self.asked.is_some() {
             return;
         }
@@ -344,11 +348,11 @@ fn about(row: Row, look: &Look<'_>) -> &'static str {
             "Words in place of signs, for screen readers and poor fonts: set HEDGEROW_WORDS=1 in the environment and start hedgerow again."
         }
         Row::Backup => {
-            "Type a path and press Enter. The file holds everything: your identity, contacts and messages, encrypted under the passphrase \
-             you have now. Who has both has all of it. Links end for a moment."
+            "Type a path, press Enter. The file holds all you have here, encrypted under your present passphrase: who has both has all. \
+             Links end for a moment."
         }
         Row::Restore => {
-            "A backup is restored where there is no profile yet: start hedgerow there and choose to restore, or use hedgerow restore FILE. \
+            "A backup is restored where there is no profile yet: start hedgerow there and press Tab, or use hedgerow restore FILE. \
              Never run one profile in two places."
         }
         Row::Passphrase => {
@@ -361,7 +365,9 @@ fn about(row: Row, look: &Look<'_>) -> &'static str {
 /// The list, and what is told about the chosen row.
 fn areas(body: Rect) -> [Rect; 2] {
     let about = ABOUT_ROWS.min(body.height / 2);
-    Layout::vertical([Constraint::Min(0), Constraint::Length(about)]).areas(body)
+    let list = (ROWS.len() as u16).min(body.height - about);
+    let [list, about, _] = Layout::vertical([Constraint::Length(list), Constraint::Length(about), Constraint::Min(0)]).areas(body);
+    [list, about]
 }
 
 /// The words for a refusal: what happened, that nothing was lost, what to do.

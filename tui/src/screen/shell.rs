@@ -51,9 +51,6 @@ fn render_title(front: &Screen, look: &Look<'_>, frame: &mut Frame<'_>, area: Re
         spans.push(Span::styled(" · ", theme.dim));
         spans.push(Span::styled(part, theme.strong));
     }
-    if let Some(words) = look.options.banner {
-        spans.push(Span::styled(format!(" · {words}"), theme.warn));
-    }
     let left = Line::from(spans);
     let free = cells.saturating_sub(left.width() + GAP);
     frame.render_widget(Paragraph::new(left), area);
@@ -89,7 +86,7 @@ fn condition(look: &Look<'_>) -> Vec<(String, Style)> {
     let theme = &look.options.theme;
     let model = look.model;
     let unread: u64 = model.contacts.values().map(|contact| contact.unread).sum();
-    let unread = (unread > 0).then(|| (format!("{unread} unread"), theme.warn));
+    let unread = (unread > 0).then(|| (format!("{unread} new"), theme.warn));
     match model.connection {
         Connection::Attached => {
             let reach = match model.neighbours.len() {
@@ -103,14 +100,18 @@ fn condition(look: &Look<'_>) -> Vec<(String, Style)> {
     }
 }
 
-/// What is wrong with the daemon, if anything is: that it is away, else its worst trouble.
+/// What must not stay unseen: that the daemon is away, that storage fails, that this is the demo, other trouble; the worst alone.
 fn banner(look: &Look<'_>) -> Option<String> {
     if let Connection::Lost { since, why } = &look.model.connection {
         return Some(text::lost(why, look.now.mono.since(*since)));
     }
-    let trouble = &look.model.status.as_ref()?.trouble;
+    let trouble = look.model.status.as_ref().map_or(&[][..], |status| &status.trouble);
     // Without storage nothing else works.
-    let worst = trouble.iter().find(|trouble| trouble.source == STORE).or(trouble.first())?;
+    let store = trouble.iter().find(|trouble| trouble.source == STORE);
+    if let Some(words) = look.options.banner.filter(|_| store.is_none()) {
+        return Some(words.to_owned());
+    }
+    let worst = store.or(trouble.first())?;
     let more = trouble.len() - 1;
     let more = if more > 0 { format!(" (and {more} more: {})", keymap::binding(Action::Network)?.key_names()) } else { String::new() };
     Some(format!("{}{more}", clean::name(&worst.text)))
