@@ -41,6 +41,8 @@ pub(crate) struct Globals {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Action {
+    /// Shows the interface among made-up people, on real engines in this process. Nothing touches the disk or a network.
+    Demo,
     /// Makes a profile in a folder that is empty or does not exist.
     Init {
         /// What contacts see, 1 to 50 bytes.

@@ -55,6 +55,7 @@ fn act(config: &Config, action: Option<Action>) -> Result<(), CliError> {
     random::check()?;
     let Some(action) = action else { return interface::run(config) };
     match action {
+        Action::Demo => interface::run_demo(),
         Action::Init { name, visible, hidden: _ } => setup::init(config, &name, visible),
         Action::Passwd { new_passphrase_file } => setup::change_passphrase(config, new_passphrase_file.as_deref()),
         Action::Wipe { yes: _ } => setup::wipe(config),

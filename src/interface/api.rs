@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::place::Place;
 use crate::{
     config::Config,
     daemon::{clock::Clock, lock::ProfileLock},
@@ -103,11 +104,11 @@ pub(super) fn is_taken(config: &Config) -> bool {
 }
 
 /// Reaches the daemon, then listens to it until it is gone. `tell` is false once nobody wants to hear any more.
-pub(super) fn follow(config: &Config, tell: &mut dyn FnMut(Told) -> bool) {
+pub(super) fn follow(place: &Place, tell: &mut dyn FnMut(Told) -> bool) {
     let clock = Clock::start();
     let deadline = clock.mono() + PATIENCE;
     let why = loop {
-        match reach(config) {
+        match reach(place) {
             Ok(Reached::Daemon(client, reader)) => {
                 let awaited = Arc::clone(&client.awaited);
                 if tell(Told::Attached(client)) {
@@ -137,7 +138,11 @@ enum Reached {
     Later,
 }
 
-fn reach(config: &Config) -> Result<Reached, String> {
+fn reach(place: &Place) -> Result<Reached, String> {
+    let config = match place {
+        Place::Profile(config) => config,
+        Place::Demo(demo) => return greet(demo.connect().map_err(|error| format!("the demo can't be reached: {error}"))?),
+    };
     let socket = config.socket().map_err(|error| error.words())?;
     match UnixStream::connect(&socket) {
         Ok(stream) => greet(stream),

@@ -14,6 +14,7 @@ mod child;
 mod local;
 mod make;
 mod outside;
+mod place;
 
 use std::{
     io::{self, IsTerminal},
@@ -33,8 +34,16 @@ use self::{
     api::{Client, Told},
     child::NotStarted,
     outside::Outside,
+    place::Place,
 };
-use crate::{cli::error::CliError, config::Config, daemon::clock::Clock, profile::Profile, random};
+use crate::{
+    cli::error::CliError,
+    config::Config,
+    daemon::clock::Clock,
+    demo::{self, Demo},
+    profile::Profile,
+    random,
+};
 
 /// Inputs that may wait; beyond it terminal and socket are held back (policy).
 const MAX_QUEUED: usize = 1_024;
@@ -69,8 +78,17 @@ pub(crate) fn run(config: &Config) -> Result<(), CliError> {
         (Some(_), Start::NoDaemon) => Some(Secret::new(config.passphrase()?)),
         _ => None,
     };
-    let terminal = Terminal::enter().map_err(|error| CliError::io("the terminal can't be used", &error))?;
-    Loop::new(config, terminal, start)?.run(start, given)
+    Loop::enter(Place::Profile(config.clone()), start, None)?.run(start, given)
+}
+
+/// Runs the interface among made-up people, until the person leaves.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn run_demo() -> Result<(), CliError> {
+    require_terminal()?;
+    Loop::enter(Place::Demo(Demo::start()?), Start::Daemon, Some(demo::BANNER))?.run(Start::Daemon, None)
 }
 
 fn require_terminal() -> Result<(), CliError> {
@@ -84,18 +102,18 @@ fn require_terminal() -> Result<(), CliError> {
     Ok(())
 }
 
-fn options() -> Options {
+fn options(banner: Option<&'static str>) -> Options {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let theme = if is_set("NO_COLOR") { Theme::plain() } else { Theme::colours() };
     let words = std::env::var_os("HEDGEROW_WORDS").is_some_and(|value| value == "1");
     let mut seed = [0; 32];
     random::system().fill_bytes(&mut seed);
-    Options { theme, words, civil: local::civil, banner: None, seed }
+    Options { theme, words, civil: local::civil, banner, seed }
 }
 
 /// The loop's state.
 struct Loop {
-    config: Arc<Config>,
+    place: Arc<Place>,
     clock: Clock,
     app: App,
     /// Absent once it is gone.
@@ -113,17 +131,19 @@ struct Loop {
 }
 
 impl Loop {
-    fn new(config: &Config, terminal: Terminal, start: Start) -> Result<Self, CliError> {
+    /// Takes the terminal. `banner` is what the title says all the time.
+    fn enter(place: Place, start: Start, banner: Option<&'static str>) -> Result<Self, CliError> {
         let unusable = |error: io::Error| CliError::io("the terminal can't be used", &error);
+        let terminal = Terminal::enter().map_err(unusable)?;
         let clock = Clock::start();
         let (wakes, inbox) = mpsc::sync_channel(MAX_QUEUED);
         let size = terminal.size().map_err(unusable)?;
         let to_loop = wakes.clone();
         outside::watch(move |outside| to_loop.send(Wake::Outside(outside)).is_ok()).map_err(unusable)?;
         Ok(Self {
-            config: Arc::new(config.clone()),
+            place: Arc::new(place),
             clock,
-            app: App::new(options(), start, size, clock.now()),
+            app: App::new(options(banner), start, size, clock.now()),
             terminal: Some(terminal),
             wakes,
             inbox,
@@ -271,23 +291,24 @@ impl Loop {
         }
         self.is_connecting = true;
         self.connection += 1;
-        let (config, wakes, connection) = (Arc::clone(&self.config), self.wakes.clone(), self.connection);
-        thread::spawn(move || api::follow(&config, &mut |told| wakes.send(Wake::Daemon(connection, told)).is_ok()));
+        let (place, wakes, connection) = (Arc::clone(&self.place), self.wakes.clone(), self.connection);
+        thread::spawn(move || api::follow(&place, &mut |told| wakes.send(Wake::Daemon(connection, told)).is_ok()));
     }
 
     fn make(&self, make: impl FnOnce(&Config) -> Result<(), CliError> + Send + 'static) {
-        let (config, wakes) = (Arc::clone(&self.config), self.wakes.clone());
+        let (place, wakes) = (Arc::clone(&self.place), self.wakes.clone());
         thread::spawn(move || {
-            let made = make(&config).map_err(|error| error.words());
+            let made = place.profile().and_then(make).map_err(|error| error.words());
             // It only fails when the interface has ended.
             let _ = wakes.send(Wake::Done(Input::Created(made)));
         });
     }
 
     fn start_daemon(&self, passphrase: Secret) {
-        let (config, wakes) = (Arc::clone(&self.config), self.wakes.clone());
+        let (place, wakes) = (Arc::clone(&self.place), self.wakes.clone());
         thread::spawn(move || {
-            let wake = match child::start(&config, &passphrase) {
+            let started = place.profile().map_err(|error| NotStarted::Because(error.words()));
+            let wake = match started.and_then(|config| child::start(config, &passphrase)) {
                 Ok(()) | Err(NotStarted::Taken) => Wake::Started,
                 Err(NotStarted::Because(why)) => Wake::Done(Input::NotStarted(why)),
             };
