@@ -181,14 +181,14 @@ fn contact(number: u32) -> Contact {
         name: Some(format!("contact {number:04}")),
         own_name: None,
         state: ContactState::Established,
-        verified: number % 2 == 0,
+        verified: number.is_multiple_of(2),
         fingerprint: None,
         unread: u64::from(number % 7),
         receipts: true,
-        muted: number % 5 == 0,
+        muted: number.is_multiple_of(5),
         draft: false,
         last_message: Some(UnixMillis(START - u64::from(number) * 1_000)),
-        in_reach: number % 3 == 0,
+        in_reach: number.is_multiple_of(3),
         last_seen: Some(UnixMillis(START - u64::from(number) * 60_000)),
         last_transport: Some(Cow::Borrowed("lan")),
         link_expires: None,
@@ -200,7 +200,7 @@ fn contact(number: u32) -> Contact {
 fn message(contact: u32, order: u64, state: MessageState) -> Message {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&order.to_be_bytes());
-    let outgoing = state == MessageState::Read && order % 3 == 0;
+    let outgoing = state == MessageState::Read && order.is_multiple_of(3);
     let length = (order % 5) as usize + 1;
     Message {
         id: MessageId(id),
