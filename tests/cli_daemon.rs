@@ -245,7 +245,7 @@ fn a_client_checks_the_passphrase_and_stops_the_daemon() {
     let check = |passphrase: &str| ask(1, "check_passphrase", serde_json::json!({ "passphrase": passphrase }));
     assert_eq!(socket.ask(&check("correct horse"))["result"], serde_json::json!({}));
     assert_eq!(kind(&socket.ask(&check("incorrect horse"))), "passphrase");
-    assert_eq!(kind(&socket.ask(&ask(2, "stop", serde_json::json!([])))), "invalid_params");
+    assert_eq!(kind(&socket.ask(&ask(2, "stop", "now".into()))), "invalid_params");
     home.ok(&["lock"]);
     assert_eq!(socket.ask(&check("correct horse"))["result"], serde_json::json!({}));
     assert_eq!(home.json(&["status"])["state"], "locked", "checking opens nothing");

@@ -150,7 +150,9 @@ async fn serve(
     };
     // It only fails when the driver has ended already.
     let _ = sender.send(Message::Stop).await;
-    let _ = finishing.await;
+    if !finishing.is_terminated() {
+        let _ = finishing.await;
+    }
     if thread.join().is_err() && result.is_ok() {
         result = Err(CliError::internal("the engine stopped on an error of its own").lost("Nothing that was answered was lost."));
     }

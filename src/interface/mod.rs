@@ -47,7 +47,7 @@ enum Wake {
     /// The connection of this number.
     Daemon(u64, Told),
     /// Something is done that was started.
-    Done(Input),
+    Done(Box<Input>),
     /// A daemon is running that was not reached before.
     Started,
 }
@@ -183,14 +183,14 @@ impl Loop {
             Wake::Outside(outside) => self.handle_outside(outside),
             Wake::Daemon(connection, told) if connection == self.connection => self.handle_daemon(told),
             Wake::Daemon(..) => {}
-            Wake::Done(input) => self.input(input),
+            Wake::Done(input) => self.input(*input),
             Wake::Started => self.connect(),
         }
     }
 
     fn handle_outside(&mut self, outside: Outside) {
         match outside {
-            Outside::Input(input) => self.input(input),
+            Outside::Input(input) => self.input(*input),
             Outside::Continued => {
                 self.at_terminal(Terminal::enter_again);
                 if let Some(Ok((width, height))) = self.terminal.as_ref().map(Terminal::size) {
@@ -225,7 +225,7 @@ impl Loop {
                 self.client = None;
                 self.input(Input::Lost(why));
             }
-            Told::Heard(input) => self.input(input),
+            Told::Heard(input) => self.input(*input),
         }
     }
 
@@ -277,7 +277,7 @@ impl Loop {
         thread::spawn(move || {
             let made = make(&config).map_err(|error| error.words());
             // It only fails when the interface has ended.
-            let _ = wakes.send(Wake::Done(Input::Created(made)));
+            let _ = wakes.send(Wake::Done(Box::new(Input::Created(made))));
         });
     }
 
@@ -286,7 +286,7 @@ impl Loop {
         thread::spawn(move || {
             let wake = match child::start(&config, &passphrase) {
                 Ok(()) | Err(NotStarted::Taken) => Wake::Started,
-                Err(NotStarted::Because(why)) => Wake::Done(Input::NotStarted(why)),
+                Err(NotStarted::Because(why)) => Wake::Done(Box::new(Input::NotStarted(why))),
             };
             // It only fails when the interface has ended.
             let _ = wakes.send(wake);

@@ -1,4 +1,5 @@
 //! The built program at a terminal: a pseudo-terminal with a screen that can be waited on.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a part for each test binary")]
 
 use std::{
     ffi::OsStr,

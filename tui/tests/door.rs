@@ -1,4 +1,5 @@
 //! Coming in and leaving: the first start, the passphrase, the locked screen, the quit screen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it fails by panic")]
 
 mod common;
 
