@@ -224,10 +224,12 @@ fn a_stopped_process_gives_the_terminal_back_and_takes_it_again() {
     let mut terminal = Terminal::start(&home);
     terminal.shows("hedgerow · ada");
     terminal.signal("TSTP");
-    terminal.assert_restored_screen();
+    terminal.stopped();
+    terminal.assert_restored();
     terminal.signal("CONT");
     terminal.shows("hedgerow · ada");
     terminal.signal("STOP");
+    terminal.stopped();
     terminal.smear();
     terminal.signal("CONT");
     terminal.hides("smear");
