@@ -146,6 +146,21 @@ fn a_passphrase_file_opens_it_without_a_question() {
 }
 
 #[test]
+fn a_profile_that_another_program_holds_is_asked_for_again() {
+    let home = Home::with_profile("ada");
+    let _started = Started(&home);
+    let mut terminal = Terminal::start(&home);
+    terminal.shows("Welcome back.");
+    let lock = fs::OpenOptions::new().write(true).open(home.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    terminal.enter(PASSPHRASE);
+    terminal.shows("another program has the profile");
+    drop(lock);
+    terminal.enter(PASSPHRASE);
+    terminal.shows("hedgerow · ada");
+}
+
+#[test]
 fn signals_end_it_and_restore_the_terminal() {
     let home = Home::with_profile("ada");
     let _daemon = home.daemon(QUIET);

@@ -103,6 +103,8 @@ struct Loop {
     /// Counts connections, so that what an earlier one still tells is told from the present one.
     connection: u64,
     is_connecting: bool,
+    /// Whether a daemon was started and has not been reached.
+    is_awaited: bool,
     /// Whether something may look different from what was drawn.
     is_stale: bool,
     next_frame: Instant,
@@ -127,6 +129,7 @@ impl Loop {
             client: None,
             connection: 0,
             is_connecting: false,
+            is_awaited: false,
             is_stale: true,
             next_frame: Instant::ZERO,
             is_over: false,
@@ -184,7 +187,7 @@ impl Loop {
             Wake::Daemon(connection, told) if connection == self.connection => self.handle_daemon(told),
             Wake::Daemon(..) => {}
             Wake::Done(input) => self.input(*input),
-            Wake::Started => self.connect(),
+            Wake::Started => self.await_daemon(),
         }
     }
 
@@ -212,18 +215,20 @@ impl Loop {
     fn handle_daemon(&mut self, told: Told) {
         match told {
             Told::Attached(client) => {
-                self.is_connecting = false;
+                (self.is_connecting, self.is_awaited) = (false, false);
                 self.client = Some(client);
                 self.input(Input::Attached);
             }
             Told::Absent => {
                 self.is_connecting = false;
                 self.input(Input::NoDaemon);
+                self.give_up_daemon();
             }
             Told::Gone(why) => {
                 self.is_connecting = false;
                 self.client = None;
                 self.input(Input::Lost(why));
+                self.give_up_daemon();
             }
             Told::Heard(input) => self.input(*input),
         }
@@ -270,6 +275,22 @@ impl Loop {
         self.connection += 1;
         let (config, wakes, connection) = (Arc::clone(&self.config), self.wakes.clone(), self.connection);
         thread::spawn(move || api::follow(&config, &mut |told| wakes.send(Wake::Daemon(connection, told)).is_ok()));
+    }
+
+    /// Reaches the daemon that was just started; what an attempt from before still tells does not count.
+    fn await_daemon(&mut self) {
+        if self.client.is_none() {
+            (self.is_connecting, self.is_awaited) = (false, true);
+            self.connect();
+        }
+    }
+
+    /// Says that a daemon which was started is not there, if so.
+    fn give_up_daemon(&mut self) {
+        if std::mem::take(&mut self.is_awaited) {
+            let why = "The daemon was started and can't be reached, or another program has the profile. Nothing was lost: try again.";
+            self.input(Input::NotStarted(why.to_owned()));
+        }
     }
 
     fn make(&self, make: impl FnOnce(&Config) -> Result<(), CliError> + Send + 'static) {
