@@ -146,6 +146,21 @@ fn a_passphrase_file_opens_it_without_a_question() {
 }
 
 #[test]
+fn a_profile_that_another_program_holds_is_asked_for_again() {
+    let home = Home::with_profile("ada");
+    let _started = Started(&home);
+    let mut terminal = Terminal::start(&home);
+    terminal.shows("Welcome back.");
+    let lock = fs::OpenOptions::new().write(true).open(home.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    terminal.enter(PASSPHRASE);
+    terminal.shows("another program has the profile");
+    drop(lock);
+    terminal.enter(PASSPHRASE);
+    terminal.shows("hedgerow · ada");
+}
+
+#[test]
 fn signals_end_it_and_restore_the_terminal() {
     let home = Home::with_profile("ada");
     let _daemon = home.daemon(QUIET);
@@ -224,10 +239,12 @@ fn a_stopped_process_gives_the_terminal_back_and_takes_it_again() {
     let mut terminal = Terminal::start(&home);
     terminal.shows("hedgerow · ada");
     terminal.signal("TSTP");
-    terminal.assert_restored_screen();
+    terminal.stopped();
+    terminal.assert_restored();
     terminal.signal("CONT");
     terminal.shows("hedgerow · ada");
     terminal.signal("STOP");
+    terminal.stopped();
     terminal.smear();
     terminal.signal("CONT");
     terminal.hides("smear");

@@ -45,7 +45,7 @@ pub(super) enum Told {
     /// It went away, or can't be reached: why, in words.
     Gone(String),
     /// A reply, or an event.
-    Heard(Input),
+    Heard(Box<Input>),
 }
 
 /// Where requests go out.
@@ -186,7 +186,7 @@ fn listen(mut reader: BufReader<UnixStream>, awaited: &Awaited, tell: &mut dyn F
         match read_line(&mut reader) {
             Ok(Some(line)) => {
                 if let Some(input) = take_line(line, awaited)
-                    && !tell(Told::Heard(input))
+                    && !tell(Told::Heard(Box::new(input)))
                 {
                     return;
                 }

@@ -57,7 +57,7 @@ enum Wake {
     /// The connection of this number.
     Daemon(u64, Told),
     /// Something is done that was started.
-    Done(Input),
+    Done(Box<Input>),
     /// A daemon is running that was not reached before.
     Started,
 }
@@ -124,6 +124,8 @@ struct Loop {
     /// Counts connections, so that what an earlier one still tells is told from the present one.
     connection: u64,
     is_connecting: bool,
+    /// Whether a daemon was started and has not been reached.
+    is_awaited: bool,
     /// Whether something may look different from what was drawn.
     is_stale: bool,
     next_frame: Instant,
@@ -150,6 +152,7 @@ impl Loop {
             client: None,
             connection: 0,
             is_connecting: false,
+            is_awaited: false,
             is_stale: true,
             next_frame: Instant::ZERO,
             is_over: false,
@@ -206,14 +209,14 @@ impl Loop {
             Wake::Outside(outside) => self.handle_outside(outside),
             Wake::Daemon(connection, told) if connection == self.connection => self.handle_daemon(told),
             Wake::Daemon(..) => {}
-            Wake::Done(input) => self.input(input),
-            Wake::Started => self.connect(),
+            Wake::Done(input) => self.input(*input),
+            Wake::Started => self.await_daemon(),
         }
     }
 
     fn handle_outside(&mut self, outside: Outside) {
         match outside {
-            Outside::Input(input) => self.input(input),
+            Outside::Input(input) => self.input(*input),
             Outside::Continued => {
                 self.at_terminal(Terminal::enter_again);
                 if let Some(Ok((width, height))) = self.terminal.as_ref().map(Terminal::size) {
@@ -235,20 +238,22 @@ impl Loop {
     fn handle_daemon(&mut self, told: Told) {
         match told {
             Told::Attached(client) => {
-                self.is_connecting = false;
+                (self.is_connecting, self.is_awaited) = (false, false);
                 self.client = Some(client);
                 self.input(Input::Attached);
             }
             Told::Absent => {
                 self.is_connecting = false;
                 self.input(Input::NoDaemon);
+                self.give_up_daemon();
             }
             Told::Gone(why) => {
                 self.is_connecting = false;
                 self.client = None;
                 self.input(Input::Lost(why));
+                self.give_up_daemon();
             }
-            Told::Heard(input) => self.input(input),
+            Told::Heard(input) => self.input(*input),
         }
     }
 
@@ -295,12 +300,28 @@ impl Loop {
         thread::spawn(move || api::follow(&place, &mut |told| wakes.send(Wake::Daemon(connection, told)).is_ok()));
     }
 
+    /// Reaches the daemon that was just started; what an attempt from before still tells does not count.
+    fn await_daemon(&mut self) {
+        if self.client.is_none() {
+            (self.is_connecting, self.is_awaited) = (false, true);
+            self.connect();
+        }
+    }
+
+    /// Says that a daemon which was started is not there, if so.
+    fn give_up_daemon(&mut self) {
+        if std::mem::take(&mut self.is_awaited) {
+            let why = "The daemon was started and can't be reached, or another program has the profile. Nothing was lost: try again.";
+            self.input(Input::NotStarted(why.to_owned()));
+        }
+    }
+
     fn make(&self, make: impl FnOnce(&Config) -> Result<(), CliError> + Send + 'static) {
         let (place, wakes) = (Arc::clone(&self.place), self.wakes.clone());
         thread::spawn(move || {
             let made = place.profile().and_then(make).map_err(|error| error.words());
             // It only fails when the interface has ended.
-            let _ = wakes.send(Wake::Done(Input::Created(made)));
+            let _ = wakes.send(Wake::Done(Box::new(Input::Created(made))));
         });
     }
 
@@ -310,7 +331,7 @@ impl Loop {
             let started = place.profile().map_err(|error| NotStarted::Because(error.words()));
             let wake = match started.and_then(|config| child::start(config, &passphrase)) {
                 Ok(()) | Err(NotStarted::Taken) => Wake::Started,
-                Err(NotStarted::Because(why)) => Wake::Done(Input::NotStarted(why)),
+                Err(NotStarted::Because(why)) => Wake::Done(Box::new(Input::NotStarted(why))),
             };
             // It only fails when the interface has ended.
             let _ = wakes.send(wake);

@@ -17,7 +17,7 @@ use signal_hook::{
 /// What happened.
 pub(super) enum Outside {
     /// The person did something.
-    Input(Input),
+    Input(Box<Input>),
     /// The process is to be stopped for a while.
     Suspend,
     /// The process goes on after it was stopped.
@@ -77,7 +77,7 @@ fn read(tell: &impl Fn(Outside) -> bool) {
                 return;
             }
         };
-        if !tell(Outside::Input(input)) {
+        if !tell(Outside::Input(Box::new(input))) {
             return;
         }
     }

@@ -362,7 +362,7 @@ fn sim_links_that_crossed_are_used_for_whoever_comes_later() {
         }
         assert_eq!(contact_states(&mut trip.sim, eve), [ContactState::Failed; 2], "seed {seed}");
         for node in [trip.ann, trip.carol] {
-            assert!(notices(&mut trip.sim, node).contains(&"link_reused"), "seed {seed}");
+            assert!(notices(&mut trip.sim, node).contains(&"link_reused".into()), "seed {seed}");
         }
         trip.expect_contacts(&format!("seed {seed}"));
     }

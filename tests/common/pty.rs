@@ -1,4 +1,5 @@
 //! The built program at a terminal: a pseudo-terminal with a screen that can be waited on.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a part for each test binary")]
 
 use std::{
     ffi::OsStr,
@@ -13,6 +14,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    process::{Pid, WaitOptions, waitpid},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Termios, Winsize, tcgetattr, tcsetwinsize},
 };
@@ -129,17 +131,15 @@ impl Terminal {
 
     /// Waits until the program has ended.
     pub fn ended(&mut self) -> ExitStatus {
-        let id = self.child.id();
-        let (sender, over) = mpsc::channel::<()>();
-        let watchdog = thread::spawn(move || {
-            if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                signal(id, "KILL");
-            }
-        });
-        let status = self.child.wait().unwrap();
-        drop(sender);
-        watchdog.join().unwrap();
-        status
+        let _watchdog = Watchdog::over(self.child.id());
+        self.child.wait().unwrap()
+    }
+
+    /// Waits until the program has stopped, as a shell does before it takes the terminal.
+    pub fn stopped(&self) {
+        let _watchdog = Watchdog::over(self.child.id());
+        let (_, status) = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
     }
 
     /// Fails unless the terminal is as it was before the program: its modes, the ordinary screen, the cursor, no mouse, no marked pastes.
@@ -147,11 +147,6 @@ impl Terminal {
         let after = tcgetattr(self.slave.as_ref().expect("open")).unwrap();
         let modes = |termios: &Termios| (termios.input_modes, termios.output_modes, termios.local_modes, termios.control_modes);
         assert_eq!(modes(&after), modes(&self.before));
-        self.assert_restored_screen();
-    }
-
-    /// As [`assert_restored`](Self::assert_restored) for what the terminal itself keeps; waits for it.
-    pub fn assert_restored_screen(&self) {
         self.wait("the ordinary screen", |screen| {
             let no_mouse = screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
             !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste() && no_mouse
@@ -187,6 +182,23 @@ impl Drop for Terminal {
         if thread::panicking() {
             eprintln!("the screen at the end:\n{}", self.screen());
         }
+    }
+}
+
+/// Kills a process that takes too long, unless dropped before.
+struct Watchdog {
+    _over: mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    fn over(id: u32) -> Self {
+        let (sender, over) = mpsc::channel();
+        thread::spawn(move || {
+            if over.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                signal(id, "KILL");
+            }
+        });
+        Self { _over: sender }
     }
 }
 
