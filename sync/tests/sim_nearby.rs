@@ -355,7 +355,8 @@ fn run_with(seed: u64, set: impl FnOnce(&Two)) -> (Two, bool) {
 #[test]
 fn sim_a_store_that_fails_at_any_commit_delays_it_and_no_more() {
     type Fault = fn(&MemoryStore, u64);
-    let faults: [(Fault, fn(&MemoryStore) -> u64); 3] = [
+    type Count = fn(&MemoryStore) -> u64;
+    let faults: [(Fault, Count); 3] = [
         (MemoryStore::crash_after_writes, MemoryStore::point_count),
         (MemoryStore::crash_past_commits, MemoryStore::commit_count),
         (MemoryStore::fail_full_after, MemoryStore::point_count),
