@@ -45,6 +45,7 @@ impl fmt::Debug for Control {
 }
 
 /// What the daemon replied.
+#[expect(clippy::large_enum_variant, reason = "one lives for a moment, and most are answers")]
 #[derive(Clone, PartialEq, Debug)]
 pub enum Reply {
     /// To [`Request::Status`].

@@ -1,5 +1,4 @@
 //! Whatever comes from keys, mouse, daemon and network, in whatever order: the interface goes on, and nothing that was written is lost.
-#![expect(clippy::unwrap_used, reason = "tests fail by panic")]
 
 mod common;
 

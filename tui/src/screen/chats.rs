@@ -4,13 +4,13 @@
 //! Where the terminal is wide both are seen, but keys never go to both: they go to the conversation while one is open.
 
 mod block;
-mod command;
 mod composer;
 mod conversation;
 mod draw;
 mod list;
 mod panes;
 pub(crate) mod wording;
+mod written;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,17 +27,18 @@ use ratatui::{
 };
 
 use self::{
-    command::Written,
     composer::{Composer, Outcome},
     conversation::{OpenConversation, Scene},
     list::{Beside, List},
     panes::{Panes, Parts},
+    written::Written,
 };
 use super::{Context, Look, Screen, Step, UiInput, View, contact::ContactScreen, message, message::MessageMenu, whereis::WhereIs};
 use crate::{
-    Refusal, Reply, RequestId,
+    Refusal, Reply, RequestId, command,
     keymap::{Action, Scope},
     model::Conversation,
+    text,
 };
 
 /// How long a message is on the screen before it counts as read (policy).
@@ -383,7 +384,7 @@ impl Chats {
     }
 
     /// The contact that keys are about: of the open conversation, or the chosen one.
-    fn contact(&self, context: &Context<'_>) -> Option<ContactId> {
+    fn spoken_of(&self, context: &Context<'_>) -> Option<ContactId> {
         self.open.as_ref().map(|open| open.contact).or_else(|| self.list.chosen(context.model))
     }
 
@@ -415,10 +416,17 @@ fn name_of(look: &Look<'_>, contact: ContactId) -> String {
 
 impl View for Chats {
     fn title(&self, look: &Look<'_>) -> String {
-        match look.model.contacts.values().map(|contact| contact.unread).fold(0, u64::saturating_add) {
-            0 => "chats".to_owned(),
-            unread => format!("chats, {unread} new"),
-        }
+        let open = self.open.as_ref().and_then(|open| look.model.contacts.get(&open.contact));
+        open.map_or_else(|| "chats".to_owned(), text::contact_name)
+    }
+
+    fn writes(&self) -> bool {
+        // A letter in the list looks for a name.
+        self.open.as_ref().is_none_or(|open| self.composers.get(&open.contact).is_some_and(|composer| !composer.editor.is_empty()))
+    }
+
+    fn contact(&self) -> Option<ContactId> {
+        self.open.as_ref().map(|open| open.contact)
     }
 
     fn scope(&self) -> Scope {
@@ -456,7 +464,7 @@ impl View for Chats {
             UiInput::Action(Action::NextChat) => self.switch(true, context),
             UiInput::Action(Action::NextUnread) => self.open_next_unread(context),
             UiInput::Action(Action::Contact) => {
-                return self.contact(context).map_or(Step::Stay, |contact| Step::open(Screen::Contact(ContactScreen::new(contact))));
+                return self.spoken_of(context).map_or(Step::Stay, |contact| Step::open(Screen::Contact(ContactScreen::new(contact))));
             }
             input if self.open.is_some() => return self.handle_open(input, context),
             input => return self.handle_list(input, context),

@@ -286,6 +286,10 @@ impl View for ContactScreen {
         "contact".to_owned()
     }
 
+    fn contact(&self) -> Option<ContactId> {
+        Some(self.contact)
+    }
+
     fn scope(&self) -> Scope {
         if matches!(self.front, Front::Rename(_) | Front::Remove(_)) { Scope::Form } else { Scope::List }
     }

@@ -153,6 +153,9 @@ pub fn civil(at: UnixMillis) -> Civil {
     Civil { year: year as i16, month: month as u8, day: day as u8, hour: (minute_of_day / 60) as u8, minute: (minute_of_day % 60) as u8 }
 }
 
+/// A reply that is not made from the rest: to what, and which.
+pub type Scripted = (fn(&Request) -> bool, Result<Reply, Refusal>);
+
 /// A daemon made up of what it answers.
 pub struct Daemon {
     pub status: NodeStatus,
@@ -162,7 +165,7 @@ pub struct Daemon {
     pub drafts: BTreeMap<ContactId, String>,
     pub nearby: Nearby,
     /// Answers that are not made from the rest, by what is asked; the first that fits is taken out.
-    pub scripted: Vec<(fn(&Request) -> bool, Result<Reply, Refusal>)>,
+    pub scripted: Vec<Scripted>,
     /// All that was asked.
     pub asked: Vec<Request>,
 }

@@ -1,9 +1,5 @@
 //! Lines that begin with `/`: commands, never texts.
 
-use hedgerow_sync::id::ContactId;
-
-use crate::screen::{Context, Step};
-
 /// What is written, by what is done with it on Enter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Written {
@@ -26,17 +22,6 @@ impl Written {
             None => Self::Text(text.to_owned()),
         }
     }
-}
-
-/// Does what a command says in the conversation with `contact`, or tells why not. No command is known yet.
-pub(super) fn run(line: &str, _context: &mut Context<'_>, _contact: Option<ContactId>) -> Result<Step, String> {
-    let word = line.split_whitespace().next().unwrap_or(line);
-    Err(format!("There is no command {word}. Nothing was sent. To send a text that begins with /, write //"))
-}
-
-/// What a command may go on as.
-pub(super) fn complete(_line: &str) -> Option<String> {
-    None
 }
 
 #[cfg(test)]
