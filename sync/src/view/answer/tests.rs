@@ -53,6 +53,7 @@ fn message(full: bool) -> Message {
     Message {
         id: ID,
         contact: ContactId(1),
+        order: 1,
         from: HOSTILE.into(),
         outgoing: full,
         text: HOSTILE.into(),
