@@ -147,7 +147,7 @@ fn where_multicast_is_blocked_a_given_address_is_enough() {
 #[ignore = "needs root and network namespaces"]
 fn two_people_in_one_room_choose_each_other_compare_and_talk() {
     let network = Network::new(2, true);
-    (0..2).for_each(|node| wait_for_v6(&network, node));
+    (0..2).for_each(|node| network.wait_for_v6(node));
     let (alice, bob) = people();
     let (_at_alice, _at_bob) = (daemon_on(&network, 0, &alice, &[]), daemon_on(&network, 1, &bob, &[]));
     let start = Instant::now();
