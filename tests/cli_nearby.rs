@@ -1,5 +1,7 @@
 //! Two daemons on the loopback interface, and two people who choose each other and compare words.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use common::{Daemon, Home};
