@@ -1,6 +1,8 @@
 //! Two daemons on the loopback interface, and two people who choose each other and compare words.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use common::{Daemon, Home};

@@ -6,7 +6,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
-    HOUR, MINUTE, SECOND, in_reach, seed, status,
+    HOUR, MINUTE, SECOND, in_reach, nearby, seed, status,
     three::{Eve, Heard, START_HOUR, garbage},
 };
 use hedgerow_sync::{
@@ -160,6 +160,39 @@ fn sim_a_hall_of_thirty_is_one_graph_with_few_links_and_quiet() {
     }
     (0..60).for_each(|_| hall.step());
     assert!(hall.is_connected());
+}
+
+#[test]
+fn sim_people_nearby_find_each_other_in_a_hall_within_their_window() {
+    for count in [30, 60] {
+        let mut hall = Hall::new(seed());
+        for number in 0..count {
+            hall.join(&format!("node {number}"));
+            hall.step();
+        }
+        (0..60).for_each(|_| hall.step());
+        let nodes = hall.nodes.clone();
+        let far = |hall: &Hall, node: &NodeId| !hall.is_linked(nodes[0], *node);
+        let (ann, ben) = (nodes[0], nodes.iter().copied().rev().find(|node| far(&hall, node)).unwrap());
+        for node in [ann, ben] {
+            nearby::open(&mut hall.sim, node);
+        }
+        let sees = |sim: &mut Sim, node| !nearby::list(sim, node).peers.is_empty();
+        let took = (0..120).find(|_| {
+            hall.step();
+            sees(&mut hall.sim, ann) && sees(&mut hall.sim, ben)
+        });
+        println!("{count} in the hall: both are there after {took:?} s");
+        assert!(took.is_some_and(|seconds| seconds <= 60), "{took:?}");
+        // Afterwards the hall is what it was.
+        nearby::close(&mut hall.sim, ann);
+        nearby::close(&mut hall.sim, ben);
+        (0..20).for_each(|_| hall.step());
+        for node in [ann, ben] {
+            assert!(hall.links(node).1 <= OUTBOUND + INBOUND);
+        }
+        assert!(hall.is_connected());
+    }
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn sim_two_people_choose_each_other_compare_and_talk() {
     assert!(in_reach_any(&mut two.sim, two.ann) && in_reach_any(&mut two.sim, two.ben), "on the session they have");
     talk(&mut two);
     assert_eq!(list(&mut two.sim, two.ann).mismatches, 0);
+    assert_eq!(choose(&mut two.sim, two.ann, "ben").unwrap().state, NearbyState::Established, "there is nothing left to choose");
 }
 
 #[test]

@@ -132,7 +132,9 @@ impl Engine {
         }
         let number = self.find_nearby(wanted)?;
         let Some(peer) = self.nearby.peers.get_mut(&number) else { return Err(CommandError::UnknownPeer(wanted.to_owned())) };
-        if !peer.is_engaged() {
+        // What both have just brought to its end begins anew only if the other asks for it.
+        let is_over = matches!(peer.phase, Phase::Established(_)) && !peer.chose_us;
+        if !peer.is_engaged() && !is_over {
             let (true, Some(link)) = (peer.here, peer.link) else {
                 return Err(CommandError::Nearby("its window is closed, or it is out of reach"));
             };

@@ -21,7 +21,7 @@ pub struct Nearby {
 /// Somebody in reach whose window is open too.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NearbyPeer {
-    /// Its number, while the profile is open.
+    /// Its number: the same while its link lasts, and never another's while the profile is open. A device that comes again has another.
     pub peer: u32,
     /// The name it claims; nobody has checked it.
     pub name: String,
