@@ -10,6 +10,7 @@ use std::{
     process::{Child, Command, ExitStatus},
     sync::{Arc, Condvar, Mutex, mpsc},
     thread,
+    time::Instant,
 };
 
 use rustix::{
@@ -38,6 +39,8 @@ pub struct Terminal {
     shown: Arc<(Mutex<Shown>, Condvar)>,
     child: Child,
     before: Termios,
+    /// When the program was started.
+    pub started: Instant,
 }
 
 impl Terminal {
@@ -48,6 +51,12 @@ impl Terminal {
 
     /// Starts it with further variables.
     pub fn start_with(home: &Home, variables: &[(&str, &str)]) -> Self {
+        Self::start_as(home, &[], variables)
+    }
+
+    /// Starts the program with these arguments and further variables.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark asks when it was started")]
+    pub fn start_as(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -61,6 +70,7 @@ impl Terminal {
         command
             .arg("--ctty")
             .arg(PROGRAM)
+            .args(arguments)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("HEDGEROW_HOME", home.path())
@@ -71,6 +81,7 @@ impl Terminal {
             .stdin(end())
             .stdout(end())
             .stderr(end());
+        let started = Instant::now();
         let child = command.spawn().unwrap();
         // It holds copies of the terminal, which would keep it open.
         drop(command);
@@ -79,7 +90,7 @@ impl Terminal {
         let master = File::from(master);
         let (closing, reading) = pipe().unwrap();
         follow(master.try_clone().unwrap(), closing, Arc::clone(&shown));
-        Self { master: Some(master), reading: Some(reading), slave: Some(slave), shown, child, before }
+        Self { master: Some(master), reading: Some(reading), slave: Some(slave), shown, child, before, started }
     }
 
     /// Types bytes as a terminal sends them.
