@@ -53,6 +53,7 @@ fn message(full: bool) -> Message {
     Message {
         id: ID,
         contact: ContactId(1),
+        order: u64::MAX,
         from: HOSTILE.into(),
         outgoing: full,
         text: HOSTILE.into(),
