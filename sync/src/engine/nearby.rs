@@ -211,7 +211,7 @@ impl Engine {
             let (end, why, counts) = if peer.is_in_flight() {
                 (End::Failed, "no answer came in time", peer.has_shown())
             } else {
-                (End::Withdrawn, "nobody said in time whether the words are equal", false)
+                (End::Withdrawn, "nobody said in time whether the words are equal", true)
             };
             self.break_off(number, end, why);
             if counts {
