@@ -111,8 +111,9 @@ impl Terminal {
         if taken { self.say(EnableMouseCapture) } else { self.say(DisableMouseCapture) }
     }
 
-    /// Asks the terminal to put a text on the clipboard (OSC 52); it is encoded, so that nothing in it can be taken for a command. Not
-    /// every terminal does so, and none says whether it has. Returns `false` for a text that is too long.
+    /// Asks the terminal to put a text on the clipboard (OSC 52); it is encoded, so that nothing in it can be taken for a command, and
+    /// controls are left out, so that nothing can where it is pasted. Not every terminal does so, and none says whether it has. Returns
+    /// `false` for a text that is too long.
     ///
     /// # Errors
     ///
@@ -200,8 +201,9 @@ fn switch_off() {
     let _ = disable_raw_mode();
 }
 
-/// OSC 52 for the clipboard.
+/// OSC 52 for the clipboard. A text may be somebody else's: pasted into a shell, its controls would be keys.
 fn copy_sequence(text: &str) -> String {
+    let text: String = text.chars().filter(|character| matches!(character, '\n' | '\t') || !character.is_control()).collect();
     format!("\x1b]52;c;{}\x1b\\", BASE64.encode(text.as_bytes()))
 }
 
@@ -223,5 +225,17 @@ mod tests {
         }
         assert!(notify_sequence(hostile).starts_with("\x1b]9;Hedgerow: 4;1;50"));
         assert_eq!(copy_sequence("hi"), "\x1b]52;c;aGk=\x1b\\");
+    }
+
+    #[test]
+    fn nothing_in_a_copied_text_is_a_key_where_it_is_pasted() {
+        let copied = |text: &str| {
+            let sequence = copy_sequence(text);
+            let inner = sequence.strip_prefix("\x1b]52;c;").and_then(|rest| rest.strip_suffix("\x1b\\")).unwrap();
+            String::from_utf8(BASE64.decode(inner.as_bytes()).unwrap()).unwrap()
+        };
+        assert_eq!(copied("ls\x1b[201~\r\x03\x15rm -rf ~\r\n\u{9b}A\x7f"), "ls[201~rm -rf ~\nA");
+        let honest = "Zoë:\n\tשלום, 👩\u{200d}🚀, می\u{200c}خواهم";
+        assert_eq!(copied(honest), honest);
     }
 }
