@@ -15,7 +15,7 @@ use crossterm::{
     Command, cursor,
     event::{DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute, queue,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use data_encoding::BASE64;
 use ratatui::backend::CrosstermBackend;
@@ -181,8 +181,9 @@ impl Drop for Terminal {
 }
 
 fn switch_on(mouse: bool) -> io::Result<()> {
-    IS_ON.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
+    // Only from here on, as switching it off clears the screen, which is somebody else's until then.
+    IS_ON.store(true, Ordering::SeqCst);
     let mut out = io::stdout().lock();
     queue!(out, EnterAlternateScreen, EnableBracketedPaste, DisableFocusChange)?;
     if mouse {
@@ -197,7 +198,8 @@ fn switch_off() {
         return;
     }
     let mut out = io::stdout().lock();
-    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    // Terminals keep the alternate screen after it was left, and show it again to who asks.
+    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, Clear(ClearType::All), LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
 }
 
