@@ -13,6 +13,15 @@ mod json;
 mod profile;
 mod random;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
+
 fn main() -> std::process::ExitCode {
+    forbid_core_files();
     cli::run(std::env::args_os())
+}
+
+/// Has a crash leave no core file: it would hold keys, texts and perhaps a passphrase in the clear. Processes started from here inherit this.
+fn forbid_core_files() {
+    // A limit may always be lowered.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }

@@ -9,6 +9,7 @@ use std::{fs, path::PathBuf, time::Instant};
 
 use common::Home;
 use pty::{Terminal, signal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const QUIET: &[&str] = &["--no-mdns"];
 /// As [`Home`] has it in its file.
@@ -54,6 +55,9 @@ fn quit(terminal: &mut Terminal) {
 
 #[test]
 fn from_nothing_to_the_conversations_in_four_enters() {
+    // As on a machine that keeps core files.
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let home = Home::empty();
     let started = Started(&home);
     let mut terminal = Terminal::start(&home);
@@ -71,6 +75,9 @@ fn from_nothing_to_the_conversations_in_four_enters() {
     for what in ["cmdline", "environ"] {
         assert!(!String::from_utf8_lossy(&fs::read(folder.join(what)).unwrap()).contains("horse"), "{what}");
     }
+    let limits = fs::read_to_string(folder.join("limits")).unwrap();
+    let cores: Vec<&str> = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().collect();
+    assert_eq!(cores[4..6], ["0", "0"], "a crash would write its keys to the disk");
     for fd in ["fd/0", "fd/1", "fd/2"] {
         assert!(fs::read_link(folder.join(fd)).unwrap().to_str().unwrap().starts_with("pipe:"), "the daemon holds the terminal");
     }

@@ -3,13 +3,13 @@
 //! Whoever can open the socket is this user, but may be broken: lines are bounded before memory is taken, garbage gets an error and the
 //! next line is read, and a client that doesn't read is dropped. Requests of one client are begun in order; answers come as they are ready.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use hedgerow_sync::view::Command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -30,6 +30,8 @@ use crate::failure::{Failure, FailureKind};
 const MAX_CLIENTS: usize = 64;
 /// Longest line of a request, bytes (docs/api.md).
 const MAX_LINE: usize = 64 << 10;
+/// Bytes that are read from a client at once.
+const READ_AT_ONCE: usize = 8 << 10;
 /// Most requests of one client that are under way; then its next line waits (policy).
 const MAX_REQUESTS: u32 = 256;
 /// How long a client that asks nothing more may take to read its last answers (policy).
@@ -112,7 +114,7 @@ impl Api {
     }
 
     async fn read_requests(&mut self, read: OwnedReadHalf, client: &mut Client) {
-        let mut lines = LineReader { reader: BufReader::new(read), line: Zeroizing::new(Vec::new()), skipping: false };
+        let mut lines = LineReader::new(read);
         loop {
             match lines.next().await {
                 Line::End => break,
@@ -208,9 +210,13 @@ async fn forward(mut events: broadcast::Receiver<Arc<str>>, outbox: Outbox) {
     }
 }
 
-/// Takes lines of bounded length from a stream.
-struct LineReader {
-    reader: BufReader<OwnedReadHalf>,
+/// Takes lines of bounded length from a stream. Any of them may hold a passphrase, so that no other copy of what came is left in memory.
+struct LineReader<R> {
+    read: R,
+    /// What came last; wiped as far as it was taken.
+    buffer: Zeroizing<Vec<u8>>,
+    /// What of it has not been taken.
+    left: Range<usize>,
     line: Zeroizing<Vec<u8>>,
     /// Within a line that is too long.
     skipping: bool,
@@ -223,32 +229,54 @@ enum Line {
     End,
 }
 
-impl LineReader {
+impl<R: AsyncRead + Unpin> LineReader<R> {
+    fn new(read: R) -> Self {
+        Self { read, buffer: Zeroizing::new(vec![0; READ_AT_ONCE]), left: 0..0, line: Zeroizing::new(Vec::new()), skipping: false }
+    }
+
+    /// Reads the next line into `line`, which is empty before.
     async fn next(&mut self) -> Line {
         loop {
-            let (used, ended) = match self.reader.fill_buf().await {
-                Err(_) | Ok([]) => return Line::End, // what has no end of line is no request
-                Ok(bytes) => {
-                    let (piece, ended) = match bytes.iter().position(|byte| *byte == b'\n') {
-                        Some(end) => (bytes.get(..end).unwrap_or_default(), true),
-                        None => (bytes, false),
-                    };
-                    if self.line.len() + piece.len() > MAX_LINE {
-                        self.skipping = true;
-                        self.line.clear();
-                    }
-                    if !self.skipping {
-                        self.line.extend_from_slice(piece);
-                    }
-                    (piece.len() + usize::from(ended), ended)
+            if self.left.is_empty() {
+                match self.read.read(&mut self.buffer).await {
+                    Err(_) | Ok(0) => return Line::End, // what has no end of line is no request
+                    Ok(length) => self.left = 0..length,
                 }
-            };
-            self.reader.consume(used);
-            if ended {
+            }
+            if self.take_piece() {
                 return if std::mem::take(&mut self.skipping) { Line::TooLong } else { Line::Whole };
             }
         }
     }
+
+    /// Takes what came up to the end of a line; whether there was one.
+    fn take_piece(&mut self) -> bool {
+        let came = self.buffer.get_mut(self.left.clone()).unwrap_or_default();
+        let end = came.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(came.len(), |end| end + 1);
+        let (came, piece) = (came.get_mut(..taken).unwrap_or_default(), end.unwrap_or(taken));
+        if self.line.len() + piece > MAX_LINE {
+            self.skipping = true;
+            self.line.zeroize();
+        }
+        if !self.skipping {
+            append(&mut self.line, came.get(..piece).unwrap_or_default());
+        }
+        came.zeroize();
+        self.left.start += taken;
+        end.is_some()
+    }
+}
+
+/// Appends without leaving a copy behind where the memory has to grow.
+fn append(line: &mut Zeroizing<Vec<u8>>, piece: &[u8]) {
+    let length = line.len() + piece.len();
+    if length > line.capacity() {
+        let mut grown = Zeroizing::new(Vec::with_capacity(length.next_power_of_two()));
+        grown.extend_from_slice(line);
+        *line = grown;
+    }
+    line.extend_from_slice(piece);
 }
 
 /// A request as it came.
@@ -442,7 +470,7 @@ mod tests {
         let input = input.to_vec();
         let writing = tokio::spawn(async move { near.write_all(&input).await });
         let (read, _write) = far.into_split();
-        let mut reader = LineReader { reader: BufReader::new(read), line: Zeroizing::new(Vec::new()), skipping: false };
+        let mut reader = LineReader::new(read);
         let mut lines = Vec::new();
         loop {
             match reader.next().await {
@@ -465,6 +493,18 @@ mod tests {
         let mut input = vec![b'y'; MAX_LINE];
         input.push(b'\n');
         assert_eq!(lines_of(&input).await.first().unwrap().as_ref().unwrap().len(), MAX_LINE);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_left_in_one_place_alone() {
+        let words = b"{\"passphrase\":\"correct horse\"}\nnext\n";
+        let mut reader = LineReader::new(&words[..]);
+        assert!(matches!(reader.next().await, Line::Whole));
+        assert_eq!(*reader.line, words[..30]);
+        reader.line.zeroize();
+        assert_eq!(reader.buffer.iter().filter(|byte| **byte != 0).count(), b"next\n".len());
+        assert!(matches!(reader.next().await, Line::Whole));
+        assert!(*reader.line == *b"next" && reader.buffer.iter().all(|byte| *byte == 0));
     }
 
     #[tokio::test]

@@ -364,3 +364,34 @@ fn sim_ends_are_answered_once() {
     sim.run_for(20 * SECOND);
     assert!(guest.is_there(&sim));
 }
+
+/// Three exchanges that come as far as the words, each spoilt in the same way; whether the window is closed then.
+fn spoilt_by(spoil: impl Fn(&mut Sim, NodeId, &Guest)) -> bool {
+    let (mut sim, ann, _) = alone();
+    for number in 0..3 {
+        let mut guest = Guest::first(&mut sim, ann);
+        guest.name = Name::new(&format!("eve {number}")).unwrap();
+        guest.compare(&mut sim, ann);
+        assert!(list(&mut sim, ann).until.is_some(), "after {number}");
+        spoil(&mut sim, ann, &guest);
+    }
+    let is_told = notices(&mut sim, ann).contains(&"nearby_closed".into());
+    let is_closed = list(&mut sim, ann).until.is_none();
+    assert_eq!(is_closed, is_told);
+    is_closed
+}
+
+#[test]
+fn sim_who_knows_the_words_and_ends_it_before_they_are_compared_has_used_up_a_guess() {
+    for end in [End::Differ, End::Withdrawn, End::Failed] {
+        assert!(spoilt_by(|sim, _, guest| guest.say(sim, Step::End(end))), "{end:?}");
+    }
+    let run_out = |sim: &mut Sim, ann: NodeId, _: &Guest| {
+        for _ in 0..5 {
+            open(sim, ann);
+            sim.run_for(60 * SECOND);
+        }
+        sim.run_for(SECOND);
+    };
+    assert!(spoilt_by(run_out), "nobody has compared");
+}

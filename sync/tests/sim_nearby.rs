@@ -479,6 +479,53 @@ fn sim_a_contact_whom_the_other_has_lost_is_found_again_with_its_conversation() 
 }
 
 #[test]
+fn sim_a_contact_that_is_removed_meanwhile_is_none_on_either_side() {
+    // Ann has found the words equal, and removes whom she has just made a contact; or both are contacts who compare.
+    for known in [false, true] {
+        let mut two = if known { Two::contacts(seed()) } else { comparing() };
+        if known {
+            two.sim.run_for(SECOND);
+            open(&mut two.sim, two.ann);
+            open(&mut two.sim, two.ben);
+            two.sim.run_for(SECOND);
+            choose(&mut two.sim, two.ann, "ben").unwrap();
+            choose(&mut two.sim, two.ben, "ann").unwrap();
+            two.sim.run_for(SECOND);
+        } else {
+            confirm(&mut two.sim, two.ann, "ben", true).unwrap();
+            two.sim.run_for(SECOND);
+        }
+        two.sim.tell(two.ann, Command::RemoveContact { contact: "ben".into() });
+        let at_ann = list(&mut two.sim, two.ann).peers.remove(0);
+        assert_eq!((at_ann.state, at_ann.contact), (NearbyState::Failed, None), "known: {known}");
+        assert_eq!(at_ann.why.unwrap(), "the contact was removed or blocked");
+        two.sim.run_for(SECOND);
+        assert!(known || confirm(&mut two.sim, two.ben, "ann", true).is_err(), "it was ended");
+        assert!(confirm(&mut two.sim, two.ann, "1", true).is_err());
+        two.sim.run_for(5 * SECOND);
+        assert_eq!(only_contact(&mut two.sim, two.ann), None);
+        assert!(known || only_contact(&mut two.sim, two.ben).is_none());
+    }
+}
+
+#[test]
+fn sim_a_contact_that_is_blocked_while_words_are_compared_hears_no_confirmation() {
+    let mut two = Two::contacts(seed());
+    two.sim.run_for(SECOND);
+    open(&mut two.sim, two.ann);
+    open(&mut two.sim, two.ben);
+    two.sim.run_for(SECOND);
+    choose(&mut two.sim, two.ann, "ben").unwrap();
+    choose(&mut two.sim, two.ben, "ann").unwrap();
+    two.sim.run_for(SECOND);
+    two.sim.tell(two.ann, Command::BlockContact { contact: "ben".into(), blocked: true });
+    assert!(confirm(&mut two.sim, two.ann, "1", true).is_err());
+    two.sim.run_for(5 * SECOND);
+    let contact = only_contact(&mut two.sim, two.ann).unwrap();
+    assert_eq!((contact.state, contact.verified), (ContactState::Blocked, false));
+}
+
+#[test]
 fn sim_who_is_blocked_learns_nothing() {
     let mut two = Two::contacts(seed());
     two.sim.run_for(SECOND);

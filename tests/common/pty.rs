@@ -153,7 +153,8 @@ impl Terminal {
         assert!(status.stopped(), "{status:?}");
     }
 
-    /// Fails unless the terminal is as it was before the program: its modes, the ordinary screen, the cursor, no mouse, no marked pastes.
+    /// Fails unless the terminal is as it was before the program: its modes, the ordinary screen, the cursor, no mouse, no marked pastes, and
+    /// nothing on the alternate screen for whoever turns to it.
     pub fn assert_restored(&self) {
         let after = tcgetattr(self.slave.as_ref().expect("open")).unwrap();
         let modes = |termios: &Termios| (termios.input_modes, termios.output_modes, termios.local_modes, termios.control_modes);
@@ -162,6 +163,11 @@ impl Terminal {
             let no_mouse = screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
             !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste() && no_mouse
         });
+        let mut shown = self.shown.0.lock().unwrap();
+        shown.parser.process(b"\x1b[?47h");
+        let left = shown.parser.screen().contents();
+        shown.parser.process(b"\x1b[?47l");
+        assert_eq!(left.trim(), "", "the alternate screen");
     }
 
     /// Closes the terminal, as when its window is closed.

@@ -15,7 +15,7 @@ use crossterm::{
     Command, cursor,
     event::{DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute, queue,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use data_encoding::BASE64;
 use ratatui::backend::CrosstermBackend;
@@ -111,8 +111,9 @@ impl Terminal {
         if taken { self.say(EnableMouseCapture) } else { self.say(DisableMouseCapture) }
     }
 
-    /// Asks the terminal to put a text on the clipboard (OSC 52); it is encoded, so that nothing in it can be taken for a command. Not
-    /// every terminal does so, and none says whether it has. Returns `false` for a text that is too long.
+    /// Asks the terminal to put a text on the clipboard (OSC 52); it is encoded, so that nothing in it can be taken for a command, and
+    /// controls are left out, so that nothing can where it is pasted. Not every terminal does so, and none says whether it has. Returns
+    /// `false` for a text that is too long.
     ///
     /// # Errors
     ///
@@ -180,8 +181,9 @@ impl Drop for Terminal {
 }
 
 fn switch_on(mouse: bool) -> io::Result<()> {
-    IS_ON.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
+    // Only from here on, as switching it off clears the screen, which is somebody else's until then.
+    IS_ON.store(true, Ordering::SeqCst);
     let mut out = io::stdout().lock();
     queue!(out, EnterAlternateScreen, EnableBracketedPaste, DisableFocusChange)?;
     if mouse {
@@ -196,12 +198,14 @@ fn switch_off() {
         return;
     }
     let mut out = io::stdout().lock();
-    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    // Terminals keep the alternate screen after it was left, and show it again to who asks.
+    let _ = execute!(out, DisableMouseCapture, DisableBracketedPaste, Clear(ClearType::All), LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
 }
 
-/// OSC 52 for the clipboard.
+/// OSC 52 for the clipboard. A text may be somebody else's: pasted into a shell, its controls would be keys.
 fn copy_sequence(text: &str) -> String {
+    let text: String = text.chars().filter(|character| matches!(character, '\n' | '\t') || !character.is_control()).collect();
     format!("\x1b]52;c;{}\x1b\\", BASE64.encode(text.as_bytes()))
 }
 
@@ -223,5 +227,17 @@ mod tests {
         }
         assert!(notify_sequence(hostile).starts_with("\x1b]9;Hedgerow: 4;1;50"));
         assert_eq!(copy_sequence("hi"), "\x1b]52;c;aGk=\x1b\\");
+    }
+
+    #[test]
+    fn nothing_in_a_copied_text_is_a_key_where_it_is_pasted() {
+        let copied = |text: &str| {
+            let sequence = copy_sequence(text);
+            let inner = sequence.strip_prefix("\x1b]52;c;").and_then(|rest| rest.strip_suffix("\x1b\\")).unwrap();
+            String::from_utf8(BASE64.decode(inner.as_bytes()).unwrap()).unwrap()
+        };
+        assert_eq!(copied("ls\x1b[201~\r\x03\x15rm -rf ~\r\n\u{9b}A\x7f"), "ls[201~rm -rf ~\nA");
+        let honest = "Zoë:\n\tשלום, 👩\u{200d}🚀, می\u{200c}خواهم";
+        assert_eq!(copied(honest), honest);
     }
 }

@@ -183,6 +183,9 @@ impl Engine {
         }
         self.forget_tags_of(id);
         self.expect_tags_of(id);
+        if blocked {
+            self.part_nearby_with(id, None);
+        }
         // What came meanwhile by carriers.
         self.open_all_expected(now)?;
         self.end_links_of(id);
@@ -196,6 +199,7 @@ impl Engine {
 
     /// Removes a contact; `same_as` is who has its conversation from here on.
     pub(super) fn remove_contact(&mut self, id: ContactId, same_as: Option<ContactId>) -> Result<Removed, StoreError> {
+        self.part_nearby_with(id, same_as);
         self.end_links_of(id);
         self.forget_tags_of(id);
         self.changed.retain(|(contact, _, _), _| *contact != id);

@@ -213,7 +213,7 @@ impl Engine {
             let (end, why, counts) = if peer.is_in_flight() {
                 (End::Failed, "no answer came in time", peer.has_shown())
             } else {
-                (End::Withdrawn, "nobody said in time whether the words are equal", false)
+                (End::Withdrawn, "nobody said in time whether the words are equal", true)
             };
             self.break_off(number, end, why);
             if counts {
@@ -235,6 +235,25 @@ impl Engine {
         }
         if broke_off {
             self.note_failure(now);
+        }
+    }
+
+    /// A contact is removed or blocked, and with that ends what was begun with it here; unless it goes on as `same_as`.
+    pub(super) fn part_nearby_with(&mut self, contact: ContactId, same_as: Option<ContactId>) {
+        let mut over = Vec::new();
+        for (number, peer) in &mut self.nearby.peers {
+            match (&mut peer.phase, same_as) {
+                (Phase::Confirmed(_, of) | Phase::Established(of), Some(other)) if *of == contact => *of = other,
+                (Phase::Established(of), None) if *of == contact => peer.phase = Phase::Idle,
+                (Phase::Confirmed(_, of), None) if *of == contact => over.push(*number),
+                // The words vouch for a pair that is gone.
+                (Phase::Comparing(comparison), _) if comparison.same == Some(contact) => over.push(*number),
+                _ => continue,
+            }
+            self.nearby.changed = true;
+        }
+        for number in over {
+            self.break_off(number, End::Withdrawn, "the contact was removed or blocked");
         }
     }
 

@@ -348,7 +348,8 @@ impl Engine {
             End::Failed => "it failed at the other side",
         };
         let had_words = matches!(phase, Phase::Comparing(_) | Phase::Confirmed(..));
-        let counts = matches!(phase, Phase::Asked(_) | Phase::Opened(_)) || (had_words && end == End::Differ);
+        // Words that our person has found equal are no guess any more, unless the other says otherwise.
+        let counts = matches!(phase, Phase::Asked(_) | Phase::Opened(_) | Phase::Comparing(_)) || (had_words && end == End::Differ);
         match phase {
             Phase::Idle | Phase::Chosen => {}
             Phase::Established(contact) => peer.phase = Phase::Established(contact),
