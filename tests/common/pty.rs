@@ -46,8 +46,17 @@ impl Terminal {
         Self::start_with(home, &[])
     }
 
+    /// Starts the demo; the home is where it must keep nothing.
+    pub fn demo(home: &Home) -> Self {
+        Self::run(home, &["demo"], &[])
+    }
+
     /// Starts it with further variables.
     pub fn start_with(home: &Home, variables: &[(&str, &str)]) -> Self {
+        Self::run(home, &[], variables)
+    }
+
+    fn run(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -61,6 +70,7 @@ impl Terminal {
         command
             .arg("--ctty")
             .arg(PROGRAM)
+            .args(arguments)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .env("HEDGEROW_HOME", home.path())
