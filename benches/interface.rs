@@ -19,9 +19,7 @@ const QUIT: &[u8] = b"\x11";
 
 fn main() {
     let home = Home::with_profile("ada");
-    print_spread("demo: from its start to the people of the first screen", || {
-        first_screen(Terminal::start_as(&home, &["demo"], &[]), "Robin")
-    });
+    print_spread("demo: from its start to the people of the first screen", || first_screen(Terminal::demo(&home), "Robin"));
     let daemon = home.daemon(&["--no-mdns"]);
     print_spread("a running daemon: from the interface's start to the profile's name", || {
         first_screen(Terminal::start(&home), "hedgerow · ada")

@@ -51,7 +51,7 @@ fn a_message_is_explained_while_it_waits_and_once_it_is_read() {
     assert_eq!((&handed["to"], &handed["name"], &handed["transport"]), (&"reader".into(), &"bob".into(), &"lan".into()));
     assert_eq!((&delivered["state"], &delivered["waits"], &delivered["helps"]), (&"delivered".into(), &Value::Null, &Value::Array(vec![])));
     let shown = alice.ok(&["explain", id]);
-    assert!(shown.contains("handed to bob, for whom it is, over lan") && shown.contains("the receipt came"), "{shown}");
+    assert!(shown.contains("handed to bob, for whom it is, over LAN") && shown.contains("the receipt came"), "{shown}");
     let at_bob = bob.json(&["explain", id]);
     assert_eq!((happened(&at_bob), &at_bob["from"]), (vec!["received"], &"alice".into()));
     assert!(bob.ok(&["explain", id]).contains("received, and opened here"));

@@ -17,7 +17,10 @@ const PASSPHRASE: &str = "correct horse";
 const CTRL_C: &[u8] = b"\x03";
 const CTRL_Q: &[u8] = b"\x11";
 const DOWN: &[u8] = b"\x1b[B";
+const F2: &[u8] = b"\x1bOQ";
 const F9: &[u8] = b"\x1b[20~";
+/// Most keys besides the text that a newcomer may need for a first message in the demo: Enter opens a conversation, Enter sends.
+const KEYS_TO_FIRST_MESSAGE: usize = 2;
 
 /// Ends the daemon that an interface has started, when the test is over.
 struct Started<'a>(&'a Home);
@@ -67,6 +70,7 @@ fn from_nothing_to_the_conversations_in_four_enters() {
         terminal.enter(text);
         terminal.shows(next);
     }
+    terminal.shows("Press F2 to add your first contact");
     println!("keys pressed: {} Enters, {} letters", texts.len(), texts.concat().len());
     let status = home.json(&["status"]);
     assert_eq!((&status["name"], &status["visible"]), (&"ada".into(), &false.into()));
@@ -315,4 +319,112 @@ fn no_color_is_heeded() {
         };
         terminal.wait("the title", |screen| in_colour(screen) == coloured);
     }
+}
+
+#[test]
+fn the_demo_s_first_message_takes_two_keys_and_its_text() {
+    let home = Home::empty();
+    let mut terminal = Terminal::demo(&home);
+    terminal.shows("Robin 1 new");
+    let keys: [(&[u8], &str); KEYS_TO_FIRST_MESSAGE] = [(b"\r", "Hello, I am Robin"), (b"Is anybody there?\r", "✓✓ me Is anybody there?")];
+    for (bytes, shown) in keys {
+        terminal.bytes(bytes);
+        terminal.shows(shown);
+    }
+    terminal.bytes(CTRL_Q);
+    assert!(terminal.ended().success(), "the demo asks nothing");
+    terminal.assert_restored();
+    assert!(!home.path().exists(), "the demo keeps nothing");
+}
+
+/// Opens the window at both, lets them choose each other and find the words equal; both conversations are open at the end.
+fn meet(one: &mut Terminal, other: &mut Terminal) {
+    for terminal in [&mut *one, &mut *other] {
+        terminal.shows("1 in reach");
+        terminal.bytes(F2);
+        terminal.shows("How do you want to meet?");
+        terminal.bytes(b"1");
+        terminal.shows("Press Enter to open the window");
+        terminal.enter("");
+        terminal.shows("left");
+    }
+    one.shows("Enter chooses them.");
+    one.enter("");
+    other.shows("Enter agrees.");
+    other.enter("");
+    for terminal in [&*one, &*other] {
+        terminal.shows("Are they the same on both screens?");
+    }
+    assert_eq!(words(one), words(other), "the words to compare");
+    for terminal in [&mut *one, &mut *other] {
+        terminal.bytes(b"y");
+    }
+    for terminal in [one, other] {
+        terminal.shows("is now a contact, verified.");
+        terminal.enter("");
+        terminal.shows("Nothing is written yet.");
+    }
+}
+
+/// The four words that a screen shows to be compared.
+fn words(terminal: &Terminal) -> Vec<String> {
+    let screen = terminal.screen();
+    let numbered = |number: u32| {
+        let word = screen.lines().find_map(|line| line.trim().strip_prefix(&format!("{number}.")));
+        word.expect("a word").trim().to_owned()
+    };
+    (1..=4).map(numbered).collect()
+}
+
+#[test]
+fn two_people_meet_nearby_and_talk_through_both_interfaces() {
+    let (ada, ben) = (Home::with_profile("ada"), Home::with_profile("ben"));
+    let _started = [Started(&ada), Started(&ben)];
+    let at = |home: &Home, options: &str| {
+        let mut terminal = Terminal::start_with(home, &[("HEDGEROW_DAEMON_OPTIONS", options)]);
+        terminal.shows("Welcome back.");
+        terminal.enter(PASSPHRASE);
+        terminal.shows("Nobody is here yet.");
+        terminal
+    };
+    let mut one = at(&ada, "--no-mdns --listen 127.0.0.1:0");
+    let address = ada.json(&["status"])["listen"][0].as_str().unwrap().to_owned();
+    let mut other = at(&ben, &format!("--no-mdns --connect {address}"));
+    meet(&mut one, &mut other);
+    one.enter("Is anybody there?");
+    other.shows("ada Is anybody there?");
+    one.shows("✓✓ me Is anybody there?");
+    other.enter("On this side of the hedge.");
+    one.shows("ben On this side of the hedge.");
+
+    // The same conversation at two terminals of one person.
+    let mut second = Terminal::start(&ada);
+    second.shows("ben ◆");
+    second.enter("");
+    second.shows("ben On this side of the hedge.");
+    one.enter("written at the first");
+    second.shows("me written at the first");
+    second.enter("written at the second");
+    one.shows("me written at the second");
+    other.shows("ada written at the second");
+
+    // A draft, and a daemon and then an interface that are killed.
+    other.bytes(b"half a thought");
+    other.shows("> half a thought");
+    let (daemon, _) = Started(&ben).daemons().remove(0);
+    signal(daemon, "KILL");
+    other.shows("Hedgerow's daemon has stopped.");
+    other.enter(PASSPHRASE);
+    other.shows("> half a thought");
+    // Another interface sees that the daemon keeps it.
+    let watch = Terminal::start(&ben);
+    watch.shows("ada ◆ ✎");
+    other.signal("KILL");
+    other.ended();
+    let mut again = Terminal::start(&ben);
+    again.shows("ada ◆ ✎");
+    again.enter("");
+    again.shows("> half a thought");
+    again.enter("");
+    one.shows("ben half a thought");
 }

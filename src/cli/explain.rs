@@ -106,14 +106,14 @@ mod tests {
 2026-11-22 01:00 me: Come at eight [carried]
 carried: 1 contact holds it, a stranger says that it holds it
 why: waits until one of those who carry it meets carol, and for the receipt
-for: carol, not in reach, last seen 2026-11-22 03:00 UTC (3 h ago) over lan
+for: carol, not in reach, last seen 2026-11-22 03:00 UTC (3 h ago) over LAN
 bundle: 512 bytes, normal, number 17, sealed in the hour of 2026-11-22 01:00 UTC, carried until 2026-12-06 01:00 UTC (13 d left), held here
 in reach now: 1 contact, 2 strangers
 
 2026-11-22 01:00  5 h ago     written, and stored here
 2026-11-22 01:00  5 h ago     sealed as number 17 in a bundle of 512 bytes
-2026-11-22 02:00  4 h ago     handed to bob over lan
-2026-11-22 05:59  40 s ago    handed to a stranger over lan, who says that it holds it
+2026-11-22 02:00  4 h ago     handed to bob over LAN
+2026-11-22 05:59  40 s ago    handed to a stranger over LAN, who says that it holds it
 and 3 more hand-overs, of which only the number is kept
 
 What would help:

@@ -18,8 +18,9 @@ mod place;
 
 use std::{
     io::{self, IsTerminal},
+    path::PathBuf,
     sync::{
-        Arc,
+        Arc, LazyLock,
         mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError},
     },
     thread,
@@ -49,6 +50,9 @@ use crate::{
 const MAX_QUEUED: usize = 1_024;
 /// Least pause between two frames while inputs keep coming (policy): sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
+
+/// The person's home folder.
+static HOME: LazyLock<Option<PathBuf>> = LazyLock::new(std::env::home_dir);
 
 /// Something that a thread tells the loop.
 enum Wake {
@@ -108,7 +112,7 @@ fn options(banner: Option<&'static str>) -> Options {
     let words = std::env::var_os("HEDGEROW_WORDS").is_some_and(|value| value == "1");
     let mut seed = [0; 32];
     random::system().fill_bytes(&mut seed);
-    Options { theme, words, civil: local::civil, banner, seed }
+    Options { theme, words, civil: local::civil, banner, home: HOME.as_deref(), seed }
 }
 
 /// The loop's state.

@@ -18,6 +18,7 @@ pub(crate) use self::explain::start_of;
 pub use self::explain::{
     Explanation, Happening, Help, HelpCode, Holder, NeighbourCount, Reader, SealedBundle, WaitCode, Waits, What, span_in_words,
 };
+pub(crate) use self::words::transport_in_words;
 pub use self::{
     answer::Answer,
     nearby::{Nearby, NearbyPeer, NearbyState},

@@ -49,14 +49,18 @@ impl Terminal {
         Self::start_with(home, &[])
     }
 
-    /// Starts it with further variables.
-    pub fn start_with(home: &Home, variables: &[(&str, &str)]) -> Self {
-        Self::start_as(home, &[], variables)
+    /// Starts the demo; the home is where it must keep nothing.
+    pub fn demo(home: &Home) -> Self {
+        Self::run(home, &["demo"], &[])
     }
 
-    /// Starts the program with these arguments and further variables.
+    /// Starts it with further variables.
+    pub fn start_with(home: &Home, variables: &[(&str, &str)]) -> Self {
+        Self::run(home, &[], variables)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a benchmark asks when it was started")]
-    pub fn start_as(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    fn run(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();

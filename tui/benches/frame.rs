@@ -58,7 +58,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let now = Now { mono: Instant::from_origin(Duration::from_secs(1)), wall: UnixMillis(START) };
-        let options = Options { theme: Theme::colours(), words: false, civil, banner: None, seed: [0; 32] };
+        let options = Options { theme: Theme::colours(), words: false, civil, banner: None, home: None, seed: [0; 32] };
         let app = App::new(options, Start::Daemon, (WIDTH, HEIGHT), now);
         let viewport = Viewport::Fixed(Rect::new(0, 0, WIDTH, HEIGHT));
         let terminal = Terminal::with_options(CrosstermBackend::new(sink()), TerminalOptions { viewport }).unwrap();

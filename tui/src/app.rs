@@ -1,6 +1,6 @@
 //! The interface's state, and how it changes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use hedgerow_sync::{
@@ -28,6 +28,10 @@ const TOAST_FOR: Duration = Duration::from_secs(5);
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 /// How often the status is asked anew while the interface is attached (policy): what has no events changes slowly.
 const STATUS_EVERY: Duration = Duration::from_secs(15);
+/// Between two drawings of an age in seconds.
+const SECOND: Duration = Duration::from_secs(1);
+/// A minute, milliseconds.
+const MINUTE: u64 = 60_000;
 /// How long leaving waits for what is still to be saved (policy).
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -147,8 +151,10 @@ pub struct Options {
     pub words: bool,
     /// What the person's clock and calendar show.
     pub civil: fn(UnixMillis) -> Civil,
-    /// Something to say in the title, such as that this is the demo.
+    /// In the demo alone: what its title says all the time. There nothing is kept, and any passphrase opens the lock.
     pub banner: Option<&'static str>,
+    /// The person's home folder, which `~` in a path stands for; `None` if it is not known.
+    pub home: Option<&'static Path>,
     /// Random bytes, drawn anew for each interface: what the ids of messages written in it are made from.
     pub seed: [u8; 32],
 }
@@ -281,10 +287,26 @@ impl App {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let toast = self.outbox.toast.as_ref().map(|(until, _)| *until);
         let screens = self.screens.iter().filter_map(View::due);
-        // The locked screen shows the time.
-        let minute = self.is_locked().then(|| self.now.mono + Duration::from_millis(60_000 - self.now.wall.0 % 60_000));
-        let own = [toast, self.retry.map(|(at, _)| at), self.status_due, self.leaving.map(|leaving| leaving.until), minute];
+        let own = [toast, self.retry.map(|(at, _)| at), self.status_due, self.leaving.map(|leaving| leaving.until), self.ages_due()];
         own.into_iter().flatten().chain(screens).min()
+    }
+
+    /// When what is said of the time is another: each second while something shown is younger than a minute, else with each minute of the
+    /// clock, which the locked screen shows. `None` before anything is.
+    fn ages_due(&self) -> Option<Instant> {
+        let minute = self.now.mono + Duration::from_millis(MINUTE - self.now.wall.0 % MINUTE);
+        if self.is_locked() {
+            return Some(minute);
+        }
+        let is_young = |at: UnixMillis| self.now.wall.0.saturating_sub(at.0) < MINUTE;
+        let seen = self.model.contacts.values().filter(|contact| !contact.in_reach).filter_map(|contact| contact.last_seen);
+        let lost =
+            matches!(self.model.connection, Connection::Lost { since, .. } if self.now.mono.since(since) < Duration::from_millis(MINUTE));
+        let noticed = self.model.notices.back().map(|notice| notice.at);
+        if lost || seen.chain(noticed).any(is_young) {
+            return Some(self.now.mono + SECOND);
+        }
+        (self.model.connection != Connection::Absent).then_some(minute)
     }
 
     /// Whether nothing of the person's may be shown.
@@ -349,7 +371,8 @@ impl App {
 
     fn ask_to_quit(&mut self) {
         match self.screens.last() {
-            _ if self.locked.is_some() || !self.is_home_open() => self.leave(false),
+            // In the demo nothing goes on that there would be something to decide about.
+            _ if self.locked.is_some() || !self.is_home_open() || self.options.banner.is_some() => self.leave(false),
             // Pressed again: it was meant.
             Some(Screen::Quit(_)) => self.leave(false),
             _ => self.open(Some(Screen::Quit(QuitScreen::new()))),
@@ -520,7 +543,7 @@ impl App {
             return;
         }
         self.model.connection = Connection::Lost { since: self.now.mono, why };
-        self.model.neighbours.clear();
+        self.model.forget_links();
         self.status_due = None;
         self.retry = Some((self.now.mono + RETRY.0, RETRY.0));
         for (id, request) in std::mem::take(&mut self.outbox.pending) {

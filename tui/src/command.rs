@@ -303,7 +303,7 @@ mod tests {
         };
         model.contacts.extend([(BEN, contact(BEN, "Ben")), (ContactId(4), contact(ContactId(4), "Ruben"))]);
         let civil = |_| Civil { year: 2026, month: 11, day: 22, hour: 10, minute: 0 };
-        let options = Options { theme: Theme::plain(), words: false, civil, banner: None, seed: [0; 32] };
+        let options = Options { theme: Theme::plain(), words: false, civil, banner: None, home: None, seed: [0; 32] };
         let now = Now { mono: Instant::from_origin(Duration::from_secs(1)), wall: UnixMillis(0) };
         let mut outbox = Outbox::default();
         let mut context = Context::new(&mut model, &mut outbox, &options, now, Size::new(80, 24));

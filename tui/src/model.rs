@@ -245,9 +245,17 @@ impl Model {
         self.conversations.remove(&contact);
     }
 
+    /// Without the daemon nobody is known to be in reach.
+    pub(crate) fn forget_links(&mut self) {
+        self.neighbours.clear();
+        for contact in self.contacts.values_mut() {
+            contact.in_reach = false;
+        }
+    }
+
     /// After the daemon was away, what was loaded may have changed without a word. Messages stay to be seen until they are loaded anew.
     pub(crate) fn distrust(&mut self) {
-        self.neighbours.clear();
+        self.forget_links();
         for conversation in self.conversations.values_mut() {
             conversation.loaded = false;
         }

@@ -22,6 +22,27 @@ pub(crate) fn lost(why: &str, since: Duration) -> String {
     format!("Not connected for {}: {}. Nothing is lost; trying again.", span_in_words(since), clean::name(why))
 }
 
+/// Who is in reach.
+pub(crate) const IN_REACH: &str = "●";
+/// Whose keys were compared.
+pub(crate) const VERIFIED: &str = "◆";
+/// To whom something is written that is not sent.
+pub(crate) const DRAFT: &str = "✎";
+
+/// The signs beside names, with their words and what they mean, for the help and docs/user-guide.md.
+pub const fn name_signs() -> [(&'static str, &'static str, &'static str); 3] {
+    [
+        (IN_REACH, "in reach", "A link to them is open now: what you write goes straight over"),
+        (VERIFIED, "verified", "You have compared words or fingerprints: nobody is in between"),
+        (DRAFT, "draft", "You have written something to them and not sent it"),
+    ]
+}
+
+/// What stands before the chosen row.
+pub(crate) const fn mark(options: &Options) -> &'static str {
+    if options.words { ">" } else { "›" }
+}
+
 /// All signs with their words and what they mean for who wrote the message, for docs/user-guide.md.
 pub fn signs() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     STATES.into_iter().map(|of| (state(of).0, state(of).1, state_help(of)))
@@ -128,6 +149,16 @@ pub(crate) fn transport(name: &str) -> String {
         "tor" => "Tor".to_owned(),
         "drive" => "a drive".to_owned(),
         "memory" => "the demo".to_owned(),
+        other => brief(other, NAME_CELLS),
+    }
+}
+
+/// A technology in one word, for lists.
+pub(crate) fn way(name: &str) -> String {
+    match name {
+        "lan" => "LAN".to_owned(),
+        "memory" => "demo".to_owned(),
+        "ble" | "tor" => transport(name),
         other => brief(other, NAME_CELLS),
     }
 }

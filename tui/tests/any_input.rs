@@ -32,7 +32,7 @@ struct Seat {
 impl Seat {
     fn new(daemon: Daemon) -> Self {
         let now = Now { mono: Instant::from_origin(Duration::from_secs(1)), wall: UnixMillis(START) };
-        let options = Options { theme: Theme::plain(), words: false, civil: common::civil, banner: None, seed: [9; 32] };
+        let options = Options { theme: Theme::plain(), words: false, civil: common::civil, banner: None, home: None, seed: [9; 32] };
         let app = App::new(options, Start::Daemon, (80, 24), now);
         let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
         let mut seat = Self { app, now, terminal, daemon, on_the_way: VecDeque::new(), is_held: false, is_up: true, refusals: 0 };

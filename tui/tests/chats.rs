@@ -219,6 +219,7 @@ fn words_stand_for_signs_where_wanted() {
             words: true,
             civil: common::civil,
             banner: None,
+            home: None,
             seed: [1; 32],
         },
         hedgerow_tui::Start::Daemon,
@@ -651,4 +652,48 @@ fn the_mouse_opens_chooses_and_scrolls() {
         click(&mut desk, MouseEventKind::ScrollDown, 50, 8);
     }
     assert!(desk.shows("message 0099") && !desk.shows("newer below"));
+}
+
+#[test]
+fn how_long_ago_somebody_was_seen_goes_on_while_nobody_types() {
+    let mut daemon = neighbourhood();
+    daemon.contact(2, "Zoë").last_seen = Some(UnixMillis(START - 3_000));
+    let mut desk = Desk::attached(80, 24, daemon);
+    assert!(desk.shows("3 s ago"), "{}", desk.screen());
+    desk.pass(Duration::from_secs(4));
+    assert!(desk.shows("7 s ago"), "{}", desk.screen());
+    desk.pass(Duration::from_secs(180));
+    assert!(desk.shows("3 min ago"), "{}", desk.screen());
+}
+
+fn link_to_bob() -> hedgerow_sync::view::Neighbour {
+    hedgerow_sync::view::Neighbour {
+        link: 1,
+        transport: "lan".into(),
+        contact: Some(ContactId(1)),
+        name: Some("bob".into()),
+        outbound: true,
+        carries: true,
+        claimed_name: None,
+    }
+}
+
+#[test]
+fn why_a_message_waits_is_asked_anew_when_a_link_goes() {
+    let mut daemon = neighbourhood();
+    daemon.message(1, true, "Are you there?", MessageState::Queued, 0);
+    let mut desk = Desk::attached(80, 24, daemon);
+    open_first(&mut desk);
+    desk.daemon.messages.get_mut(&ContactId(1)).unwrap().last_mut().unwrap().why = Some("no device is in reach".into());
+    assert!(!desk.shows("; no device"));
+    desk.input(Input::Event(Event::LinkDown(link_to_bob())));
+    assert!(desk.shows("only on this device so far; no device"), "{}", desk.screen());
+}
+
+#[test]
+fn nobody_is_in_reach_of_a_daemon_that_is_away() {
+    let mut desk = Desk::attached(80, 24, neighbourhood());
+    assert!(desk.shows("in reach, LAN"));
+    desk.input(Input::Lost("the daemon ended".into()));
+    assert!(!desk.shows("in reach") && !desk.shows("●"), "{}", desk.screen());
 }

@@ -403,6 +403,39 @@ fn the_quit_screen_says_what_waits() {
     }
 }
 
+/// A desk where the demo runs.
+fn at_the_demo() -> Desk {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    let options = hedgerow_tui::Options { banner: Some("demo: nothing is kept"), ..common::options() };
+    desk.app = hedgerow_tui::App::new(options, Start::Daemon, (80, 24), desk.now);
+    desk.input(Input::Attached);
+    desk
+}
+
+#[test]
+fn the_demo_is_left_without_a_question() {
+    let mut desk = at_the_demo();
+    desk.ctrl('q');
+    assert!(desk.effects.contains(&Effect::Quit), "{}", desk.screen());
+}
+
+#[test]
+fn the_lock_of_the_demo_says_that_any_passphrase_opens_it() {
+    let mut desk = at_the_demo();
+    desk.key(KeyCode::F(9));
+    assert!(desk.shows("any passphrase opens it"), "{}", desk.screen());
+    assert!(!locked(80, 24).shows("any passphrase"));
+}
+
+#[test]
+fn leaving_without_a_daemon_says_what_is_not_kept() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    desk.input(Input::Lost("the daemon ended".into()));
+    desk.ctrl('q');
+    assert!(desk.shows("lost if you leave now") && !desk.shows("not sent is kept"), "{}", desk.screen());
+    assert!(desk.shows("The daemon does not answer now.") && !desk.shows("goes on"), "{}", desk.screen());
+}
+
 #[test]
 fn a_signal_ends_it_without_a_question_wherever_it_is() {
     let mut desks = [at_first_start(), Desk::new(Start::NoDaemon, 80, 24, Daemon::default()), locked(80, 24)];

@@ -187,6 +187,26 @@ fn everybody_nearby_is_shown_with_state_and_number() {
 }
 
 #[test]
+fn enter_goes_on_with_whoever_came_first_until_the_person_moves() {
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    add(&mut desk, '1');
+    sees(&mut desk, vec![peer(3, "Ben", NearbyState::Seen)]);
+    sees(&mut desk, vec![peer(1, "Eve", NearbyState::Seen), peer(3, "Ben", NearbyState::Seen)]);
+    answer_nearby(&mut desk);
+    desk.key(KeyCode::Enter);
+    assert!(was_asked(&desk, &Command::NearbyAdd { peer: "3".into() }), "the choice stays when others come");
+    assert!(!was_asked(&desk, &Command::NearbyOpen {}));
+    let mut desk = Desk::attached(80, 24, Daemon::default());
+    add(&mut desk, '1');
+    sees(&mut desk, vec![peer(3, "Ben", NearbyState::Seen)]);
+    desk.key(KeyCode::Up);
+    sees(&mut desk, vec![peer(3, "Ben", NearbyState::Seen), peer(4, "Eve", NearbyState::Seen)]);
+    answer_nearby(&mut desk);
+    desk.key(KeyCode::Enter);
+    assert!(was_asked(&desk, &Command::NearbyOpen {}), "the window was chosen");
+}
+
+#[test]
 fn somebody_is_chosen_by_number_and_agreed_with() {
     for state in [NearbyState::Seen, NearbyState::ChoseUs] {
         let mut desk = Desk::attached(80, 24, Daemon::default());

@@ -646,16 +646,20 @@ fn no_size_of_a_terminal_breaks_a_screen() {
 }
 
 /// The parts of the guide that are made from the tables, by the word that marks them.
-fn guide_parts() -> [(&'static str, String); 3] {
+fn guide_parts() -> [(&'static str, String); 4] {
     use hedgerow_tui::{
         command::COMMANDS,
         keymap::{BINDINGS, SCOPES},
-        signs,
+        name_signs, signs,
     };
     let cell = |text: &str| text.replace('|', "\\|");
     let mut states = "| sign | state | meaning |\n| --- | --- | --- |\n".to_owned();
     for (sign, word, help) in signs() {
         states.push_str(&format!("| {sign} | {word} | {} |\n", cell(help)));
+    }
+    let mut names = "| sign | word | meaning |\n| --- | --- | --- |\n".to_owned();
+    for (sign, word, help) in name_signs() {
+        names.push_str(&format!("| {sign} | {word} | {} |\n", cell(help)));
     }
     let mut keys = String::new();
     for (scope, heading) in SCOPES {
@@ -672,7 +676,7 @@ fn guide_parts() -> [(&'static str, String); 3] {
     for row in COMMANDS {
         commands.push_str(&format!("| `{}` | {} |\n", cell(&row.usage()), cell(row.help)));
     }
-    [("signs", states), ("keys", keys.trim_start().to_owned()), ("commands", commands)]
+    [("signs", states), ("names", names), ("keys", keys.trim_start().to_owned()), ("commands", commands)]
 }
 
 #[test]

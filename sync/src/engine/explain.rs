@@ -21,7 +21,7 @@ use crate::{
     time::{Hour, Now, UnixMillis},
     view::{
         CommandError, ContactState, Explanation, Happening, Help, HelpCode, Holder, MessageState, Mode, NeighbourCount, Reader,
-        SealedBundle, WaitCode, Waits, What, span_in_words, start_of,
+        SealedBundle, WaitCode, Waits, What, span_in_words, start_of, transport_in_words,
     },
     wire::bundle::Class,
 };
@@ -391,13 +391,6 @@ fn holders(row: &MessageRow) -> String {
         count => Some(format!("strangers said {count} times that they hold it")),
     };
     [contacts, strangers].into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-fn transport_in_words(name: &str) -> String {
-    match name {
-        "lan" => "LAN".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 /// How long ago something was; a clock that has been set back since makes that unknown.

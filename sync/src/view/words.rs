@@ -6,6 +6,15 @@ use std::time::Duration;
 use super::{Holder, Reader, SealedBundle, What, span_in_words};
 use crate::time::UnixMillis;
 
+/// A technology in a word or two.
+pub(crate) fn transport_in_words(name: &str) -> &str {
+    match name {
+        "lan" => "LAN",
+        "memory" => "a link in memory",
+        other => other,
+    }
+}
+
 impl What {
     /// What happened, as one sentence without its full stop.
     pub fn in_words(&self) -> String {
@@ -14,12 +23,12 @@ impl What {
             Self::Received { .. } => "received, and opened here".to_owned(),
             Self::Sealed { number, bytes } => format!("sealed as number {number} in a bundle of {bytes} bytes"),
             Self::Handed { to: Holder::Stranger, transport, .. } => {
-                format!("handed to a stranger over {transport}, who says that it holds it")
+                format!("handed to a stranger over {}, who says that it holds it", transport_in_words(transport))
             }
             Self::Handed { to, transport, name, .. } => {
                 let name = name.as_deref().unwrap_or("a contact that was removed since");
                 let reader = if *to == Holder::Reader { ", for whom it is," } else { "" };
-                format!("handed to {name}{reader} over {transport}")
+                format!("handed to {name}{reader} over {}", transport_in_words(transport))
             }
             Self::AskedAgain {} => "asked for once more, to be sealed anew".to_owned(),
             Self::Receipt {} => "the receipt came: it is delivered".to_owned(),
@@ -37,7 +46,7 @@ impl Reader {
     /// Who it is, and when it was in reach; `moment` writes a time.
     pub fn in_words(&self, now: UnixMillis, moment: impl Fn(UnixMillis) -> String) -> String {
         let name = self.name.as_deref().unwrap_or("(no name yet)");
-        let over = self.last_transport.as_deref().map(|transport| format!(" over {transport}")).unwrap_or_default();
+        let over = self.last_transport.as_deref().map(|transport| format!(" over {}", transport_in_words(transport))).unwrap_or_default();
         match self.last_seen {
             _ if self.in_reach => format!("{name}, in reach{over}"),
             None => format!("{name}, not in reach, never seen"),
@@ -89,9 +98,9 @@ mod tests {
     #[test]
     fn a_hand_over_says_to_whom() {
         let handed = |to, name: Option<&str>| What::Handed { to, transport: "lan".into(), contact: None, name: name.map(str::to_owned) };
-        assert_eq!(handed(Holder::Contact, Some("bob")).in_words(), "handed to bob over lan");
-        assert_eq!(handed(Holder::Reader, Some("bob")).in_words(), "handed to bob, for whom it is, over lan");
-        assert_eq!(handed(Holder::Contact, None).in_words(), "handed to a contact that was removed since over lan");
+        assert_eq!(handed(Holder::Contact, Some("bob")).in_words(), "handed to bob over LAN");
+        assert_eq!(handed(Holder::Reader, Some("bob")).in_words(), "handed to bob, for whom it is, over LAN");
+        assert_eq!(handed(Holder::Contact, None).in_words(), "handed to a contact that was removed since over LAN");
         // A stranger has no name, whatever stands there.
         assert!(!handed(Holder::Stranger, Some("bob")).in_words().contains("bob"));
     }

@@ -383,6 +383,12 @@ impl Chats {
         Step::Stay
     }
 
+    /// Whether something is unread that is not in front.
+    fn is_unread_elsewhere(&self, look: &Look<'_>) -> bool {
+        let here = self.open.as_ref().map(|open| open.contact);
+        look.model.contacts.values().any(|contact| contact.unread > 0 && Some(contact.contact) != here)
+    }
+
     /// The contact that keys are about: of the open conversation, or the chosen one.
     fn spoken_of(&self, context: &Context<'_>) -> Option<ContactId> {
         self.open.as_ref().map(|open| open.contact).or_else(|| self.list.chosen(context.model))
@@ -436,11 +442,26 @@ impl View for Chats {
     fn hints(&self, look: &Look<'_>) -> Vec<Action> {
         match &self.open {
             None if look.model.contacts.is_empty() => vec![Action::AddContact, Action::Help, Action::Palette, Action::Quit],
-            None => vec![Action::Accept, Action::AddContact, Action::NextUnread, Action::Palette, Action::Help, Action::Quit],
+            None if self.is_unread_elsewhere(look) => {
+                vec![Action::Accept, Action::AddContact, Action::NextUnread, Action::Palette, Action::Help, Action::Quit]
+            }
+            None => vec![Action::Accept, Action::AddContact, Action::Palette, Action::Help, Action::Quit],
             Some(open) if open.is_choosing() => {
                 vec![Action::Accept, Action::Where, Action::Copy, Action::Retry, Action::TakeBack, Action::Back]
             }
-            Some(_) => vec![Action::Accept, Action::Newline, Action::Back, Action::Where, Action::NextUnread, Action::Help],
+            Some(_) if self.is_unread_elsewhere(look) => {
+                vec![Action::Accept, Action::Newline, Action::Back, Action::Where, Action::NextUnread, Action::Help]
+            }
+            Some(_) => vec![Action::Accept, Action::Newline, Action::Back, Action::Where, Action::Palette, Action::Help],
+        }
+    }
+
+    fn label(&self, _look: &Look<'_>, action: Action) -> Option<&'static str> {
+        match (&self.open, action) {
+            (None, Action::Accept) => Some("open"),
+            (Some(open), Action::Accept) if open.is_choosing() => Some("menu"),
+            (Some(_), Action::Accept) => Some("send"),
+            _ => None,
         }
     }
 
@@ -511,6 +532,12 @@ impl View for Chats {
                 }
             }
             Event::ContactRemoved { contact, same_as } => self.removed(*contact, *same_as, context),
+            // Why a message waits may be another reason now, and there is no event for that.
+            Event::LinkUp(_) | Event::LinkDown(_) => {
+                if let Some(open) = &mut self.open {
+                    open.renew_waiting(context);
+                }
+            }
             _ => {}
         }
         Step::Stay

@@ -60,6 +60,10 @@ fn signs(look: &Look<'_>, page: &mut Sheet) {
         page.pair(&sign(look, state), column, text::state_help(state));
     }
     page.note(&format!("{} tells of each message where it is and why.", key(Action::Where)));
+    page.heading("The signs beside names");
+    for (sign, word, help) in text::name_signs() {
+        page.pair(&if look.options.words { word.to_owned() } else { format!("{sign} {word}") }, column, help);
+    }
 }
 
 fn sign(look: &Look<'_>, state: MessageState) -> String {

@@ -67,7 +67,11 @@ impl LockScreen {
         let time = (look.options.civil)(look.now.wall);
         let mut form = Form::new(theme);
         form.words(format!("{} · {:02}:{:02}", text::PROGRAM, time.hour, time.minute), theme.accent).gap();
-        form.words("Locked. Your passphrase brings everything back.", theme.text).gap();
+        let how = match look.options.banner {
+            None => "Locked. Your passphrase brings everything back.",
+            Some(_) => "Locked. In the demo any passphrase opens it; outside the demo only yours does.",
+        };
+        form.words(how, theme.text).gap();
         form.field("Passphrase", &self.field, self.asked.is_none()).gap();
         if !look.model.is_attached() {
             form.words("The daemon is away, so no passphrase can be checked now. It is being looked for.", theme.warn);

@@ -162,7 +162,7 @@ impl MessageMenu {
             let key = keymap::binding(*action).and_then(|binding| binding.keys.first()).map(|key| key.name()).unwrap_or_default();
             let is_chosen = chosen == Some(row);
             let style = if is_chosen { theme.selected } else { theme.text };
-            let mark = if is_chosen { "› " } else { "  " };
+            let mark = if is_chosen { format!("{} ", text::mark(look.options)) } else { "  ".to_owned() };
             lines.push(Line::from(vec![
                 Span::raw(mark),
                 Span::styled(format!("{words:<16}"), style),
@@ -189,5 +189,9 @@ fn details(look: &Look<'_>, message: &Message) -> String {
         let sign = if look.options.words { word } else { sign };
         return format!("You wrote it {sent}.\n{sign} {known}");
     }
-    format!("{} wrote it {sent}, by their clock.\nIt came here {}.", clean::name(&message.from), wording::moment(look, message.stored))
+    format!(
+        "{} wrote it {sent}, by their clock.\nIt came here {}.",
+        look.model.contacts.get(&message.contact).map_or_else(|| clean::name(&message.from), text::contact_name),
+        wording::moment(look, message.stored)
+    )
 }

@@ -189,6 +189,11 @@ pub(crate) trait View {
         vec![Action::Accept, Action::Back, Action::Help]
     }
 
+    /// What the foot line calls `action` here, where a more telling word than the general one is to be had.
+    fn label(&self, _look: &Look<'_>, _action: Action) -> Option<&'static str> {
+        None
+    }
+
     /// It has come in front: what it needs is asked for.
     fn opened(&mut self, _context: &mut Context<'_>) {}
 
@@ -266,6 +271,9 @@ macro_rules! screens {
             }
             fn hints(&self, look: &Look<'_>) -> Vec<Action> {
                 match self { $(Self::$name(screen) => screen.hints(look),)+ }
+            }
+            fn label(&self, look: &Look<'_>, action: Action) -> Option<&'static str> {
+                match self { $(Self::$name(screen) => screen.label(look, action),)+ }
             }
             fn opened(&mut self, context: &mut Context<'_>) {
                 match self { $(Self::$name(screen) => screen.opened(context),)+ }

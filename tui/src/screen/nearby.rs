@@ -37,6 +37,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) struct NearbyScreen {
     /// The chosen row: somebody's number, or the window itself.
     chosen: Option<u32>,
+    /// Whether the person has chosen it; until then it is whoever came first.
+    has_moved: bool,
     /// Whose words, or whose end, are shown in place of the list.
     front: Option<u32>,
     /// Whose words have come in front by themselves before.
@@ -50,11 +52,24 @@ pub(crate) struct NearbyScreen {
 impl NearbyScreen {
     /// As it opens.
     pub(crate) fn new() -> Self {
-        Self { chosen: None, front: None, shown: BTreeSet::new(), is_leaving: false, asking: Asking::new(), next_second: None }
+        Self {
+            chosen: None,
+            has_moved: false,
+            front: None,
+            shown: BTreeSet::new(),
+            is_leaving: false,
+            asking: Asking::new(),
+            next_second: None,
+        }
     }
 
-    /// Brings the words of an exchange in front once, when they have come.
+    /// Takes over who is there: chooses whoever came first, so that Enter goes on with them, and brings the words of an exchange in front
+    /// once, when they have come.
     fn follow(&mut self, nearby: &Nearby) {
+        if !self.has_moved && nearby.until.is_some() && self.chosen_peer(nearby).is_none() {
+            let can_be_chosen = |peer: &&NearbyPeer| matches!(peer.state, NearbyState::Seen | NearbyState::ChoseUs);
+            self.chosen = nearby.peers.iter().find(can_be_chosen).map(|peer| peer.peer);
+        }
         let comparing: BTreeSet<u32> =
             nearby.peers.iter().filter(|peer| peer.state == NearbyState::Comparing).map(|peer| peer.peer).collect();
         let new = comparing.difference(&self.shown).next().copied();
@@ -212,6 +227,7 @@ impl NearbyScreen {
     }
 
     fn choose_row(&mut self, row: usize, nearby: &Nearby) {
+        self.has_moved = true;
         self.chosen = row.checked_sub(1).and_then(|index| nearby.peers.get(index)).map(|peer| peer.peer);
     }
 
@@ -272,6 +288,18 @@ impl View for NearbyScreen {
             _ if self.is_leaving => vec![Action::Back, Action::Help],
             Some(NearbyState::Comparing | NearbyState::Confirmed) => vec![Action::Next, Action::Back, Action::Help],
             _ => vec![Action::Accept, Action::Back, Action::Help],
+        }
+    }
+
+    fn label(&self, look: &Look<'_>, action: Action) -> Option<&'static str> {
+        let nearby = &look.model.nearby;
+        match (action, self.in_front(nearby), self.chosen_peer(nearby)) {
+            (Action::Next, ..) => Some("who else is here"),
+            (Action::Accept, None, None) if is_open(look.model, look.now.wall) => Some("two minutes again"),
+            (Action::Accept, None, None) => Some("open the window"),
+            (Action::Accept, None, Some(peer)) if peer.state == NearbyState::Seen => Some("choose"),
+            (Action::Accept, None, Some(peer)) if peer.state == NearbyState::ChoseUs => Some("agree"),
+            _ => None,
         }
     }
 

@@ -93,7 +93,7 @@ impl Telling<'_> {
             let there: Vec<&Neighbour> = neighbours.values().filter(|neighbour| neighbour.transport == transport).collect();
             let contacts = there.iter().filter(|neighbour| neighbour.contact.is_some()).count();
             let (contacts, strangers) = (text::count(contacts, "contact"), text::count(there.len() - contacts, "stranger"));
-            self.page.text(&format!("over {}: {contacts}, {strangers}", clean::name(transport)), self.look.options.theme.dim);
+            self.page.text(&format!("over {}: {contacts}, {strangers}", text::transport(transport)), self.look.options.theme.dim);
             let (known, unknown): (Vec<&Neighbour>, Vec<&Neighbour>) = there.iter().partition(|neighbour| neighbour.contact.is_some());
             for neighbour in known.into_iter().chain(unknown) {
                 self.neighbour(neighbour);
@@ -176,7 +176,7 @@ impl Telling<'_> {
         }
         self.page.heading("What others can see, whatever Hedgerow does");
         for leak in &status.leaks {
-            let mark = format!("{}: ", clean::fit(&clean::name(&leak.transport), 12));
+            let mark = format!("{}: ", text::way(&leak.transport));
             self.page.item(&mark, &clean::name(&leak.text), self.look.options.theme.text);
         }
     }

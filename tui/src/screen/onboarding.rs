@@ -312,11 +312,19 @@ impl View for Onboarding {
         if self.stage == Stage::Visibility { Scope::List } else { Scope::Form }
     }
 
+    fn label(&self, _look: &Look<'_>, action: Action) -> Option<&'static str> {
+        match action {
+            Action::Accept => Some("go on"),
+            Action::Next if matches!(self.stage, Stage::Name) => Some("restore a backup"),
+            _ => None,
+        }
+    }
+
     fn hints(&self, _look: &Look<'_>) -> Vec<Action> {
         match self.stage {
             Stage::Name => vec![Action::Accept, Action::Next, Action::Quit],
             Stage::Working(..) => vec![Action::Quit],
-            Stage::Visibility => vec![Action::Accept, Action::Back, Action::Up, Action::Down, Action::Quit],
+            Stage::Visibility => vec![Action::Accept, Action::Back, Action::Quit],
             _ => vec![Action::Accept, Action::Back, Action::Next, Action::Quit],
         }
     }

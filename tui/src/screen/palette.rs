@@ -189,6 +189,14 @@ impl View for Palette {
         "commands".to_owned()
     }
 
+    fn label(&self, _look: &Look<'_>, action: Action) -> Option<&'static str> {
+        match action {
+            Action::Accept => Some("do it"),
+            Action::Next => Some("complete"),
+            _ => None,
+        }
+    }
+
     fn hints(&self, _look: &Look<'_>) -> Vec<Action> {
         vec![Action::Accept, Action::Back, Action::Next, Action::Help]
     }

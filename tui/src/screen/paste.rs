@@ -133,6 +133,10 @@ impl View for Paste {
         Scope::Form
     }
 
+    fn label(&self, _look: &Look<'_>, action: Action) -> Option<&'static str> {
+        (action == Action::Accept).then_some("add")
+    }
+
     fn hints(&self, _look: &Look<'_>) -> Vec<Action> {
         vec![Action::Accept, Action::Next, Action::Back, Action::Help]
     }

@@ -12,6 +12,12 @@ use crate::{
     widget::{Form, Selection, form::place_at},
 };
 
+/// What becomes of what is written and not sent.
+const KEPT: &str = "What you have written and not sent is kept.";
+/// The same without a daemon, which would keep it.
+const NOT_KEPT: &str = "What you have written since the daemon went away is nowhere but here: it is lost if you leave now. Stay, and it is kept \
+                        as soon as the daemon is back.";
+
 /// A way to go on from here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Choice {
@@ -24,8 +30,11 @@ enum Choice {
 }
 
 impl Choice {
-    fn words(self) -> (&'static str, &'static str) {
+    fn words(self, model: &Model) -> (&'static str, &'static str) {
         match self {
+            Self::Leave if !model.is_attached() => {
+                ("Leave", "Nothing is sent or received until a daemon runs again: `hedgerow` starts one.")
+            }
             Self::Leave => ("Leave", "The daemon goes on: messages keep arriving and leaving, and `hedgerow` shows them again."),
             Self::Stop => ("Leave and stop the daemon", "Nothing is sent, received or carried until Hedgerow is started again."),
             Self::Stay => ("Stay", ""),
@@ -67,7 +76,7 @@ impl View for QuitScreen {
     }
 
     fn hints(&self, _look: &Look<'_>) -> Vec<Action> {
-        vec![Action::Accept, Action::Back, Action::Up, Action::Down]
+        vec![Action::Accept, Action::Back, Action::Help]
     }
 
     fn handle(&mut self, input: UiInput, context: &mut Context<'_>) -> Step {
@@ -99,17 +108,18 @@ impl View for QuitScreen {
         let choices = Self::choices(look.model);
         let chosen = self.selection.row(choices.len());
         for (row, choice) in choices.iter().enumerate() {
-            let (name, detail) = choice.words();
+            let (name, detail) = choice.words(look.model);
             form.choice(name, detail, chosen == Some(row));
         }
-        form.gap().words("What you have written and not sent is kept.", theme.dim);
+        let (written, style) = if look.model.is_attached() { (KEPT, theme.dim) } else { (NOT_KEPT, theme.warn) };
+        form.gap().words(written, style);
         self.places.replace(form.render(frame, area));
     }
 }
 
 /// What of the person's is still under way.
 fn waiting(model: &Model) -> String {
-    match model.status.as_ref().and_then(|status| status.node.as_ref()).map(|node| node.undelivered) {
+    match model.status.as_ref().filter(|_| model.is_attached()).and_then(|status| status.node.as_ref()).map(|node| node.undelivered) {
         None => "The daemon does not answer now.".to_owned(),
         Some(0) => "None of your messages waits to be delivered.".to_owned(),
         Some(1) => "One of your messages is not delivered yet; it can only leave this device while the daemon runs.".to_owned(),

@@ -130,7 +130,7 @@ impl SettingsScreen {
         if self.asked.is_some() {
             return;
         }
-        match absolute(self.path.text(), std::env::home_dir().as_deref()) {
+        match absolute(self.path.text(), context.options.home) {
             Ok(path) => {
                 self.outcome = None;
                 self.asked = Some((context.ask(Request::Control(Control::Backup(path))), Row::Backup));
@@ -388,6 +388,10 @@ impl View for SettingsScreen {
 
     fn writes(&self) -> bool {
         self.chosen() == Row::Backup
+    }
+
+    fn label(&self, _look: &Look<'_>, action: Action) -> Option<&'static str> {
+        (action == Action::Accept).then_some("change")
     }
 
     fn hints(&self, _look: &Look<'_>) -> Vec<Action> {

@@ -55,7 +55,7 @@ fn render_title(front: &Screen, look: &Look<'_>, frame: &mut Frame<'_>, area: Re
     let free = cells.saturating_sub(left.width() + GAP);
     frame.render_widget(Paragraph::new(left), area);
     // Where not everything has room, what matters most stays.
-    let right = condition(look);
+    let right = if is_beginning(front) { Vec::new() } else { condition(look) };
     let fitting = (0..right.len()).map(|leave| right.iter().skip(leave)).find(|parts| joined_width(parts.clone()) <= free);
     let spans: Vec<Span<'_>> = fitting
         .into_iter()
@@ -79,6 +79,11 @@ fn right_of(area: Rect, cells: usize) -> Rect {
 
 fn joined_width<'a>(parts: impl Iterator<Item = &'a (String, Style)>) -> usize {
     parts.map(|(words, _)| clean::width(words) + 3).sum::<usize>().saturating_sub(3)
+}
+
+/// Whether there is no daemon yet that could be missed.
+const fn is_beginning(front: &Screen) -> bool {
+    matches!(front, Screen::Onboarding(_))
 }
 
 /// How things stand, what matters least first: who is in reach, what is unread, whether the daemon answers.
@@ -130,7 +135,8 @@ fn render_foot(front: &Screen, look: &Look<'_>, frame: &mut Frame<'_>, area: Rec
     let mut spans = Vec::new();
     let mut left = usize::from(area.width);
     for action in front.hints(look) {
-        let Some((key, label)) = hint(action) else { continue };
+        let Some((key, general)) = hint(action) else { continue };
+        let label = front.label(look, action).unwrap_or(general);
         let length = clean::width(&key) + 1 + clean::width(label) + 2;
         if length > left + 2 {
             break;

@@ -114,6 +114,10 @@ impl View for Unlock {
         Scope::Form
     }
 
+    fn label(&self, _look: &Look<'_>, action: Action) -> Option<&'static str> {
+        (action == Action::Accept).then_some("open")
+    }
+
     fn hints(&self, _look: &Look<'_>) -> Vec<Action> {
         vec![Action::Accept, Action::Quit]
     }

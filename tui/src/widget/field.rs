@@ -3,7 +3,7 @@
 use ratatui::{Frame, layout::Rect, style::Modifier, text::Line, widgets::Paragraph};
 
 use super::Editor;
-use crate::{Options, clean};
+use crate::{Options, clean, text};
 
 /// Lines of a field that are seen at once (policy); the part around the cursor is.
 const MAX_LINES: u16 = 3;
@@ -33,11 +33,7 @@ impl Field {
     /// Draws it. A mark stands before the field that is written in.
     pub(crate) fn render(&self, options: &Options, frame: &mut Frame<'_>, area: Rect, has_cursor: bool) {
         let style = if has_cursor { options.theme.strong } else { options.theme.text };
-        let mark = match (has_cursor, options.words) {
-            (false, _) => " ",
-            (true, false) => "›",
-            (true, true) => ">",
-        };
+        let mark = if has_cursor { text::mark(options) } else { " " };
         let label = self.label_lines(area.width);
         let above = (label.len() as u16).min(area.height);
         let lines: Vec<Line<'_>> = label

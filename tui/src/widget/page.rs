@@ -127,11 +127,7 @@ impl Page {
 
     /// A row that can be chosen: its key, what it does, and further words below.
     pub(crate) fn choice(&mut self, index: usize, is_chosen: bool, key: &str, title: &str, words: &str) {
-        let mark = match (is_chosen, self.options.words) {
-            (false, _) => " ",
-            (true, false) => "›",
-            (true, true) => ">",
-        };
+        let mark = if is_chosen { text::mark(&self.options) } else { " " };
         if is_chosen {
             self.chosen = Some(index);
         }
@@ -210,7 +206,7 @@ mod tests {
 
     fn page(width: u16, height: u16, chosen: usize) -> Page {
         let civil = |_| Civil { year: 2026, month: 1, day: 1, hour: 0, minute: 0 };
-        let options = Options { theme: Theme::plain(), words: false, civil, banner: None, seed: [0; 32] };
+        let options = Options { theme: Theme::plain(), words: false, civil, banner: None, home: None, seed: [0; 32] };
         let mut page = Page::new(&options, Rect::new(0, 1, width, height));
         page.title("A title");
         page.gap();

@@ -34,7 +34,7 @@ impl Desk {
     /// Sits down at a terminal of this size.
     pub fn new(start: Start, width: u16, height: u16, daemon: Daemon) -> Self {
         let now = Now { mono: Instant::from_origin(Duration::from_secs(1)), wall: UnixMillis(START) };
-        let options = Options { theme: Theme::plain(), words: false, civil, banner: None, seed: [7; 32] };
+        let options = options();
         let app = App::new(options, start, (width, height), now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         Self { app, now, terminal, daemon, effects: Vec::new(), is_up: true }
@@ -134,6 +134,11 @@ impl Desk {
         let stored = fs::read_to_string(&path).unwrap_or_default();
         assert!(stored == screen, "{name} differs (UPDATE_SNAPSHOTS=1 stores it).\n--- stored\n{stored}\n--- now\n{screen}");
     }
+}
+
+/// What the interface is told at its start.
+pub fn options() -> Options {
+    Options { theme: Theme::plain(), words: false, civil, banner: None, home: None, seed: [7; 32] }
 }
 
 /// The person's clock shows UTC.

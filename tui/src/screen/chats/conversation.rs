@@ -26,6 +26,8 @@ use crate::{
 const PAGE: u32 = 200;
 /// Most messages asked for at once when what was loaded is loaded anew (policy).
 const MAX_RELOAD: usize = 2_000;
+/// How many of the newest messages are looked through for those that wait, when a link comes or goes (policy).
+const MAX_RENEWED: usize = 100;
 /// From how near to the oldest loaded message on older ones are asked for (policy).
 const NEAR_TOP: usize = 50;
 /// As many new messages are counted (policy).
@@ -53,6 +55,8 @@ pub(super) struct OpenConversation {
     /// Whether it has been shown what was unread when it was opened.
     is_placed: bool,
     loading: Option<RequestId>,
+    /// Messages that wait, asked for anew.
+    renewing: Option<RequestId>,
     /// Why it could not be loaded.
     pub(super) trouble: Option<String>,
 }
@@ -105,7 +109,16 @@ impl<'a> Scene<'a> {
 
 impl OpenConversation {
     pub(super) fn new(contact: ContactId) -> Self {
-        Self { contact, scroll: Scroll::End, chosen: None, unread_from: None, is_placed: false, loading: None, trouble: None }
+        Self {
+            contact,
+            scroll: Scroll::End,
+            chosen: None,
+            unread_from: None,
+            is_placed: false,
+            loading: None,
+            renewing: None,
+            trouble: None,
+        }
     }
 
     /// Asks for the newest messages, if they are not there.
@@ -143,8 +156,26 @@ impl OpenConversation {
         }
     }
 
+    /// Asks anew for the newest messages from the first one on that waits, so that why it waits is true.
+    pub(super) fn renew_waiting(&mut self, context: &mut Context<'_>) {
+        let Some(held) = context.model.conversations.get(&self.contact).filter(|held| held.loaded) else { return };
+        if self.renewing.is_some() || !context.model.is_attached() {
+            return;
+        }
+        let waits = |message: &Message| message.outgoing && matches!(message.state, MessageState::Queued | MessageState::Carried);
+        let from = held.messages.len().saturating_sub(MAX_RENEWED);
+        let Some(first) = held.messages.iter().skip(from).position(waits) else { return };
+        let limit = (held.messages.len() - from - first) as u32;
+        let contact = self.contact.0.to_string();
+        self.renewing =
+            Some(context.command(Command::Messages { contact, since: None, before: None, limit: Some(limit), mark_read: false }));
+    }
+
     /// Takes a reply. Returns whether it was one to this conversation.
     pub(super) fn replied(&mut self, id: RequestId, refusal: Option<&str>) -> bool {
+        if self.renewing.take_if(|asked| *asked == id).is_some() {
+            return true;
+        }
         if self.loading != Some(id) {
             return false;
         }
@@ -155,7 +186,7 @@ impl OpenConversation {
 
     /// What has been asked for will not come.
     pub(super) fn forget_requests(&mut self) {
-        self.loading = None;
+        (self.loading, self.renewing) = (None, None);
         self.trouble = None;
     }
 

@@ -62,7 +62,7 @@ fn header(look: &Look<'_>, contact: ContactId, width: usize) -> Line<'static> {
         let (words, style) = if contact.verified { ("verified", theme.good) } else { ("not verified", theme.warn) };
         spans.extend([Span::styled(" · ", theme.dim), Span::styled(words, style)]);
     }
-    spans.extend([Span::styled(" · ", theme.dim), Span::styled(wording::presence(look, contact), theme.dim)]);
+    spans.extend([Span::styled(" · ", theme.dim), Span::styled(wording::presence_in_full(look, contact), theme.dim)]);
     if contact.muted {
         spans.push(Span::styled(" · muted", theme.dim));
     }

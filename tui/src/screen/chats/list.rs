@@ -21,6 +21,7 @@ use crate::{
     keymap::Action,
     model::Model,
     screen::Look,
+    text::{self, DRAFT, IN_REACH, VERIFIED},
     widget::{Editor, Selection},
 };
 
@@ -28,12 +29,6 @@ use crate::{
 const MAX_FILTER: usize = 100;
 /// From this width on a contact takes one line, below it two, in cells (policy).
 const ONE_LINE: u16 = 50;
-/// Who is verified.
-const VERIFIED: &str = "◆";
-/// To whom something is written.
-const DRAFT: &str = "✎";
-/// Who is in reach.
-const IN_REACH: &str = "●";
 /// What precedes what is typed.
 const FIND: &str = "Find: ";
 
@@ -202,7 +197,7 @@ fn name_line(look: &Look<'_>, contact: &Contact, row: RowLook, cells: usize) -> 
     };
     Line::from(vec![
         Span::styled(reach, theme.good),
-        Span::raw(if row.is_open { "›" } else { " " }),
+        Span::raw(if row.is_open { text::mark(look.options) } else { " " }),
         Span::styled(name, name_style),
         Span::styled(verified, theme.good),
         Span::styled(draft, theme.warn),

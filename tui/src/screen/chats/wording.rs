@@ -5,7 +5,7 @@ use hedgerow_sync::{
     view::{Contact, ContactState, Message, MessageState, span_in_words},
 };
 
-use crate::{Civil, clean, screen::Look};
+use crate::{Civil, clean, screen::Look, text};
 
 /// The months' names.
 const MONTHS: [&str; 12] =
@@ -36,11 +36,22 @@ pub(super) fn presence(look: &Look<'_>, contact: &Contact) -> String {
     }
 }
 
+/// The same where there is room for a word more.
+pub(super) fn presence_in_full(look: &Look<'_>, contact: &Contact) -> String {
+    let words = presence(look, contact);
+    let is_past = contact.state == ContactState::Established && contact.last_seen.is_some() && !is_linked(look, contact);
+    if is_past { format!("seen {words}") } else { words }
+}
+
+fn is_linked(look: &Look<'_>, contact: &Contact) -> bool {
+    contact.in_reach || look.model.neighbours.values().any(|neighbour| neighbour.contact == Some(contact.contact))
+}
+
 fn met(look: &Look<'_>, contact: &Contact) -> String {
     let link = look.model.neighbours.values().find(|neighbour| neighbour.contact == Some(contact.contact));
     let over = link.map(|link| &link.transport).or(contact.last_transport.as_ref());
-    let over = over.map(|name| format!(", {}", clean::name(name))).unwrap_or_default();
-    if contact.in_reach || link.is_some() {
+    let over = over.map(|name| format!(", {}", text::way(name))).unwrap_or_default();
+    if is_linked(look, contact) {
         return format!("in reach{over}");
     }
     match contact.last_seen {
