@@ -3,7 +3,7 @@
 use hedgerow_sync::{
     crypto::{
         bundle_seal::{BundleKeys, HEADER_FIELDS_LEN, seal_bundle},
-        exchange::{IssuedLink, PendingRequest, Reply, ReplyState},
+        exchange::{Answerer, IssuedLink, PendingRequest, Reply, ReplyState},
         identity::{CARD_LEN, Card, Device, MAX_NAME_LEN, Name},
         kdf::{dh, hkdf, label},
         link::{Link, TRIES},
@@ -142,9 +142,8 @@ pub fn exchange_request(data: &[u8]) -> bool {
     let Ok(request) = scene.issued.open_request(&scene.issuer, &sealed.bundle) else { return false };
     assert!(request.number() == number % TRIES && request.card() == scene.invitee.card() && request.name().as_str() == "Boris");
     assert!(request.ack().matches(sealed.ack.expose()));
-    let name = Name::new("Alma").expect("a name");
-    let accepted =
-        scene.issued.accept(&scene.issuer, &name, &[0; 16], &request, 0, envelope, &mut scene.rng).expect("a request is answered");
+    let answerer = Answerer { device: &scene.issuer, name: &Name::new("Alma").expect("a name"), held: &[0; 16] };
+    let accepted = scene.issued.accept(answerer, &request, 0, envelope, &mut scene.rng).expect("a request is answered");
     assert!(accepted.reply.answers(&request));
     let reply = scene.pending.open_reply(&scene.invitee, &accepted.bundle.bundle).expect("the answer opens");
     let Reply::Established { keys, .. } = reply else { panic!("the answer makes a contact") };

@@ -4,6 +4,7 @@ use hedgerow_sync::{
     time::UnixMillis,
     view::{Command, Mode},
 };
+use hedgerow_tui::size;
 use serde_json::Value;
 
 use super::{
@@ -108,36 +109,4 @@ pub(super) fn relay_words(relay: &Value) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// A number of bytes as people read it, in powers of 1,024.
-fn size(bytes: u64) -> String {
-    let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if whole < 1_024 {
-            break;
-        }
-        (whole, tenths, unit) = (whole / 1_024, whole % 1_024 * 10 / 1_024, next);
-    }
-    if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_read_well() {
-        for (bytes, expected) in [
-            (0, "0 B"),
-            (1_023, "1023 B"),
-            (1_536, "1.5 KiB"),
-            (256 << 20, "256 MiB"),
-            ((1 << 30) - 1, "1023.9 MiB"),
-            (1 << 40, "1 TiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ] {
-            assert_eq!(size(bytes), expected);
-        }
-    }
 }

@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 
 const STORED_BEFORE: u64 = 50_000;
 const MEASURED: usize = 20_000;
+const TEXT: &str = "a message of usual length, as people write them to each other on a day like any other, I think";
 
 /// What the engine does for each message of a batch; for each contact of the batch it saves the pair besides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +55,23 @@ struct Stored {
     ack: [u8; 16],
 }
 
+fn contact_row(alias: Option<String>, card: &[u8]) -> ContactRow {
+    ContactRow {
+        id: ContactId(0),
+        alias,
+        own_name: None,
+        card: card.to_vec(),
+        state: ContactState::Established,
+        verified: false,
+        created: UnixMillis(0),
+        last_seen: None,
+        last_transport: None,
+        why: None,
+        receipts: true,
+        muted: false,
+    }
+}
+
 struct Load {
     rng: ChaCha20Rng,
     contacts: Vec<ContactId>,
@@ -63,20 +81,7 @@ struct Load {
 impl Load {
     fn new(store: &mut dyn Store) -> Self {
         store.begin().unwrap();
-        let row = ContactRow {
-            id: ContactId(0),
-            alias: None,
-            own_name: None,
-            card: vec![0; 1328],
-            state: ContactState::Established,
-            verified: false,
-            created: UnixMillis(0),
-            last_seen: None,
-            last_transport: None,
-            why: None,
-            receipts: true,
-            muted: false,
-        };
+        let row = contact_row(None, &[0; 1328]);
         let contacts = (0..20).map(|_| store.insert_contact(&row).unwrap()).collect();
         store.commit().unwrap();
         Self { rng: ChaCha20Rng::seed_from_u64(1), contacts, count: 0 }
@@ -99,7 +104,7 @@ impl Load {
             outgoing,
             id,
             order: self.count,
-            text: "a message of usual length, as people write them to each other on a day like any other, I think".into(),
+            text: TEXT.into(),
             sent: UnixMillis(1_764_000_000_000 + self.count),
             stored: UnixMillis(1_764_000_000_100 + self.count),
             state: if outgoing { MessageState::Queued } else { MessageState::Delivered },
@@ -227,20 +232,7 @@ fn people(name: &str, mut store: Box<dyn Store>) {
     create_profile(store.as_mut(), &Name::new("bench").unwrap(), &mut rng).unwrap();
     let card = Device::generate(&mut rng).card().encode();
     store.begin().unwrap();
-    let row = |number: u32| ContactRow {
-        id: ContactId(0),
-        alias: Some(format!("somebody {number}")),
-        own_name: None,
-        card: card.to_vec(),
-        state: ContactState::Established,
-        verified: false,
-        created: UnixMillis(0),
-        last_seen: None,
-        last_transport: None,
-        why: None,
-        receipts: true,
-        muted: false,
-    };
+    let row = |number: u32| contact_row(Some(format!("somebody {number}")), &card);
     let contacts: Vec<ContactId> = (0..CONTACTS).map(|number| store.insert_contact(&row(number)).unwrap()).collect();
     let mut insert = |contact: ContactId, order: u64, is_read: bool| {
         let mut id = [0; 16];
@@ -250,7 +242,7 @@ fn people(name: &str, mut store: Box<dyn Store>) {
             outgoing: order.is_multiple_of(2),
             id: MessageId(id),
             order,
-            text: "a message of usual length, as people write them to each other on a day like any other, I think".into(),
+            text: TEXT.into(),
             sent: UnixMillis(order),
             stored: UnixMillis(order),
             state: if is_read { MessageState::Read } else { MessageState::Delivered },

@@ -52,6 +52,16 @@ impl Trip {
         self.sim.run_for(SECOND);
     }
 
+    /// The carrier is with both at once.
+    fn meet_both(&mut self) {
+        self.sim.mend(self.to_ann);
+        self.sim.mend(self.to_carol);
+        self.sim.run_for(MEETING);
+        self.sim.cut(self.to_ann);
+        self.sim.cut(self.to_carol);
+        self.sim.run_for(SECOND);
+    }
+
     /// The carrier visits Carol, Ann and Carol again.
     fn round(&mut self) {
         self.meet(self.to_carol);
@@ -326,13 +336,7 @@ fn sim_both_use_the_others_link_in_turn_and_the_same_pair_is_left() {
 /// One side's reply comes while the other's is still held back.
 #[test]
 fn sim_both_use_the_others_link_at_once_and_the_same_pair_is_left() {
-    cross(16, |trip| {
-        trip.sim.mend(trip.to_ann);
-        trip.sim.mend(trip.to_carol);
-        trip.sim.run_for(MEETING);
-        trip.sim.cut(trip.to_ann);
-        trip.sim.cut(trip.to_carol);
-    });
+    cross(16, Trip::meet_both);
 }
 
 #[test]
@@ -342,23 +346,15 @@ fn sim_links_that_crossed_are_used_for_whoever_comes_later() {
         let links = [invite(&mut trip.sim, trip.ann, 336), invite(&mut trip.sim, trip.carol, 336)];
         add(&mut trip.sim, trip.ann, &links[1]).unwrap();
         add(&mut trip.sim, trip.carol, &links[0]).unwrap();
-        let at_once = |trip: &mut Trip| {
-            trip.sim.mend(trip.to_ann);
-            trip.sim.mend(trip.to_carol);
-            trip.sim.run_for(MEETING);
-            trip.sim.cut(trip.to_ann);
-            trip.sim.cut(trip.to_carol);
-            trip.sim.run_for(SECOND);
-        };
         for _ in 0..4 {
-            at_once(&mut trip);
+            trip.meet_both();
         }
         let (eve, _) = trip.sim.node("eve");
         let to_eve = trip.sim.connect(trip.carrier, eve, Faults::NONE);
         links.iter().for_each(|link| add(&mut trip.sim, eve, link).unwrap());
         for _ in 0..2 {
             trip.sim.mend(to_eve);
-            at_once(&mut trip);
+            trip.meet_both();
         }
         assert_eq!(contact_states(&mut trip.sim, eve), [ContactState::Failed; 2], "seed {seed}");
         for node in [trip.ann, trip.carol] {
@@ -390,12 +386,7 @@ fn sim_links_that_crossed_leave_the_same_pair_though_one_has_run_out() {
             add(&mut trip.sim, ann, &of_carol).unwrap();
             add(&mut trip.sim, carol, &of_ann).unwrap();
             for _ in 0..2 {
-                trip.sim.mend(trip.to_ann);
-                trip.sim.mend(trip.to_carol);
-                trip.sim.run_for(MEETING);
-                trip.sim.cut(trip.to_ann);
-                trip.sim.cut(trip.to_carol);
-                trip.sim.run_for(SECOND);
+                trip.meet_both();
             }
             for node in [ann, carol] {
                 assert_eq!(contact_states(&mut trip.sim, node).len(), 2, "{what}: both have taken the other's request");

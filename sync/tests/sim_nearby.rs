@@ -16,22 +16,38 @@ use hedgerow_sync::{
     wire::nearby::Step,
 };
 
+fn open_both(two: &mut Two) {
+    open(&mut two.sim, two.ann);
+    open(&mut two.sim, two.ben);
+    two.sim.run_for(SECOND);
+}
+
+fn choose_both(two: &mut Two) {
+    for (node, other) in two.sides() {
+        choose(&mut two.sim, node, other).unwrap();
+    }
+    two.sim.run_for(SECOND);
+}
+
+/// Both say that the words are the same; nothing has crossed yet.
+fn confirm_both(two: &mut Two) {
+    for (node, other) in two.sides() {
+        confirm(&mut two.sim, node, other, true).unwrap();
+    }
+}
+
 /// Two strangers on a wire, whose windows are open; Ann has dialled.
 fn met() -> Two {
     let mut two = Two::strangers(seed(), Faults::NONE);
     two.sim.run_for(SECOND);
-    open(&mut two.sim, two.ann);
-    open(&mut two.sim, two.ben);
-    two.sim.run_for(SECOND);
+    open_both(&mut two);
     two
 }
 
 /// The same, who have chosen each other and see words.
 fn comparing() -> Two {
     let mut two = met();
-    choose(&mut two.sim, two.ann, "ben").unwrap();
-    choose(&mut two.sim, two.ben, "ann").unwrap();
-    two.sim.run_for(SECOND);
+    choose_both(&mut two);
     two
 }
 
@@ -137,12 +153,8 @@ fn sim_words_that_differ_end_it_on_both_sides_whoever_says_so_when() {
         let at_ben = only_contact(&mut two.sim, two.ben).map(|contact| (contact.state, contact.verified));
         assert_eq!(at_ben, after_the_other.then_some((ContactState::Failed, false)));
         // They may try again, and nothing of before is in the way.
-        choose(&mut two.sim, two.ann, "ben").unwrap();
-        choose(&mut two.sim, two.ben, "ann").unwrap();
-        two.sim.run_for(SECOND);
-        for (node, other) in two.sides() {
-            confirm(&mut two.sim, node, other, true).unwrap();
-        }
+        choose_both(&mut two);
+        confirm_both(&mut two);
         two.sim.run_for(SECOND);
         assert!(both_settled(&mut two), "after_the_other {after_the_other}");
         talk(&mut two);
@@ -388,9 +400,7 @@ fn sim_a_pair_that_only_carriers_connect_is_found_by_its_mail() {
     two.sim.cut(near);
     two.sim.cut(far);
     two.sim.cut(two.wire);
-    for (node, other) in two.sides() {
-        confirm(&mut two.sim, node, other, true).unwrap();
-    }
+    confirm_both(&mut two);
     two.sim.send(two.ann, "ben", "are we?");
     two.sim.mend(near);
     two.sim.run_for(10 * MINUTE);
@@ -411,18 +421,12 @@ fn sim_contacts_show_as_such_and_can_be_verified() {
     let mut two = Two::contacts(seed());
     two.sim.run_for(SECOND);
     talk(&mut two);
-    open(&mut two.sim, two.ann);
-    open(&mut two.sim, two.ben);
-    two.sim.run_for(SECOND);
+    open_both(&mut two);
     let before = only_contact(&mut two.sim, two.ann).unwrap();
     let peer = only(&mut two.sim, two.ann);
     assert_eq!((peer.state, peer.contact), (NearbyState::Seen, Some(before.contact)), "not verified yet");
-    choose(&mut two.sim, two.ann, "ben").unwrap();
-    choose(&mut two.sim, two.ben, "ann").unwrap();
-    two.sim.run_for(SECOND);
-    for (node, other) in two.sides() {
-        confirm(&mut two.sim, node, other, true).unwrap();
-    }
+    choose_both(&mut two);
+    confirm_both(&mut two);
     two.sim.run_for(SECOND);
     assert!(both_settled(&mut two));
     let after = only_contact(&mut two.sim, two.ann).unwrap();
@@ -438,12 +442,8 @@ fn sim_contacts_show_as_such_and_can_be_verified() {
 fn sim_a_difference_takes_back_what_was_just_said_of_a_contact_and_no_more() {
     let mut two = Two::contacts(seed());
     two.sim.run_for(SECOND);
-    open(&mut two.sim, two.ann);
-    open(&mut two.sim, two.ben);
-    two.sim.run_for(SECOND);
-    choose(&mut two.sim, two.ann, "ben").unwrap();
-    choose(&mut two.sim, two.ben, "ann").unwrap();
-    two.sim.run_for(SECOND);
+    open_both(&mut two);
+    choose_both(&mut two);
     confirm(&mut two.sim, two.ann, "ben", true).unwrap();
     two.sim.run_for(SECOND);
     confirm(&mut two.sim, two.ben, "ann", false).unwrap();
@@ -461,15 +461,9 @@ fn sim_a_contact_whom_the_other_has_lost_is_found_again_with_its_conversation() 
     two.sim.run_for(5 * SECOND);
     two.sim.tell(two.ben, Command::RemoveContact { contact: "ann".into() });
     two.sim.run_for(5 * SECOND);
-    open(&mut two.sim, two.ann);
-    open(&mut two.sim, two.ben);
-    two.sim.run_for(SECOND);
-    choose(&mut two.sim, two.ann, "ben").unwrap();
-    choose(&mut two.sim, two.ben, "ann").unwrap();
-    two.sim.run_for(SECOND);
-    for (node, other) in two.sides() {
-        confirm(&mut two.sim, node, other, true).unwrap();
-    }
+    open_both(&mut two);
+    choose_both(&mut two);
+    confirm_both(&mut two);
     two.sim.run_for(2 * SECOND);
     assert!(both_settled(&mut two));
     assert_eq!(two.sim.messages(two.ann, "ben").len(), 2, "the conversation stays");
@@ -531,12 +525,8 @@ fn sim_who_is_blocked_learns_nothing() {
     two.sim.run_for(SECOND);
     two.sim.tell(two.ann, Command::BlockContact { contact: "ben".into(), blocked: true });
     two.sim.run_for(5 * SECOND);
-    open(&mut two.sim, two.ann);
-    open(&mut two.sim, two.ben);
-    two.sim.run_for(SECOND);
-    choose(&mut two.sim, two.ann, "ben").unwrap();
-    choose(&mut two.sim, two.ben, "ann").unwrap();
-    two.sim.run_for(SECOND);
+    open_both(&mut two);
+    choose_both(&mut two);
     let (at_ann, at_ben) = (only(&mut two.sim, two.ann), only(&mut two.sim, two.ben));
     assert!(at_ann.state == NearbyState::Failed && at_ann.why.unwrap().contains("blocked"));
     assert!(at_ben.state == NearbyState::Failed && at_ben.why.unwrap() == "the other side ended it");
@@ -549,9 +539,7 @@ fn sim_ones_own_profile_restored_twice_is_no_contact() {
     two.sim.run_for(SECOND);
     two.sim.restore(two.ben, &two.ann_store.handle());
     two.sim.run_for(5 * SECOND);
-    open(&mut two.sim, two.ann);
-    open(&mut two.sim, two.ben);
-    two.sim.run_for(SECOND);
+    open_both(&mut two);
     for node in [two.ann, two.ben] {
         choose(&mut two.sim, node, "ann").unwrap();
     }
@@ -564,9 +552,7 @@ fn sim_ones_own_profile_restored_twice_is_no_contact() {
 #[test]
 fn sim_another_of_the_same_name_gets_a_number() {
     let mut two = comparing();
-    for (node, other) in two.sides() {
-        confirm(&mut two.sim, node, other, true).unwrap();
-    }
+    confirm_both(&mut two);
     let (other_ben, _) = two.sim.node("ben");
     two.sim.connect(two.ann, other_ben, Faults::NONE);
     open(&mut two.sim, two.ann);
@@ -593,19 +579,14 @@ fn sim_it_works_where_strangers_are_shown_nothing_and_links_are_short() {
         two.sim.tell(node, Command::SetMode { mode: Mode::Contacts });
     }
     two.sim.run_for(2 * SECOND);
-    open(&mut two.sim, two.ann);
-    open(&mut two.sim, two.ben);
-    two.sim.run_for(SECOND);
+    open_both(&mut two);
     let number = only(&mut two.sim, two.ann).peer;
     // Longer than a link to a stranger lasts.
     two.sim.run_for(100 * SECOND);
     assert_eq!(only(&mut two.sim, two.ann).peer, number, "the same link");
-    choose(&mut two.sim, two.ann, "ben").unwrap();
-    choose(&mut two.sim, two.ben, "ann").unwrap();
-    two.sim.run_for(60 * SECOND);
-    for (node, other) in two.sides() {
-        confirm(&mut two.sim, node, other, true).unwrap();
-    }
+    choose_both(&mut two);
+    two.sim.run_for(59 * SECOND);
+    confirm_both(&mut two);
     two.sim.run_for(SECOND);
     assert!(both_settled(&mut two));
 }

@@ -77,8 +77,8 @@ pub(crate) fn when(options: &Options, now: UnixMillis, at: UnixMillis) -> String
     }
 }
 
-/// A number of bytes as people read it, in powers of 1,024.
-pub(crate) fn size(bytes: u64) -> String {
+/// A number of bytes as people read it, in powers of 1,024 and rounded down to tenths: `1.5 KiB`.
+pub fn size(bytes: u64) -> String {
     let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
     for next in ["KiB", "MiB", "GiB", "TiB"] {
         if whole < 1_024 {
@@ -180,4 +180,24 @@ pub(crate) fn why_not(refusal: &Refusal) -> String {
     let mut letters = why.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}. {next}", letters.as_str().trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.5 KiB"),
+            (256 << 20, "256 MiB"),
+            ((1 << 30) - 1, "1023.9 MiB"),
+            (1 << 40, "1 TiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub mod repair;
 mod transcript;
 
 pub use invitee::{PendingRequest, Reply};
-pub use issuer::{Accepted, IssuedLink, ReplyState, Request};
+pub use issuer::{Accepted, Answerer, IssuedLink, ReplyState, Request};
 pub use transcript::MAX_REQUEST_ITEMS_LEN;
 
 use super::{

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     crypto::{
         bundle_seal::{AckSecret, Envelope},
-        exchange::{IssuedLink, PendingRequest, Reply},
+        exchange::{Answerer, IssuedLink, PendingRequest, Reply},
         identity::{Card, Name},
         kdf::hash,
         link::{Link, TRIES},
@@ -326,7 +326,8 @@ impl Engine {
         let mut settled = None;
         let sealed = match reply {
             None => {
-                let accepted = link.accept(&self.profile.device, &self.profile.name, &held, &request, number, envelope, self.rng.as_mut());
+                let answerer = Answerer { device: &self.profile.device, name: &self.profile.name, held: &held };
+                let accepted = link.accept(answerer, &request, number, envelope, self.rng.as_mut());
                 accepted.map(|accepted| {
                     *reply = Some(accepted.reply);
                     settled = Some(accepted.keys);

@@ -1,7 +1,12 @@
-//! The bundles this node holds or remembers: an index in memory over the store's rows.
+//! The bundles this node holds or remembers: an index in memory over the store's rows. What is held is here, what is gone in `gone`.
+
+mod gone;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use self::gone::Gone;
 use super::pools::{Pool, Pools};
 use crate::{
     id::{BundleId, Commitment, ContactId, Tag},
@@ -10,9 +15,6 @@ use crate::{
     time::Hour,
     wire::bundle::Bundle,
 };
-
-/// For how long strangers are told of ids whose bundles are gone, hours (protocol review, H5).
-const TOLD_TO_STRANGERS: u32 = 24;
 
 /// What [`Holdings`] says of an id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,24 +36,6 @@ struct Held {
     released: bool,
     /// See [`Pools::turn`].
     turn: u16,
-}
-
-/// An id remembered.
-struct Gone {
-    row: GoneRow,
-    slot: Slot,
-    /// Counts what was let go, or learnt to be read, since the program started; 0 for what was gone before.
-    number: u64,
-    /// The running hour since which it is told of; counts while there is no mesh hour.
-    since: u32,
-}
-
-impl Gone {
-    /// Whether strangers are still told of it; without a mesh hour, running time counts.
-    const fn is_told_to_strangers(&self, hour: Hour, running: u32) -> bool {
-        let (now, since) = if hour.0 == Hour::UNKNOWN.0 { (running, self.since) } else { (hour.0, self.row.at.0) };
-        now < since.saturating_add(TOLD_TO_STRANGERS)
-    }
 }
 
 /// The index. Every change goes to the store in the same call.
@@ -174,32 +158,6 @@ impl Holdings {
         Some(held)
     }
 
-    fn index_gone(&mut self, gone: Gone, hour: Hour) {
-        let row = &gone.row;
-        self.gone_by_age.insert((row.at, row.id));
-        if is_strangers(row.origin) {
-            self.gone_of_strangers.insert((row.at, row.id));
-        }
-        if row.reason == GoneReason::Dropped {
-            self.by_commitment.insert((row.commitment, row.id));
-            self.dropped_by_tag.insert((row.tag, row.id));
-            self.show(row.created, row.id, Some(row.expiry), false, gone.is_told_to_strangers(hour, self.running));
-        }
-        self.gone.insert(row.id, gone);
-    }
-
-    fn unindex_gone(&mut self, id: &BundleId) -> Option<Gone> {
-        let gone = self.gone.remove(id)?;
-        self.gone_by_age.remove(&(gone.row.at, gone.row.id));
-        self.gone_of_strangers.remove(&(gone.row.at, gone.row.id));
-        if gone.row.reason == GoneReason::Dropped {
-            self.by_commitment.remove(&(gone.row.commitment, *id));
-            self.dropped_by_tag.remove(&(gone.row.tag, *id));
-            self.hide(gone.row.created, id);
-        }
-        Some(gone)
-    }
-
     fn show(&mut self, created: Hour, id: BundleId, expiry: Option<Hour>, held: bool, to_strangers: bool) {
         self.for_contacts.insert(created, id, expiry, held);
         if to_strangers {
@@ -319,70 +277,6 @@ impl Holdings {
         Ok(Some(row))
     }
 
-    fn limit_gone(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        while self.gone_of_strangers.len() > self.gone_limit / 2
-            && let Some((_, oldest)) = self.gone_of_strangers.first().copied()
-        {
-            self.forget_gone(store, &oldest)?;
-        }
-        while self.gone.len() > self.gone_limit
-            && let Some((_, oldest)) = self.gone_by_age.first().copied()
-        {
-            self.forget_gone(store, &oldest)?;
-        }
-        Ok(())
-    }
-
-    /// Forgets an id that is not held.
-    pub(super) fn forget_gone(&mut self, store: &mut dyn Store, id: &BundleId) -> Result<(), StoreError> {
-        if let Some(gone) = self.unindex_gone(id) {
-            self.free_slots.push(gone.slot);
-            store.delete_gone(id)?;
-        }
-        Ok(())
-    }
-
-    /// Notes of an id that was dropped that it was also acknowledged; `false` if it was not dropped.
-    pub(super) fn acknowledge_dropped(
-        &mut self,
-        store: &mut dyn Store,
-        id: &BundleId,
-        ack: [u8; 16],
-        hour: Hour,
-    ) -> Result<bool, StoreError> {
-        if self.known(id) != Some(Known::Gone(GoneReason::Dropped)) {
-            return Ok(false);
-        }
-        let Some(Gone { row, slot, .. }) = self.unindex_gone(id) else { return Ok(false) };
-        let row = GoneRow { reason: GoneReason::Acknowledged, ack, at: hour, ..row };
-        store.insert_gone(&row)?;
-        self.let_go += 1;
-        self.index_gone(Gone { row, slot, number: self.let_go, since: self.running }, hour);
-        Ok(true)
-    }
-
-    /// The ack secret of an id that is known to be acknowledged.
-    pub(super) fn ack_of(&self, id: &BundleId) -> Option<[u8; 16]> {
-        let gone = self.gone.get(id).filter(|gone| gone.row.reason == GoneReason::Acknowledged)?;
-        Some(gone.row.ack)
-    }
-
-    /// Whether strangers are still told of an id that is gone.
-    pub(super) fn is_told_to_strangers(&self, id: &BundleId, hour: Hour) -> bool {
-        self.gone.get(id).is_some_and(|gone| gone.is_told_to_strangers(hour, self.running))
-    }
-
-    /// Ack secrets learnt since `hour`, and after the first `told` bundles that were let go; the newest first.
-    pub(super) fn acks_since(&self, hour: Hour, told: Option<u64>) -> impl Iterator<Item = [u8; 16]> {
-        let later = move |id: &BundleId| told.is_none_or(|told| self.gone.get(id).is_some_and(|gone| gone.number > told));
-        self.gone_by_age.range((hour, BundleId([0; 32]))..).rev().filter(move |(_, id)| later(id)).filter_map(|(_, id)| self.ack_of(id))
-    }
-
-    /// How many bundles were let go, or learnt to be read, since the program started.
-    pub(super) const fn let_go(&self) -> u64 {
-        self.let_go
-    }
-
     /// Takes out what was sealed for a contact that the store has deleted, and forgets the ids it could ask for.
     pub(super) fn forget_contact(&mut self, store: &mut dyn Store, contact: ContactId) -> Result<(), StoreError> {
         let own: Vec<BundleId> = self.rows().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
@@ -405,25 +299,6 @@ impl Holdings {
     /// Notes how many hours this profile has been running.
     pub(super) const fn note_running(&mut self, hours: u32) {
         self.running = hours;
-    }
-
-    /// Forgets ids that need not be remembered at `hour`: expired ones, and where strangers' pool has room again those that were dropped
-    /// from it a day ago. What is a day old is no longer shown to strangers.
-    pub(super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, strangers_have_room: bool) -> Result<(), StoreError> {
-        let mut doomed = Vec::new();
-        let mut faded = Vec::new();
-        for gone in self.gone.values() {
-            let (row, is_old) = (&gone.row, !gone.is_told_to_strangers(hour, self.running));
-            if row.expiry <= hour || (is_old && strangers_have_room && is_strangers(row.origin) && row.reason == GoneReason::Dropped) {
-                doomed.push(row.id);
-            } else if is_old {
-                faded.push((row.created, row.id));
-            }
-        }
-        for (created, id) in faded {
-            self.for_strangers.remove(created, &id);
-        }
-        doomed.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
     /// Notes that a bundle held was opened; it only waits for its ack to be told.
@@ -501,11 +376,6 @@ impl Holdings {
         self.slots.get(slot as usize).copied()
     }
 
-    /// The tag of an id that is remembered.
-    pub(super) fn gone_tag(&self, id: &BundleId) -> Option<Tag> {
-        self.gone.get(id).map(|gone| gone.row.tag)
-    }
-
     /// What is known of an id.
     pub(super) fn known(&self, id: &BundleId) -> Option<Known> {
         if self.held.contains_key(id) { Some(Known::Held) } else { self.gone.get(id).map(|gone| Known::Gone(gone.row.reason)) }
@@ -531,12 +401,6 @@ impl Holdings {
         under(&self.by_tag, *tag).collect()
     }
 
-    /// Forgets the ids dropped under a tag: they are wanted again.
-    pub(super) fn forget_dropped_under(&mut self, store: &mut dyn Store, tag: &Tag) -> Result<(), StoreError> {
-        let ids: Vec<BundleId> = under(&self.dropped_by_tag, *tag).collect();
-        ids.iter().try_for_each(|id| self.forget_gone(store, id))
-    }
-
     /// How many ids are held or remembered.
     pub(super) fn count_known(&self) -> usize {
         self.held.len() + self.gone.len()
@@ -555,11 +419,6 @@ impl Holdings {
     /// All bundles held.
     pub(super) fn rows(&self) -> impl Iterator<Item = &BundleRow> {
         self.held.values().map(|held| &held.row)
-    }
-
-    /// The ids remembered of bundles to or from this contact.
-    pub(super) fn gone_with(&self, contact: ContactId) -> impl Iterator<Item = &GoneRow> {
-        self.gone.values().map(|gone| &gone.row).filter(move |row| is_between(row.origin, contact))
     }
 
     /// The highest arrival sequence up to which nothing is held back; bundles that are gone count, so that a cursor fits without them.
@@ -583,10 +442,6 @@ fn under<K: Copy + Ord>(index: &BTreeSet<(K, BundleId)>, key: K) -> impl Iterato
     index.range((key, BundleId([0; 32]))..=(key, BundleId([u8::MAX; 32]))).map(|(_, id)| *id)
 }
 
-const fn is_strangers(origin: Origin) -> bool {
-    matches!(origin, Origin::StrangerInbound | Origin::StrangerOutbound)
-}
-
 /// Whether a bundle goes between this node and this contact.
 pub(super) fn is_between(origin: Origin, contact: ContactId) -> bool {
     [Origin::Own(contact), Origin::Contact(contact)].contains(&origin)
@@ -605,105 +460,5 @@ pub(super) fn reader_of(row: &BundleRow) -> Option<ContactId> {
     match row.origin {
         Origin::Own(contact) => Some(contact),
         Origin::Contact(_) | Origin::StrangerInbound | Origin::StrangerOutbound => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::memory::MemoryStore;
-
-    /// A bundle that shows the commitment of all others here.
-    fn bundle(number: u8) -> Bundle {
-        let mut bytes = vec![number; 512];
-        bytes[..8].copy_from_slice(&[1, 0, 3, 0, 0, 7, 0x9c, 0x0e]);
-        bytes[24..40].fill(7);
-        bytes[40..48].fill(0);
-        Bundle::decode(bytes).unwrap()
-    }
-
-    fn with(numbers: std::ops::Range<u8>) -> (Holdings, MemoryStore) {
-        let (mut holdings, mut store) = (Holdings { gone_limit: 9, ..Holdings::default() }, MemoryStore::new());
-        store.begin().unwrap();
-        for number in numbers {
-            let origin = if number == 0 { Origin::Own(ContactId(1)) } else { Origin::Contact(ContactId(u32::from(number))) };
-            holdings.insert(&mut store, &bundle(number), origin, 0, Hour(498_800)).unwrap();
-        }
-        (holdings, store)
-    }
-
-    #[test]
-    fn a_copied_commitment_hides_no_bundle() {
-        let (mut holdings, mut store) = with(0..3);
-        let commitment = bundle(0).header().commitment;
-        assert_eq!(holdings.with_commitment(&commitment, 9).len(), 3);
-        holdings.remove(&mut store, &bundle(2).id(), Some((GoneReason::Dropped, [0; 16], Hour(1)))).unwrap();
-        holdings.forget_gone(&mut store, &bundle(2).id()).unwrap();
-        holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
-        assert_eq!(holdings.with_commitment(&commitment, 9), [bundle(0).id()], "the one that is left is still found");
-        holdings.forget_contact(&mut store, ContactId(1)).unwrap();
-        assert!(
-            holdings.by_commitment.is_empty() && holdings.by_tag.is_empty() && holdings.dropped_by_tag.is_empty(),
-            "nothing stays behind"
-        );
-    }
-
-    #[test]
-    fn own_bundles_are_in_no_set_and_no_pool_until_released_and_then_in_both_sets() {
-        let (mut holdings, mut store) = with(0..3);
-        let own = bundle(0);
-        let sees = |holdings: &Holdings| [false, true].map(|set| holdings.set(set).contains(own.header().created, &own.id()));
-        assert_eq!((sees(&holdings), holdings.pools().size().0, holdings.last_sequence()), ([false; 2], 2, 0));
-        assert!(holdings.release(&own.id()) && !holdings.release(&own.id()));
-        assert_eq!((sees(&holdings), holdings.pools().size().0, holdings.last_sequence()), ([true; 2], 2, 3));
-        holdings.remove(&mut store, &own.id(), Some((GoneReason::Acknowledged, [1; 16], Hour(1)))).unwrap();
-        assert_eq!((sees(&holdings), holdings.ack_of(&own.id())), ([false; 2], Some([1; 16])));
-    }
-
-    #[test]
-    fn a_dropped_bundle_fades_for_strangers_after_a_day_and_stays_for_contacts() {
-        let (mut holdings, mut store) = with(1..3);
-        let dropped = bundle(1);
-        holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour(498_800)))).unwrap();
-        let sees = |holdings: &Holdings| [false, true].map(|set| holdings.set(set).contains(dropped.header().created, &dropped.id()));
-        holdings.prune_gone(&mut store, Hour(498_823), false).unwrap();
-        assert_eq!(sees(&holdings), [true; 2]);
-        assert!(
-            holdings.is_told_to_strangers(&dropped.id(), Hour(498_823)) && !holdings.is_told_to_strangers(&dropped.id(), Hour(498_824))
-        );
-        holdings.prune_gone(&mut store, Hour(498_824), false).unwrap();
-        assert_eq!(sees(&holdings), [false, true]);
-    }
-
-    #[test]
-    fn without_a_clock_a_mark_fades_after_a_day_of_running() {
-        let (mut holdings, mut store) = with(1..3);
-        let dropped = bundle(1);
-        let told = |holdings: &Holdings| {
-            (
-                holdings.set(false).contains(dropped.header().created, &dropped.id()),
-                holdings.is_told_to_strangers(&dropped.id(), Hour::UNKNOWN),
-            )
-        };
-        holdings.note_running(500);
-        holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour::UNKNOWN))).unwrap();
-        for (running, is_told) in [(523, true), (524, false)] {
-            holdings.note_running(running);
-            holdings.prune_gone(&mut store, Hour::UNKNOWN, false).unwrap();
-            assert_eq!(told(&holdings), (is_told, is_told), "after {running} hours");
-        }
-        assert!(holdings.set(true).contains(dropped.header().created, &dropped.id()), "contacts are told as long as it is remembered");
-        // A restart begins the day anew.
-        store.commit().unwrap();
-        assert_eq!(told(&Holdings::load(&store, 9, Hour::UNKNOWN, 530).unwrap()), (true, true));
-    }
-
-    #[test]
-    fn a_slot_is_used_again_and_names_what_it_holds_now() {
-        let (mut holdings, mut store) = with(0..3);
-        let slot = holdings.slot_of(&bundle(1).id()).unwrap();
-        holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
-        holdings.insert(&mut store, &bundle(5), Origin::StrangerInbound, 0, Hour(498_800)).unwrap();
-        assert_eq!((holdings.slot_of(&bundle(5).id()), holdings.in_slot(slot)), (Some(slot), Some(bundle(5).id())));
     }
 }

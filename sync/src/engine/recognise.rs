@@ -395,6 +395,18 @@ impl Engine {
         self.outputs.push_back(Output::Close(link));
     }
 
+    /// A contact is gone: its links lead to a stranger now, so they are closed, those that are still being recognised too.
+    pub(super) fn end_links_of(&mut self, contact: ContactId) {
+        let leads = |state: &LinkState| {
+            let peer = if let Phase::Confirming(candidate) = state.phase { candidate } else { state.peer };
+            matches!(peer, Peer::Contact(id) | Peer::Invited(id) if id == contact)
+        };
+        let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| leads(state)).map(|(id, _)| *id).collect();
+        for link in links {
+            self.end_link(link, ByeReason::Closing);
+        }
+    }
+
     pub(super) fn handle_link_down(&mut self, link: LinkId) {
         let Some(state) = self.links.get(&link) else { return };
         if matches!(state.phase, Phase::Open) && state.told {

@@ -3,7 +3,7 @@
 use hedgerow_sync::{
     crypto::{
         bundle_seal::{open_body, open_header},
-        exchange::IssuedLink,
+        exchange::{Answerer, IssuedLink},
         identity::{Device, Name},
         ratchet::{PqItem, Ratchet},
     },
@@ -313,8 +313,8 @@ fn exchange_states(out: &mut Corpus<'_>) {
     let envelope = scene.issued.link().envelope(NOW);
     let request = scene.pending.request(&scene.invitee, 0, b"", envelope, &mut scene.rng).expect("a first try").bundle;
     let request = scene.issued.open_request(&scene.issuer, &request).expect("it opens");
-    let name = Name::new("Alma").expect("a name");
-    let accepted = scene.issued.accept(&scene.issuer, &name, &[0; 16], &request, 0, envelope, &mut scene.rng).expect("a first reply");
+    let answerer = Answerer { device: &scene.issuer, name: &Name::new("Alma").expect("a name"), held: &[0; 16] };
+    let accepted = scene.issued.accept(answerer, &request, 0, envelope, &mut scene.rng).expect("a first reply");
     out.add("reply", accepted.reply.encode());
     out.add("reply-short", &accepted.reply.encode()[..3_000]);
 }
@@ -327,8 +327,8 @@ fn exchange_bundles(out: &mut Corpus<'_>) {
     out.add_patched("request-header", bundle.bytes(), 60, &[0xff]);
     out.add_patched("request-body", bundle.bytes(), 4_000, &[0xff]);
     let request = scene.issued.open_request(&scene.issuer, &bundle).expect("it opens");
-    let name = Name::new("Alma").expect("a name");
-    let accepted = scene.issued.accept(&scene.issuer, &name, &[0; 16], &request, 2, envelope, &mut scene.rng).expect("a reply");
+    let answerer = Answerer { device: &scene.issuer, name: &Name::new("Alma").expect("a name"), held: &[0; 16] };
+    let accepted = scene.issued.accept(answerer, &request, 2, envelope, &mut scene.rng).expect("a reply");
     out.add("reply", accepted.bundle.bundle.bytes());
     out.add_patched("reply-tag", accepted.bundle.bundle.bytes(), 8, &[0xff]);
     let used = scene.issued.refuse(&request, 3, envelope, &mut scene.rng).expect("a reply");

@@ -7,8 +7,8 @@ use super::{
     ExchangeError, SealError,
     given::{AnswerBase, Given},
     transcript::{
-        Bond, DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, PROOF_LEN, PairSecrets, ReplyBase, ReplyTranscript, RequestTranscript,
-        check_try, header_fields, header_key, request_header_key, request_message_key, request_proof,
+        Bond, DerivedKeys, INNER_LEN, KIND_REPLY, KIND_USED, PAIR_ID_LEN, PROOF_LEN, PairSecrets, ReplyBase, ReplyTranscript,
+        RequestTranscript, check_try, header_fields, header_key, request_header_key, request_message_key, request_proof,
     },
 };
 use crate::{
@@ -43,6 +43,18 @@ impl Ephemeral {
     pub(super) fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         Self { f_secret: Secret::random(rng), q_secret: Secret::random(rng) }
     }
+}
+
+/// Who answers a request.
+#[derive(Clone, Copy)]
+pub struct Answerer<'a> {
+    /// This device.
+    pub device: &'a Device,
+    /// What the reply calls us.
+    pub name: &'a Name,
+    /// The id of the pair that we have with the same person already
+    /// ([`RepairSecret::pair_id`](super::repair::RepairSecret::pair_id)), zeros without one.
+    pub held: &'a [u8; PAIR_ID_LEN],
 }
 
 /// A link with the private half of its key `L`.
@@ -139,8 +151,7 @@ impl IssuedLink {
         Ok(Request { number, base, card, k, r, name, th1, al, items, ack: body.ack })
     }
 
-    /// Makes the sender of `request` a contact, and seals the reply under the tag of try `reply_try`. `held` is the id of the pair that we
-    /// have with the same person already ([`RepairSecret::pair_id`](super::repair::RepairSecret::pair_id)), zeros without one.
+    /// Makes the sender of `request` a contact, and seals the reply under the tag of try `reply_try`.
     ///
     /// To be called once in the life of a link: it draws the keys of the pair. Keys and [`ReplyState`] are stored in one transaction;
     /// the same request is from then on answered by [`ReplyState::seal`], which has no keys to draw.
@@ -148,12 +159,9 @@ impl IssuedLink {
     /// # Errors
     ///
     /// [`SealError::Try`] for a try above 15; nothing has been drawn then.
-    #[expect(clippy::too_many_arguments, reason = "what a reply is made of; a type for one call would only name them again")]
     pub fn accept(
         &self,
-        device: &Device,
-        own_name: &Name,
-        held: &[u8; 16],
+        answerer: Answerer<'_>,
         request: &Request,
         reply_try: u8,
         envelope: Envelope,
@@ -161,23 +169,21 @@ impl IssuedLink {
     ) -> Result<Accepted, SealError> {
         check_try(reply_try)?;
         let ephemeral = Ephemeral::draw(rng);
-        Ok(self.accept_with(ephemeral, device, own_name, held, request, reply_try, envelope, rng)?.0)
+        Ok(self.accept_with(ephemeral, answerer, request, reply_try, envelope, rng)?.0)
     }
 
     /// As [`accept`](Self::accept), with keys that were drawn before the request came.
-    #[expect(clippy::too_many_arguments, reason = "as above")]
     pub(super) fn accept_with(
         &self,
         Ephemeral { f_secret, q_secret }: Ephemeral,
-        device: &Device,
-        own_name: &Name,
-        held: &[u8; 16],
+        answerer: Answerer<'_>,
         request: &Request,
         reply_try: u8,
         envelope: Envelope,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Accepted, Bond), SealError> {
         check_try(reply_try)?;
+        let Answerer { device, name: own_name, held } = answerer;
         let (f, q) = (public_half(&f_secret), public_half(&q_secret));
         let (c1, s1) = kem::encapsulate(&request.k, rng).ok_or(SealError::Key)?;
         let (c2, s2) = kem::encapsulate(request.card.kem(), rng).ok_or(SealError::Key)?;

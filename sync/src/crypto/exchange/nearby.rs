@@ -21,7 +21,7 @@ use rand_core::CryptoRng;
 use super::{
     ExchangeError, IssuedLink, PendingRequest, Request, SealError,
     invitee::Replied,
-    issuer::Ephemeral,
+    issuer::{Answerer, Ephemeral},
     transcript::{Bond, PAIR_ID_LEN},
 };
 use crate::{
@@ -152,7 +152,7 @@ impl Committed {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<([u8; 32], Bundle, Agreed), SealError> {
         let Self { link, ephemeral, name, nonce, commitment } = self;
-        let (accepted, bond) = link.accept_with(ephemeral, device, &name, &held, request, 0, ENVELOPE, rng)?;
+        let (accepted, bond) = link.accept_with(ephemeral, Answerer { device, name: &name, held: &held }, request, 0, ENVELOPE, rng)?;
         let agreed = Agreed {
             side: Side::First,
             keys: Some(accepted.keys),

@@ -71,7 +71,8 @@ impl Scene {
 
     fn accept(&mut self, bundle: &Bundle) -> Accepted {
         let request = self.issued.open_request(&self.alma, bundle).unwrap();
-        self.issued.accept(&self.alma, &name("Alma"), &[0; 16], &request, 0, self.envelope(), &mut self.rng).unwrap()
+        let answerer = Answerer { device: &self.alma, name: &name("Alma"), held: &[0; 16] };
+        self.issued.accept(answerer, &request, 0, self.envelope(), &mut self.rng).unwrap()
     }
 
     fn open(&self, bundle: &Bundle) -> Result<Request, ExchangeError> {
@@ -423,7 +424,8 @@ fn tries_end_at_sixteen() {
         assert_eq!(scene.pending.request(&scene.boris, number, b"", envelope, &mut scene.rng).unwrap_err(), SealError::Try(number));
         let bundle = scene.request(15);
         let request = scene.open(&bundle).unwrap();
-        let refused = scene.issued.accept(&scene.alma, &name("Alma"), &[0; 16], &request, number, envelope, &mut scene.rng);
+        let answerer = Answerer { device: &scene.alma, name: &name("Alma"), held: &[0; 16] };
+        let refused = scene.issued.accept(answerer, &request, number, envelope, &mut scene.rng);
         assert_eq!(refused.unwrap_err(), SealError::Try(number));
         assert_eq!(scene.issued.refuse(&request, number, envelope, &mut scene.rng).unwrap_err(), SealError::Try(number));
         assert_eq!(scene.accept(&bundle).reply.seal(number, envelope, &mut scene.rng).unwrap_err(), SealError::Try(number));

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use serde_json::{Value, json};
 
-use super::{IssuedLink, PendingRequest, Reply};
+use super::{Answerer, IssuedLink, PendingRequest, Reply};
 use crate::{
     crypto::{
         identity::{Device, Name},
@@ -61,7 +61,8 @@ fn generate() -> Value {
     Item::Text(text).encode(&mut items);
     let request = pending.request(&boris, REQUEST_TRY, &items, envelope, rng).unwrap();
     let opened = issued.open_request(&alma, &request.bundle).unwrap();
-    let accepted = issued.accept(&alma, &Name::new("Älma").unwrap(), &HELD, &opened, REPLY_TRY, envelope, rng).unwrap();
+    let answerer = Answerer { device: &alma, name: &Name::new("Älma").unwrap(), held: &HELD };
+    let accepted = issued.accept(answerer, &opened, REPLY_TRY, envelope, rng).unwrap();
     let used = issued.refuse(&opened, REPLY_TRY + 1, envelope, rng).unwrap();
     let keys = issued.link().keys();
     json!({

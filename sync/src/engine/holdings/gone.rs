@@ -1,0 +1,163 @@
+//! The ids whose bundles are gone: for how long they are remembered, and who is told of them.
+//!
+//! A bundle that was read leaves its ack secret behind, one that was dropped a mark that it is not wanted again. Contacts are told of both until
+//! the bundle has expired, strangers for a day. How many are remembered is limited, strangers' to half of it; the oldest are forgotten first.
+
+use super::{Holdings, Known, Slot, is_between, under};
+use crate::{
+    id::{BundleId, ContactId, Tag},
+    store::{GoneReason, GoneRow, Origin, Store, StoreError},
+    time::Hour,
+};
+
+/// For how long strangers are told of ids whose bundles are gone, hours (protocol review, H5).
+const TOLD_TO_STRANGERS: u32 = 24;
+
+/// An id remembered.
+pub(super) struct Gone {
+    pub(super) row: GoneRow,
+    pub(super) slot: Slot,
+    /// Counts what was let go, or learnt to be read, since the program started; 0 for what was gone before.
+    pub(super) number: u64,
+    /// The running hour since which it is told of; counts while there is no mesh hour.
+    pub(super) since: u32,
+}
+
+impl Gone {
+    /// Whether strangers are still told of it; without a mesh hour, running time counts.
+    const fn is_told_to_strangers(&self, hour: Hour, running: u32) -> bool {
+        let (now, since) = if hour.0 == Hour::UNKNOWN.0 { (running, self.since) } else { (hour.0, self.row.at.0) };
+        now < since.saturating_add(TOLD_TO_STRANGERS)
+    }
+}
+
+impl Holdings {
+    pub(super) fn index_gone(&mut self, gone: Gone, hour: Hour) {
+        let row = &gone.row;
+        self.gone_by_age.insert((row.at, row.id));
+        if is_strangers(row.origin) {
+            self.gone_of_strangers.insert((row.at, row.id));
+        }
+        if row.reason == GoneReason::Dropped {
+            self.by_commitment.insert((row.commitment, row.id));
+            self.dropped_by_tag.insert((row.tag, row.id));
+            self.show(row.created, row.id, Some(row.expiry), false, gone.is_told_to_strangers(hour, self.running));
+        }
+        self.gone.insert(row.id, gone);
+    }
+
+    pub(super) fn unindex_gone(&mut self, id: &BundleId) -> Option<Gone> {
+        let gone = self.gone.remove(id)?;
+        self.gone_by_age.remove(&(gone.row.at, gone.row.id));
+        self.gone_of_strangers.remove(&(gone.row.at, gone.row.id));
+        if gone.row.reason == GoneReason::Dropped {
+            self.by_commitment.remove(&(gone.row.commitment, *id));
+            self.dropped_by_tag.remove(&(gone.row.tag, *id));
+            self.hide(gone.row.created, id);
+        }
+        Some(gone)
+    }
+
+    pub(super) fn limit_gone(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        while self.gone_of_strangers.len() > self.gone_limit / 2
+            && let Some((_, oldest)) = self.gone_of_strangers.first().copied()
+        {
+            self.forget_gone(store, &oldest)?;
+        }
+        while self.gone.len() > self.gone_limit
+            && let Some((_, oldest)) = self.gone_by_age.first().copied()
+        {
+            self.forget_gone(store, &oldest)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets an id that is not held.
+    pub(in super::super) fn forget_gone(&mut self, store: &mut dyn Store, id: &BundleId) -> Result<(), StoreError> {
+        if let Some(gone) = self.unindex_gone(id) {
+            self.free_slots.push(gone.slot);
+            store.delete_gone(id)?;
+        }
+        Ok(())
+    }
+
+    /// Notes of an id that was dropped that it was also acknowledged; `false` if it was not dropped.
+    pub(in super::super) fn acknowledge_dropped(
+        &mut self,
+        store: &mut dyn Store,
+        id: &BundleId,
+        ack: [u8; 16],
+        hour: Hour,
+    ) -> Result<bool, StoreError> {
+        if self.known(id) != Some(Known::Gone(GoneReason::Dropped)) {
+            return Ok(false);
+        }
+        let Some(Gone { row, slot, .. }) = self.unindex_gone(id) else { return Ok(false) };
+        let row = GoneRow { reason: GoneReason::Acknowledged, ack, at: hour, ..row };
+        store.insert_gone(&row)?;
+        self.let_go += 1;
+        self.index_gone(Gone { row, slot, number: self.let_go, since: self.running }, hour);
+        Ok(true)
+    }
+
+    /// Forgets the ids dropped under a tag: they are wanted again.
+    pub(in super::super) fn forget_dropped_under(&mut self, store: &mut dyn Store, tag: &Tag) -> Result<(), StoreError> {
+        let ids: Vec<BundleId> = under(&self.dropped_by_tag, *tag).collect();
+        ids.iter().try_for_each(|id| self.forget_gone(store, id))
+    }
+
+    /// Forgets ids that need not be remembered at `hour`: expired ones, and where strangers' pool has room again those that were dropped
+    /// from it a day ago. What is a day old is no longer shown to strangers.
+    pub(in super::super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, strangers_have_room: bool) -> Result<(), StoreError> {
+        let mut doomed = Vec::new();
+        let mut faded = Vec::new();
+        for gone in self.gone.values() {
+            let (row, is_old) = (&gone.row, !gone.is_told_to_strangers(hour, self.running));
+            if row.expiry <= hour || (is_old && strangers_have_room && is_strangers(row.origin) && row.reason == GoneReason::Dropped) {
+                doomed.push(row.id);
+            } else if is_old {
+                faded.push((row.created, row.id));
+            }
+        }
+        for (created, id) in faded {
+            self.for_strangers.remove(created, &id);
+        }
+        doomed.iter().try_for_each(|id| self.forget_gone(store, id))
+    }
+
+    /// The ack secret of an id that is known to be acknowledged.
+    pub(in super::super) fn ack_of(&self, id: &BundleId) -> Option<[u8; 16]> {
+        let gone = self.gone.get(id).filter(|gone| gone.row.reason == GoneReason::Acknowledged)?;
+        Some(gone.row.ack)
+    }
+
+    /// Whether strangers are still told of an id that is gone.
+    pub(in super::super) fn is_told_to_strangers(&self, id: &BundleId, hour: Hour) -> bool {
+        self.gone.get(id).is_some_and(|gone| gone.is_told_to_strangers(hour, self.running))
+    }
+
+    /// Ack secrets learnt since `hour`, and after the first `told` bundles that were let go; the newest first.
+    pub(in super::super) fn acks_since(&self, hour: Hour, told: Option<u64>) -> impl Iterator<Item = [u8; 16]> {
+        let later = move |id: &BundleId| told.is_none_or(|told| self.gone.get(id).is_some_and(|gone| gone.number > told));
+        self.gone_by_age.range((hour, BundleId([0; 32]))..).rev().filter(move |(_, id)| later(id)).filter_map(|(_, id)| self.ack_of(id))
+    }
+
+    /// How many bundles were let go, or learnt to be read, since the program started.
+    pub(in super::super) const fn let_go(&self) -> u64 {
+        self.let_go
+    }
+
+    /// The ids remembered of bundles to or from this contact.
+    pub(in super::super) fn gone_with(&self, contact: ContactId) -> impl Iterator<Item = &GoneRow> {
+        self.gone.values().map(|gone| &gone.row).filter(move |row| is_between(row.origin, contact))
+    }
+
+    /// The tag of an id that is remembered.
+    pub(in super::super) fn gone_tag(&self, id: &BundleId) -> Option<Tag> {
+        self.gone.get(id).map(|gone| gone.row.tag)
+    }
+}
+
+const fn is_strangers(origin: Origin) -> bool {
+    matches!(origin, Origin::StrangerInbound | Origin::StrangerOutbound)
+}

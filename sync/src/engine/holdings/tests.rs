@@ -1,0 +1,88 @@
+use super::*;
+use crate::store::memory::MemoryStore;
+
+/// A bundle that shows the commitment of all others here.
+fn bundle(number: u8) -> Bundle {
+    let mut bytes = vec![number; 512];
+    bytes[..8].copy_from_slice(&[1, 0, 3, 0, 0, 7, 0x9c, 0x0e]);
+    bytes[24..40].fill(7);
+    bytes[40..48].fill(0);
+    Bundle::decode(bytes).unwrap()
+}
+
+fn with(numbers: std::ops::Range<u8>) -> (Holdings, MemoryStore) {
+    let (mut holdings, mut store) = (Holdings { gone_limit: 9, ..Holdings::default() }, MemoryStore::new());
+    store.begin().unwrap();
+    for number in numbers {
+        let origin = if number == 0 { Origin::Own(ContactId(1)) } else { Origin::Contact(ContactId(u32::from(number))) };
+        holdings.insert(&mut store, &bundle(number), origin, 0, Hour(498_800)).unwrap();
+    }
+    (holdings, store)
+}
+
+#[test]
+fn a_copied_commitment_hides_no_bundle() {
+    let (mut holdings, mut store) = with(0..3);
+    let commitment = bundle(0).header().commitment;
+    assert_eq!(holdings.with_commitment(&commitment, 9).len(), 3);
+    holdings.remove(&mut store, &bundle(2).id(), Some((GoneReason::Dropped, [0; 16], Hour(1)))).unwrap();
+    holdings.forget_gone(&mut store, &bundle(2).id()).unwrap();
+    holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
+    assert_eq!(holdings.with_commitment(&commitment, 9), [bundle(0).id()], "the one that is left is still found");
+    holdings.forget_contact(&mut store, ContactId(1)).unwrap();
+    assert!(holdings.by_commitment.is_empty() && holdings.by_tag.is_empty() && holdings.dropped_by_tag.is_empty(), "nothing stays behind");
+}
+
+#[test]
+fn own_bundles_are_in_no_set_and_no_pool_until_released_and_then_in_both_sets() {
+    let (mut holdings, mut store) = with(0..3);
+    let own = bundle(0);
+    let sees = |holdings: &Holdings| [false, true].map(|set| holdings.set(set).contains(own.header().created, &own.id()));
+    assert_eq!((sees(&holdings), holdings.pools().size().0, holdings.last_sequence()), ([false; 2], 2, 0));
+    assert!(holdings.release(&own.id()) && !holdings.release(&own.id()));
+    assert_eq!((sees(&holdings), holdings.pools().size().0, holdings.last_sequence()), ([true; 2], 2, 3));
+    holdings.remove(&mut store, &own.id(), Some((GoneReason::Acknowledged, [1; 16], Hour(1)))).unwrap();
+    assert_eq!((sees(&holdings), holdings.ack_of(&own.id())), ([false; 2], Some([1; 16])));
+}
+
+#[test]
+fn a_dropped_bundle_fades_for_strangers_after_a_day_and_stays_for_contacts() {
+    let (mut holdings, mut store) = with(1..3);
+    let dropped = bundle(1);
+    holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour(498_800)))).unwrap();
+    let sees = |holdings: &Holdings| [false, true].map(|set| holdings.set(set).contains(dropped.header().created, &dropped.id()));
+    holdings.prune_gone(&mut store, Hour(498_823), false).unwrap();
+    assert_eq!(sees(&holdings), [true; 2]);
+    assert!(holdings.is_told_to_strangers(&dropped.id(), Hour(498_823)) && !holdings.is_told_to_strangers(&dropped.id(), Hour(498_824)));
+    holdings.prune_gone(&mut store, Hour(498_824), false).unwrap();
+    assert_eq!(sees(&holdings), [false, true]);
+}
+
+#[test]
+fn without_a_clock_a_mark_fades_after_a_day_of_running() {
+    let (mut holdings, mut store) = with(1..3);
+    let dropped = bundle(1);
+    let told = |holdings: &Holdings| {
+        (holdings.set(false).contains(dropped.header().created, &dropped.id()), holdings.is_told_to_strangers(&dropped.id(), Hour::UNKNOWN))
+    };
+    holdings.note_running(500);
+    holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour::UNKNOWN))).unwrap();
+    for (running, is_told) in [(523, true), (524, false)] {
+        holdings.note_running(running);
+        holdings.prune_gone(&mut store, Hour::UNKNOWN, false).unwrap();
+        assert_eq!(told(&holdings), (is_told, is_told), "after {running} hours");
+    }
+    assert!(holdings.set(true).contains(dropped.header().created, &dropped.id()), "contacts are told as long as it is remembered");
+    // A restart begins the day anew.
+    store.commit().unwrap();
+    assert_eq!(told(&Holdings::load(&store, 9, Hour::UNKNOWN, 530).unwrap()), (true, true));
+}
+
+#[test]
+fn a_slot_is_used_again_and_names_what_it_holds_now() {
+    let (mut holdings, mut store) = with(0..3);
+    let slot = holdings.slot_of(&bundle(1).id()).unwrap();
+    holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
+    holdings.insert(&mut store, &bundle(5), Origin::StrangerInbound, 0, Hour(498_800)).unwrap();
+    assert_eq!((holdings.slot_of(&bundle(5).id()), holdings.in_slot(slot)), (Some(slot), Some(bundle(5).id())));
+}
