@@ -1,6 +1,5 @@
 //! Two daemons on the loopback interface, and two people who choose each other and compare words.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
