@@ -165,7 +165,6 @@ mod tests {
         let deadline = client.after(30);
         loop {
             let event = client.next_event(Some(deadline)).unwrap().expect("an event in time");
-            eprintln!("EV {event}");
             if let Ok(Event::Message(message)) = serde_json::from_value(event)
                 && fits(&message)
             {

@@ -324,7 +324,7 @@ impl App {
         match action {
             Some(Action::Redraw) => self.outbox.push(Effect::Redraw),
             Some(Action::Mouse) => self.toggle_mouse(),
-            Some(Action::Lock) if self.model.is_attached() || self.locked.is_some() => self.lock(),
+            Some(Action::Lock) if self.may_lock() => self.lock(),
             Some(Action::Quit) => self.ask_to_quit(),
             Some(action @ (Action::Help | Action::Palette | Action::AddContact | Action::Network | Action::Settings))
                 if self.is_home_open() =>
@@ -348,6 +348,12 @@ impl App {
     /// Whether there is a profile to show anything of.
     fn is_home_open(&self) -> bool {
         self.locked.is_none() && matches!(self.screens.first(), Some(Screen::Chats(_)))
+    }
+
+    /// Whether something of the person's may be on the screen: that is hidden at once, also while no daemon is there to open it again.
+    fn may_lock(&self) -> bool {
+        let asks = matches!(self.screens.last(), Some(Screen::Unlock(_)));
+        self.model.is_attached() || self.locked.is_some() || (self.is_home_open() && !asks)
     }
 
     fn open(&mut self, screen: Option<Screen>) {
@@ -474,7 +480,7 @@ impl App {
     /// Does what a key would, for the palette and for commands that are written.
     fn act(&mut self, action: Action) {
         match action {
-            Action::Lock if self.model.is_attached() => self.lock(),
+            Action::Lock if self.may_lock() => self.lock(),
             Action::Mouse => self.toggle_mouse(),
             Action::Quit => self.ask_to_quit(),
             Action::Redraw => self.outbox.push(Effect::Redraw),

@@ -295,6 +295,22 @@ fn a_locked_screen_shows_nothing_of_the_person_s() {
 }
 
 #[test]
+fn what_is_shown_can_be_hidden_while_the_daemon_is_away() {
+    let mut daemon = Daemon::default();
+    daemon.contact(1, "ben");
+    let mut desk = Desk::attached(80, 24, daemon);
+    desk.is_up = false;
+    desk.input(Input::Lost("the daemon has ended".into()));
+    assert!(desk.shows("ben") && !desk.app.is_locked());
+    desk.key(KeyCode::F(9));
+    assert!(desk.app.is_locked() && !desk.shows("ben"), "{}", desk.screen());
+    desk.is_up = true;
+    desk.input(Input::Attached);
+    enter(&mut desk, "right");
+    assert!(!desk.app.is_locked() && desk.shows("ben"));
+}
+
+#[test]
 fn the_passphrase_opens_the_locked_screen_and_a_wrong_one_does_not() {
     let mut desk = locked(80, 24);
     for _ in 0..2 {
