@@ -298,7 +298,8 @@ impl App {
         if self.is_locked() {
             return Some(minute);
         }
-        let is_young = |at: UnixMillis| self.now.wall.0.saturating_sub(at.0) < MINUTE;
+        // What lies ahead, by a clock that was set back, has no age.
+        let is_young = |at: UnixMillis| self.now.wall.0.checked_sub(at.0).is_some_and(|age| age < MINUTE);
         let seen = self.model.contacts.values().filter(|contact| !contact.in_reach).filter_map(|contact| contact.last_seen);
         let lost =
             matches!(self.model.connection, Connection::Lost { since, .. } if self.now.mono.since(since) < Duration::from_millis(MINUTE));

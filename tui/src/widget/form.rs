@@ -1,4 +1,7 @@
 //! A form: a page that asks for something: words, fields and choices one below the other, with the one in use always in sight.
+//!
+//! For screens that stand before everything else (the first start, passphrases, leaving); [`Page`](super::Page) is for rows that are chosen
+//! by key or mouse, [`Sheet`](super::Sheet) for what is only read.
 
 use ratatui::{Frame, layout::Rect, style::Style, text::Line, widgets::Paragraph};
 

@@ -1,5 +1,8 @@
 //! A page of words, wrapped to the terminal, with rows that can be chosen by key or mouse.
 //!
+//! For screens where rows are chosen and nothing is typed, or fields stand apart from it; [`Form`](super::Form) is for what is filled in,
+//! [`Sheet`](super::Sheet) for what is only read.
+//!
 //! Where a page is higher than its place, its gaps go first; then it is moved so that the chosen row is seen.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};

@@ -1,4 +1,4 @@
-//! A page of words that is read and scrolled.
+//! A page of words that is read and scrolled; nothing on it is chosen ([`Page`](super::Page)) or filled in ([`Form`](super::Form)).
 
 use crossterm::event::MouseEventKind;
 use ratatui::{
