@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{MINUTE, SECOND, Two, contacts, in_reach, seed, status, texts};
+use std::collections::BTreeSet;
+
+use common::{MINUTE, SECOND, Two, contacts, in_reach, listen, seed, status, texts};
 use hedgerow_sync::{
     id::{BeaconId, ShortId},
     sim::{Faults, NodeId, Sim, WireId},
@@ -169,6 +171,29 @@ fn sim_a_second_cursor_or_a_mark_of_a_stranger_ends_its_link() {
     for record in [cursor(), Record::Mark { epoch: [1; 8], sequence: 5 }.encode()] {
         let (mut two, eve, wire) = with_stranger(seed());
         assert!(!survives(&mut two.sim, wire, eve, two.ann, &[hello(7), cursor(), record]));
+    }
+}
+
+#[test]
+fn sim_the_cursor_that_strangers_are_told_is_drawn_anew_for_each() {
+    let mut two = Two::contacts(seed());
+    two.write(two.ann, 3);
+    two.sim.run_for(MINUTE);
+    let heard = listen(&mut two.sim);
+    // As many as have places at once.
+    for _ in 0..4 {
+        let eve = two.sim.stranger("eve");
+        two.sim.connect(eve, two.ann, Faults::NONE);
+        two.sim.run_for(SECOND);
+    }
+    let (ann, kind) = (two.ann, cursor()[0]);
+    let told: Vec<Vec<u8>> =
+        heard.borrow().iter().filter(|(node, record)| *node == ann && record[0] == kind).map(|(_, record)| record.clone()).collect();
+    assert_eq!(told.len(), 4, "each has been told one, Ben none since");
+    // Epochs and the sequence; nor do a sequence's upper bytes say that it is a small number.
+    for (from, to) in [(1, 9), (9, 17), (17, 25), (17, 21)] {
+        let values: BTreeSet<&[u8]> = told.iter().map(|record| &record[from..to]).collect();
+        assert_eq!(values.len(), 4, "bytes {from} to {to}: {told:x?}");
     }
 }
 

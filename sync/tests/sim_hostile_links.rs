@@ -9,13 +9,14 @@ use common::{
 };
 use hedgerow_sync::{
     engine::Input,
+    id::BundleId,
     session::{Role, SessionInfo},
     sim::{Faults, NodeId, Sim, WireId},
     store::Store,
     time::Hour,
     view::Command,
     wire::{
-        bundle::Lifetime,
+        bundle::{Bundle, Lifetime},
         record::{Hello, Record},
     },
 };
@@ -96,6 +97,40 @@ fn sim_the_other_end_of_a_bundle_is_told_that_it_was_read() {
     two.sim.run_for(SECOND);
     let answers = two.sim.take_records(two.ben);
     assert_eq!((of_kind(&answers, ACK).len(), of_kind(&answers, REFUSED).len()), (1, 1), "{:?}", kinds(&answers));
+}
+
+#[test]
+fn sim_a_contact_that_carries_is_told_once_what_was_read_at_once_or_when_it_comes_again() {
+    for stays in [true, false] {
+        let mut two = Two::contacts(seed());
+        let (cat, cat_store) = two.sim.node("cat");
+        two.sim.introduce(two.ann, cat);
+        let wire = two.sim.connect(cat, two.ann, Faults::NONE);
+        two.sim.run_for(MINUTE);
+        let heard = listen(&mut two.sim);
+        two.write(two.ben, 3);
+        two.sim.run_for(5 * SECOND);
+        let written: Vec<BundleId> = bundles(&heard, two.ben).into_iter().map(|bytes| Bundle::decode(bytes).unwrap().id()).collect();
+        let carried = || cat_store.bundle_ids().iter().filter(|id| written.contains(id)).count();
+        assert!(written.len() >= 3 && carried() >= 3, "stays: {stays}");
+        if !stays {
+            // Until either has said that it has dealt with everything: else she is told because she offers them.
+            two.sim.run_for(MINUTE);
+            two.sim.cut(wire);
+        }
+        two.sim.run_for(5 * HOUR);
+        if !stays {
+            assert!(carried() >= 3, "nobody could tell her");
+            two.sim.mend(wire);
+            two.sim.run_for(MINUTE);
+        }
+        assert_eq!(carried(), 0, "stays: {stays}");
+        heard.borrow_mut().clear();
+        two.sim.cut(wire);
+        two.sim.mend(wire);
+        two.sim.run_for(MINUTE);
+        assert!(!heard.borrow().iter().any(|(_, record)| record[0] == ACK), "nor told again, stays: {stays}");
+    }
 }
 
 #[test]

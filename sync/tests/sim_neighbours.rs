@@ -81,9 +81,11 @@ fn sim_a_removed_contact_is_not_recognised_and_gets_what_a_stranger_gets() {
     let epoch = two.epoch_of_ann();
     let heard = common::listen(&mut two.sim);
     two.sim.send(two.ann, "ben", "sealed and never handed over");
+    let as_contacts = two.sim.link_of(two.wire, two.ann);
     two.sim.tell(two.ann, Command::RemoveContact { contact: "ben".into() });
     two.sim.run_for(SECOND);
     assert!(contacts(&mut two.sim, two.ann).is_empty());
+    assert!(as_contacts.is_some() && two.sim.link_of(two.wire, two.ann) != as_contacts, "the session of two contacts is over at once");
     heard.borrow_mut().clear();
     two.sim.send(two.ben, "ann", "are you there?");
     two.sim.run_for(HOUR);
