@@ -416,6 +416,8 @@ impl App {
             self.leaving = Some(Leaving { stop_daemon: false, ..leaving });
             return;
         }
+        // Nothing is due any more.
+        self.leaving = None;
         self.outbox.push(Effect::Quit);
     }
 
