@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`App::update`] changes state and never blocks, draws or reads a clock; [`render`] only reads. Which key does what, what is said and how
-//! it looks are data: [`keymap`], [`text`], [`theme`]. A [`screen`] a file.
+//! it looks are data: [`keymap`], `text`, [`theme`]. A screen a file (`screen`).
 #![forbid(unsafe_code)]
 
 mod api;
