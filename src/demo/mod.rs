@@ -156,19 +156,17 @@ fn introduce(friend: &mut Client, you: &Hosted) -> Result<(), CliError> {
 
 #[cfg(test)]
 mod tests {
-    use hedgerow_sync::view::{Event, MessageState};
+    use hedgerow_sync::view::{Event, Message, MessageState};
 
     use super::*;
 
-    /// The next message event that fits.
-    fn message(client: &mut Client, fits: impl Fn(&hedgerow_sync::view::Message) -> bool) -> hedgerow_sync::view::Message {
-        let deadline = client.after(30);
-        loop {
-            let event = client.next_event(Some(deadline)).unwrap().expect("an event in time");
-            if let Ok(Event::Message(message)) = serde_json::from_value(event)
-                && fits(&message)
-            {
-                return message;
+    /// Reads events until each of these has come, in whatever order: what goes by others may be overtaken.
+    fn await_messages(client: &mut Client, wanted: &[&dyn Fn(&Message) -> bool]) {
+        let mut missing = wanted.to_vec();
+        while !missing.is_empty() {
+            let event = client.next_event(Some(client.after(60))).unwrap().expect("an event in time");
+            if let Ok(Event::Message(message)) = serde_json::from_value(event) {
+                missing.retain(|fits| !fits(&message));
             }
         }
     }
@@ -178,13 +176,13 @@ mod tests {
         let demo = Demo::start().unwrap();
         let mut you = Client::over(demo.connect().unwrap());
         you.subscribe().unwrap();
-        message(&mut you, |message| message.from == "Robin" && message.text == cast::ROBIN.0);
-        message(&mut you, |message| message.from == "Wren" && message.text == cast::WREN.0);
+        let says = |who: &'static str, text: &'static str| move |message: &Message| message.from == who && message.text == text;
+        await_messages(&mut you, &[&says("Robin", cast::ROBIN.0), &says("Wren", cast::WREN.0)]);
         for (name, answer) in [("Robin", cast::ROBIN.1[0]), ("Wren", cast::WREN.1[0])] {
             let command = Command::Send { contact: name.into(), text: "Is anybody there?".into(), id: None, urgent: false };
-            you.request(&command).unwrap();
-            message(&mut you, |message| message.outgoing && message.state >= MessageState::Delivered);
-            message(&mut you, |message| message.from == name && message.text == answer);
+            let id = you.request(&command).unwrap()["id"].clone();
+            let is_delivered = |message: &Message| message.id.to_string() == id && message.state >= MessageState::Delivered;
+            await_messages(&mut you, &[&is_delivered, &says(name, answer)]);
         }
         let status = you.request(&Command::Status {}).unwrap();
         let in_reach: Vec<&str> = status["neighbours"].as_array().unwrap().iter().filter_map(|n| n["name"].as_str()).collect();

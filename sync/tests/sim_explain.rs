@@ -78,7 +78,7 @@ fn sim_a_message_is_explained_at_each_step_of_its_way() {
         "last heard as the wire was cut, not as it came up: {away}"
     );
     assert_eq!(helps(&waiting), [HelpCode::MeetReader, HelpCode::MeetOthers]);
-    assert!(waiting.helps[0].text.starts_with("ben was last in reach 3 h ago by memory"), "{}", waiting.helps[0].text);
+    assert!(waiting.helps[0].text.starts_with("ben was last in reach 3 h ago by a link in memory"), "{}", waiting.helps[0].text);
     let bundle = waiting.bundle.unwrap();
     assert_eq!((bundle.bytes, bundle.class.as_ref(), bundle.held), (512, "normal", Some(true)));
     assert_eq!(bundle.created, Some(UnixMillis((START_MILLIS / 3_600_000 + 3) * 3_600_000)));
