@@ -58,10 +58,12 @@ impl Sending {
 pub(super) struct Composer {
     contact: ContactId,
     pub(super) editor: Editor,
-    /// What the daemon keeps.
-    kept: String,
-    /// What it was asked to keep and has not confirmed.
+    /// What the daemon keeps; absent while that is not known.
+    kept: Option<String>,
+    /// What it was asked to keep and has not answered; one at a time, so that a refusal leaves no doubt what it keeps.
     keeping: Option<(RequestId, String)>,
+    /// Whether it is to keep what is written once it has answered.
+    keep_next: bool,
     keep_due: Option<Instant>,
     /// Whether the daemon may keep something that is not here yet.
     must_load: bool,
@@ -86,8 +88,9 @@ impl Composer {
         Self {
             contact,
             editor: Editor::lines(MAX_TEXT_LEN),
-            kept: String::new(),
+            kept: Some(String::new()),
             keeping: None,
+            keep_next: false,
             keep_due: None,
             must_load,
             loading: None,
@@ -136,6 +139,10 @@ impl Composer {
             return;
         }
         self.keep_due = None;
+        self.keep_next = self.keeping.is_some();
+        if self.keep_next {
+            return;
+        }
         let text = self.unsent();
         let id = context.command(Command::SetDraft { contact: self.contact.0.to_string(), text: text.clone() });
         self.keeping = Some((id, text));
@@ -158,7 +165,11 @@ impl Composer {
 
     /// The daemon is there again: what it has not confirmed is asked for once more.
     pub(super) fn attached(&mut self, context: &mut Context<'_>) {
-        (self.keeping, self.loading) = (None, None);
+        // What it was asked last, it may have done or not.
+        if self.keeping.take().is_some() {
+            self.kept = None;
+        }
+        self.loading = None;
         for sending in &mut self.sending {
             sending.request = None;
         }
@@ -188,14 +199,17 @@ impl Composer {
         if let Some((_, text)) = self.keeping.take_if(|(asked, _)| *asked == id) {
             match result {
                 Ok(_) => {
-                    self.kept = text;
+                    self.kept = Some(text);
                     self.note = None;
+                    if std::mem::take(&mut self.keep_next) {
+                        self.keep(context);
+                    }
                 }
                 Err(refusal) if !is_gone(refusal) => {
                     self.note = Some(format!("what you write is not on the disk yet: {}", refusal.message));
                     self.keep_due = Some(context.now.mono + KEEP_AGAIN);
                 }
-                Err(_) => {}
+                Err(_) => self.kept = None,
             }
             return Some(Outcome::Fine);
         }
@@ -207,7 +221,7 @@ impl Composer {
         match result {
             Ok(Reply::Answer(Answer::Draft(draft))) => {
                 self.must_load = false;
-                self.kept.clone_from(&draft.text);
+                self.kept = Some(draft.text.clone());
                 self.give_back(&draft.text);
                 self.changed(context.now);
             }
@@ -270,7 +284,8 @@ impl Composer {
     }
 
     fn is_dirty(&self) -> bool {
-        self.unsent() != *self.keeping.as_ref().map_or(&self.kept, |(_, asked)| asked)
+        let asked = self.keeping.as_ref().map(|(_, asked)| asked);
+        asked.or(self.kept.as_ref()) != Some(&self.unsent())
     }
 
     /// What is said of the length, when it matters.
