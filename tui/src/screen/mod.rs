@@ -251,7 +251,6 @@ macro_rules! screens {
     ($($(#[$doc:meta])* $name:ident($type:ty),)+) => {
         /// One screen.
         #[derive(Debug)]
-        #[allow(clippy::large_enum_variant, reason = "few screens are there at once, and they are seldom moved")]
         pub(crate) enum Screen {
             $($(#[$doc])* $name($type),)+
         }
