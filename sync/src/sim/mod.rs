@@ -25,7 +25,10 @@ use crate::{
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
     id::{BundleId, ContactId, MessageId},
     session::{Role, Session, SessionEvent, SessionInfo, Verdict, recognition::build_list},
-    store::{Store, StoreError, memory::MemoryStore},
+    store::{
+        Store, StoreError,
+        memory::{BundlePool, MemoryStore},
+    },
     time::{Instant, Now, UnixMillis},
     view::{Answer, Command, CommandError, ContactState, Event, Message},
 };
@@ -126,6 +129,8 @@ pub struct Sim {
     bytes: u64,
     messages: Vec<Crossing>,
     on_transmit: Option<OnTransmit>,
+    /// The bundles that stores of this simulation hold, each once.
+    bundles: BundlePool,
 }
 
 impl Sim {
@@ -145,12 +150,18 @@ impl Sim {
             bytes: 0,
             messages: Vec::new(),
             on_transmit: None,
+            bundles: BundlePool::default(),
         }
+    }
+
+    /// Makes an empty store in memory that shares the bytes of bundles with the other stores of this simulation.
+    pub fn store(&self) -> MemoryStore {
+        MemoryStore::in_pool(&self.bundles)
     }
 
     /// Adds a node with a store in memory; the handle steers the store's crash points.
     pub fn node(&mut self, name: &str) -> (NodeId, MemoryStore) {
-        let store = MemoryStore::new();
+        let store = self.store();
         let (handle, reopened) = (store.handle(), store.handle());
         let open: OpenStore = Box::new(move || {
             reopened.reopen();
