@@ -5,7 +5,12 @@
 //! a transport's dialling would; a store that crashes between a write and its commit restarts its node.
 
 mod control;
+mod draw;
+pub mod input;
+pub mod oracle;
+pub mod trace;
 mod wire;
+pub mod workload;
 
 use std::{
     cmp::Reverse,
