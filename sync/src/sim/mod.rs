@@ -5,11 +5,16 @@
 //! a transport's dialling would; a store that crashes between a write and its commit restarts its node.
 
 mod control;
+mod draw;
+pub mod input;
 mod observe;
+pub mod oracle;
 mod people;
 pub mod profile;
 pub mod replay;
+pub mod trace;
 mod wire;
+pub mod workload;
 
 use std::{
     cmp::Reverse,
