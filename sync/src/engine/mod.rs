@@ -20,6 +20,8 @@
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
+#[cfg(feature = "sim")]
+mod befriend;
 mod clock;
 mod command;
 mod config;
@@ -53,6 +55,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "sim")]
+pub use self::befriend::Room;
 use self::{
     clock::MeshTime,
     crowd::Crowd,
