@@ -143,9 +143,9 @@ impl Sim {
         self.now
     }
 
-    /// Takes the messages that were put on wires so far, in order.
+    /// Takes the messages that were put on wires since the last call, in order. They are kept from the first call on.
     pub fn take_crossings(&mut self) -> Vec<Crossing> {
-        std::mem::take(&mut self.messages)
+        self.crossings.replace(Vec::new()).unwrap_or_default()
     }
 
     /// A node's beacon.

@@ -27,16 +27,16 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-pub use self::{
-    observe::{Observer, What},
-    wire::{Faults, WireId},
-};
 use self::{
     control::OnTransmit,
     wire::{Queued, Wire},
 };
+pub use self::{
+    observe::{Observer, What},
+    wire::{Faults, WireId},
+};
 use crate::{
-    crypto::identity::Name,
+    crypto::{identity::Name, kdf::AUTHENTICATOR_LEN},
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
     id::{BundleId, ContactId, MessageId},
     session::{Role, Session, SessionEvent, SessionInfo, Verdict, recognition::build_list},
@@ -101,6 +101,8 @@ struct Node {
     /// Inputs are gathered for so long and fed as one batch; each alone if absent.
     gather: Option<Duration>,
     gathered: Vec<Input>,
+    /// When the next [`Happening::Wake`] is due that counts.
+    wake_at: Option<Duration>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -145,11 +147,12 @@ pub struct Sim {
     seed: u64,
     log: Sha256,
     bytes: u64,
-    messages: Vec<Crossing>,
+    /// What was put on wires, once somebody has asked.
+    crossings: Option<Vec<Crossing>>,
     on_transmit: Option<OnTransmit>,
+    observer: Option<Box<dyn Observer>>,
     /// The bundles that stores of this simulation hold, each once.
     bundles: BundlePool,
-    observer: Option<Box<dyn Observer>>,
 }
 
 impl Sim {
@@ -167,10 +170,10 @@ impl Sim {
             seed,
             log: Sha256::new(),
             bytes: 0,
-            messages: Vec::new(),
+            crossings: None,
             on_transmit: None,
-            bundles: BundlePool::default(),
             observer: None,
+            bundles: BundlePool::default(),
         }
     }
 
@@ -221,6 +224,7 @@ impl Sim {
             wakes: 0,
             gather: None,
             gathered: Vec::new(),
+            wake_at: None,
         });
         self.start(id);
         id
@@ -410,8 +414,11 @@ impl Sim {
                 if state.connection == connection
                     && let Some(links) = state.links
                 {
+                    // The authenticator at its end stands for all of a message.
+                    let end = message.len().saturating_sub(AUTHENTICATOR_LEN);
                     self.log.update(self.now.as_micros().to_be_bytes());
-                    self.log.update(&message);
+                    self.log.update([wire.0 as u64, to as u64, message.len() as u64].map(u64::to_be_bytes).as_flattened());
+                    self.log.update(message.get(end..).unwrap_or_default());
                     let link = links[to];
                     let node = NodeId(state.ends[to]);
                     self.note_crossed(wire);
@@ -440,9 +447,12 @@ impl Sim {
                 self.feed(NodeId(node), inputs);
             }
             Happening::Wake { node } => {
+                self.nodes[node].wake_at.take_if(|at| *at <= self.now);
                 if self.is_due(node) {
                     self.nodes[node].wakes += 1;
                     self.gather_or_feed(NodeId(node), vec![Input::Timeout]);
+                } else if !self.nodes[node].puppet {
+                    self.wake_later(NodeId(node));
                 }
             }
         }
@@ -458,21 +468,21 @@ impl Sim {
 
     /// Carries out what a session has to say, until it has nothing more; `what` its messages are.
     fn drain_session(&mut self, node: NodeId, link: LinkId, what: What) {
-        let mut inputs = Vec::new();
-        let properties = self.properties(node, link);
-        let mut messages = Vec::new();
-        if let Some(session) = self.nodes[node.0].sessions.get_mut(&link) {
-            messages.extend(std::iter::from_fn(|| session.poll_message()));
-            inputs.extend(std::iter::from_fn(|| session.poll_event()).map(|event| match event {
-                SessionEvent::Handshaken(info) => Input::Handshaken { link, properties, info },
-                SessionEvent::PeerList(list) => Input::PeerList { link, list },
-                SessionEvent::Open { recognised } => Input::Open { link, recognised },
-                SessionEvent::Record(record) => Input::Record { link, record },
-            }));
-        }
+        let Some(session) = self.nodes[node.0].sessions.get_mut(&link) else { return };
+        let messages: Vec<_> = std::iter::from_fn(|| session.poll_message()).collect();
+        let events: Vec<_> = std::iter::from_fn(|| session.poll_event()).collect();
         for message in messages {
             self.put_on_wire(node, link, message, what);
         }
+        let inputs: Vec<Input> = events
+            .into_iter()
+            .map(|event| match event {
+                SessionEvent::Handshaken(info) => Input::Handshaken { link, properties: self.properties(node, link), info },
+                SessionEvent::PeerList(list) => Input::PeerList { link, list },
+                SessionEvent::Open { recognised } => Input::Open { link, recognised },
+                SessionEvent::Record(record) => Input::Record { link, record },
+            })
+            .collect();
         if inputs.is_empty() {
             return;
         }
@@ -547,7 +557,11 @@ impl Sim {
     fn wake_later(&mut self, node: NodeId) {
         if let Some(due) = self.nodes[node.0].engine.as_ref().and_then(Engine::poll_timeout) {
             let at = due.since(Instant::ZERO).max(self.now);
-            self.schedule(at, Happening::Wake { node: node.0 });
+            // It looks again when it comes: a later one is of no use.
+            if self.nodes[node.0].wake_at.is_none_or(|scheduled| at < scheduled) {
+                self.nodes[node.0].wake_at = Some(at);
+                self.schedule(at, Happening::Wake { node: node.0 });
+            }
         }
     }
 
@@ -614,7 +628,9 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links else { return };
         self.bytes += (message.len() + FRAME_LEN) as u64;
-        self.messages.push(Crossing { wire: wire_id, from: node, length: message.len(), at: self.now });
+        if let Some(crossings) = &mut self.crossings {
+            crossings.push(Crossing { wire: wire_id, from: node, length: message.len(), at: self.now });
+        }
         let to = usize::from(links[0] == link);
         let connection = wire.connection;
         if wire.cut_before == Some(0) {
@@ -633,8 +649,13 @@ impl Sim {
             wire.queue.push_back(Queued { to, what, length, sent: wire.sent_at(self.now, to, message.len()) });
         }
         let wire = &mut self.wires[wire_id.0];
-        for at in wire.arrivals(self.now, to, message.len(), &mut self.rng) {
+        let mut arrivals = wire.arrivals(self.now, to, message.len(), &mut self.rng);
+        let last = arrivals.pop();
+        for at in arrivals {
             self.schedule(at, Happening::Arrive { wire: wire_id, connection, to, message: message.clone() });
+        }
+        if let Some(at) = last {
+            self.schedule(at, Happening::Arrive { wire: wire_id, connection, to, message });
         }
     }
 
@@ -673,7 +694,7 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links.take() else { return };
         wire.cut_before = None;
-        let ends = wire.ends;
+        let (ends, wanted) = (wire.ends, wire.wanted);
         self.note_torn(wire_id);
         for (end, link) in ends.into_iter().zip(links) {
             let node = &mut self.nodes[end];
@@ -681,7 +702,9 @@ impl Sim {
             node.wires.remove(&link);
             node.infos.remove(&link);
         }
-        self.schedule(self.now + REDIAL_AFTER, Happening::Redial { wire: wire_id });
+        if wanted {
+            self.schedule(self.now + REDIAL_AFTER, Happening::Redial { wire: wire_id });
+        }
         for (end, link) in ends.into_iter().zip(links) {
             self.feed(NodeId(end), vec![Input::LinkDown(link)]);
         }
