@@ -199,6 +199,11 @@ impl Sim {
         let name = Name::new(name).expect("names of test nodes are good");
         create_profile(fresh.as_mut(), &name, &mut self.rng).expect("an empty store takes a profile");
         drop(fresh);
+        self.add_node(open, config)
+    }
+
+    /// Adds a node with what a store holds already.
+    fn add_node(&mut self, open: OpenStore, config: EngineConfig) -> NodeId {
         let id = NodeId(self.nodes.len());
         self.nodes.push(Node {
             engine: None,
