@@ -8,6 +8,8 @@ mod control;
 mod draw;
 pub mod input;
 pub mod oracle;
+pub mod report;
+pub mod text;
 pub mod trace;
 mod wire;
 pub mod workload;
