@@ -46,6 +46,8 @@ pub(super) struct Holdings {
     by_sequence: BTreeMap<u64, BundleId>,
     /// How many bundles were let go, or learnt to be read, since the program started.
     let_go: u64,
+    /// How many of others were dropped for lack of room since then.
+    evicted: u64,
     /// The highest arrival sequence given so far.
     arrived: u64,
     /// How many hours this profile has been running.
@@ -269,6 +271,7 @@ impl Holdings {
                 let gone = GoneRow { id: *id, created, expiry, tag, commitment, reason, ack, at, origin };
                 store.insert_gone(&gone)?;
                 self.let_go += 1;
+                self.evicted += u64::from(reason == GoneReason::Dropped);
                 self.index_gone(Gone { row: gone, slot, number: self.let_go, since: self.running }, at);
                 self.limit_gone(store)?;
             }
@@ -336,6 +339,12 @@ impl Holdings {
     /// Bytes of bundles that a contact has brought and that could not be opened.
     pub(super) fn unopened_of(&self, contact: ContactId) -> u64 {
         self.unopened.get(&contact).copied().unwrap_or(0)
+    }
+
+    /// How many bundles were dropped for lack of room since the program started.
+    #[cfg(feature = "sim")]
+    pub(super) const fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     /// What others' bundles take, by pool.

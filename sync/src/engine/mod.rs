@@ -20,6 +20,8 @@
 //!
 //! Whoever is linked is shown what is held for anybody (`routing`), within what others may fill (`pools`).
 
+#[cfg(feature = "sim")]
+mod befriend;
 mod clock;
 mod command;
 mod config;
@@ -66,6 +68,8 @@ use self::{
     profile::Profile,
     routing::Stem,
 };
+#[cfg(feature = "sim")]
+pub use self::befriend::Room;
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hedgerow_transports::{BeaconId, LinkId, Wanted};
 
-use super::{Crossing, Engine, Faults, Input, NodeId, Role, Session, Sim, Verdict, WireId, build_list};
+use super::{Crossing, Engine, Faults, Input, NodeId, Role, Session, Sim, Verdict, What, WireId, build_list};
 use crate::{
     session::ShortIds,
     store::{Store, memory::MemoryStore},
@@ -90,11 +90,11 @@ impl Sim {
                 _ if self.nodes[node.0].mute => {}
                 Input::Handshaken { link, .. } => {
                     let list = build_list(std::iter::empty(), &mut self.rng);
-                    self.with_session(node, link, |session| session.recognise(&list));
+                    self.with_session(node, link, What::Recognition, |session| session.recognise(&list));
                 }
                 Input::PeerList { link, .. } => {
                     let verdict = Verdict::unrecognised(&mut self.rng);
-                    self.with_session(node, link, |session| session.confirm(verdict));
+                    self.with_session(node, link, What::Recognition, |session| session.confirm(verdict));
                 }
                 Input::Record { link, record } => {
                     if let Ok(Record::Bundle { bytes, .. }) = Record::decode(&record) {

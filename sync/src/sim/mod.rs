@@ -7,7 +7,11 @@
 mod control;
 mod draw;
 pub mod input;
+mod observe;
 pub mod oracle;
+mod people;
+pub mod profile;
+pub mod replay;
 pub mod report;
 pub mod text;
 pub mod trace;
@@ -25,8 +29,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-pub use self::wire::{Faults, WireId};
-use self::{control::OnTransmit, wire::Wire};
+pub use self::{
+    observe::{Observer, What},
+    wire::{Faults, WireId},
+};
+use self::{
+    control::OnTransmit,
+    wire::{Queued, Wire},
+};
 use crate::{
     crypto::identity::Name,
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
@@ -43,6 +53,9 @@ pub const START_MILLIS: u64 = 1_795_327_200_000;
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a broken wire stays down before it comes up again by itself.
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
+
+/// Bytes of framing before a session message.
+const FRAME_LEN: usize = 2;
 
 /// Names a node of one simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -133,6 +146,7 @@ pub struct Sim {
     bytes: u64,
     messages: Vec<Crossing>,
     on_transmit: Option<OnTransmit>,
+    observer: Option<Box<dyn Observer>>,
 }
 
 impl Sim {
@@ -152,6 +166,7 @@ impl Sim {
             bytes: 0,
             messages: Vec::new(),
             on_transmit: None,
+            observer: None,
         }
     }
 
@@ -209,10 +224,26 @@ impl Sim {
 
     /// Lays a wire between two nodes and brings it up; it comes up again by itself whenever it breaks.
     pub fn connect(&mut self, a: NodeId, b: NodeId, faults: Faults) -> WireId {
-        let wire = WireId(self.wires.len());
-        self.wires.push(Wire::new([a.0, b.0], faults));
-        self.bring_up(wire);
+        let wire = self.lay(a, b, faults);
+        self.mend(wire);
         wire
+    }
+
+    /// Lays a wire that stays down until [`mend`](Self::mend); the first node dials.
+    pub fn lay(&mut self, a: NodeId, b: NodeId, faults: Faults) -> WireId {
+        let wire = WireId(self.wires.len());
+        let mut state = Wire::new([a.0, b.0], faults);
+        state.wanted = false;
+        self.wires.push(state);
+        wire
+    }
+
+    /// Lets this end of a wire dial from now on; for a wire that is down.
+    pub fn set_dialler(&mut self, wire: WireId, node: NodeId) {
+        let state = &mut self.wires[wire.0];
+        if state.links.is_none() && state.ends[1] == node.0 {
+            state.ends.swap(0, 1);
+        }
     }
 
     /// Breaks a wire; it stays down until [`mend`](Self::mend).
@@ -318,7 +349,11 @@ impl Sim {
 
     /// Lets virtual time pass.
     pub fn run_for(&mut self, span: Duration) {
-        let end = self.now + span;
+        self.run_until(self.now + span);
+    }
+
+    /// Lets virtual time pass until `end` after the start; nothing happens if that is over.
+    pub fn run_until(&mut self, end: Duration) {
         while let Some(Reverse((at, _, _))) = self.agenda.peek() {
             if *at > end {
                 break;
@@ -327,7 +362,7 @@ impl Sim {
             self.now = at;
             self.happen(happening);
         }
-        self.now = end;
+        self.now = self.now.max(end);
     }
 
     /// Hands one input to a node's engine, as a driver with a fault of its own or a test would.
@@ -341,7 +376,7 @@ impl Sim {
         if let Some(session) = self.nodes[from.0].sessions.get_mut(&link) {
             let _ = session.seal_record(record);
         }
-        self.drain_session(from, link);
+        self.drain_session(from, link, What::of_record(record));
     }
 
     /// Whether a wire is up.
@@ -370,6 +405,7 @@ impl Sim {
                     self.log.update(&message);
                     let link = links[to];
                     let node = NodeId(state.ends[to]);
+                    self.note_crossed(wire);
                     self.arrive(node, link, &message);
                 }
             }
@@ -408,11 +444,11 @@ impl Sim {
         if session.handle_message(message).is_err() {
             return self.tear_down_link(node, link);
         }
-        self.drain_session(node, link);
+        self.drain_session(node, link, What::Handshake);
     }
 
-    /// Carries out what a session has to say, until it has nothing more.
-    fn drain_session(&mut self, node: NodeId, link: LinkId) {
+    /// Carries out what a session has to say, until it has nothing more; `what` its messages are.
+    fn drain_session(&mut self, node: NodeId, link: LinkId, what: What) {
         let mut inputs = Vec::new();
         let properties = self.properties(node, link);
         let mut messages = Vec::new();
@@ -426,11 +462,12 @@ impl Sim {
             }));
         }
         for message in messages {
-            self.put_on_wire(node, link, message);
+            self.put_on_wire(node, link, message, what);
         }
         if inputs.is_empty() {
             return;
         }
+        self.observe_inputs(node, link, &inputs);
         for input in &inputs {
             if let Input::Handshaken { info, .. } = input {
                 self.nodes[node.0].infos.insert(link, info.clone());
@@ -486,6 +523,11 @@ impl Sim {
             self.start(node);
             return;
         }
+        self.let_out(node);
+    }
+
+    /// Carries out what a committed batch has given rise to.
+    fn let_out(&mut self, node: NodeId) {
         loop {
             let Some(output) = self.nodes[node.0].engine.as_mut().and_then(Engine::poll_output) else { break };
             self.carry_out(node, output);
@@ -502,12 +544,17 @@ impl Sim {
 
     fn carry_out(&mut self, node: NodeId, output: Output) {
         match output {
-            Output::Recognise { link, list } => self.with_session(node, link, |session| session.recognise(&list)),
-            Output::Confirm { link, verdict } => self.with_session(node, link, |session| session.confirm(verdict)),
+            Output::Recognise { link, list } => {
+                self.with_session(node, link, What::Recognition, |session| session.recognise(&list));
+            }
+            Output::Confirm { link, verdict } => {
+                self.with_session(node, link, What::Recognition, |session| session.confirm(verdict));
+            }
             Output::Transmit { link, record } => {
                 let passes = self.on_transmit.as_mut().is_none_or(|passes| passes(node, link, &record));
                 if passes {
-                    self.with_session(node, link, |session| session.seal_record(&record));
+                    let what = What::of_record(&record);
+                    self.with_session(node, link, what, |session| session.seal_record(&record));
                 }
             }
             Output::Close(link) => {
@@ -538,23 +585,26 @@ impl Sim {
             Output::Reply(request, result) => {
                 self.nodes[node.0].replies.insert(request, result);
             }
-            Output::Event(event) => self.nodes[node.0].events.push(event),
+            Output::Event(event) => match &mut self.observer {
+                Some(observer) => observer.event(self.now, node, &event),
+                None => self.nodes[node.0].events.push(event),
+            },
         }
     }
 
-    fn with_session<E>(&mut self, node: NodeId, link: LinkId, act: impl FnOnce(&mut Session) -> Result<(), E>) {
+    fn with_session<E>(&mut self, node: NodeId, link: LinkId, what: What, act: impl FnOnce(&mut Session) -> Result<(), E>) {
         let Some(session) = self.nodes[node.0].sessions.get_mut(&link) else { return };
         if act(session).is_err() {
             return self.tear_down_link(node, link);
         }
-        self.drain_session(node, link);
+        self.drain_session(node, link, what);
     }
 
-    fn put_on_wire(&mut self, node: NodeId, link: LinkId, message: Vec<u8>) {
+    fn put_on_wire(&mut self, node: NodeId, link: LinkId, message: Vec<u8>, what: What) {
         let Some(wire_id) = self.nodes[node.0].wires.get(&link).copied() else { return };
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links else { return };
-        self.bytes += message.len() as u64 + 2;
+        self.bytes += (message.len() + FRAME_LEN) as u64;
         self.messages.push(Crossing { wire: wire_id, from: node, length: message.len(), at: self.now });
         let to = usize::from(links[0] == link);
         let connection = wire.connection;
@@ -569,6 +619,11 @@ impl Sim {
                 return;
             }
         }
+        if self.observer.is_some() {
+            let length = message.len() + FRAME_LEN;
+            wire.queue.push_back(Queued { to, what, length, sent: wire.sent_at(self.now, to, message.len()) });
+        }
+        let wire = &mut self.wires[wire_id.0];
         for at in wire.arrivals(self.now, to, message.len(), &mut self.rng) {
             self.schedule(at, Happening::Arrive { wire: wire_id, connection, to, message: message.clone() });
         }
@@ -596,7 +651,7 @@ impl Sim {
         }
         let connection = self.wires[wire_id.0].connection;
         self.schedule(self.now + HANDSHAKE_WITHIN, Happening::GiveUp { wire: wire_id, connection });
-        self.drain_session(NodeId(ends[0]), links[0]);
+        self.drain_session(NodeId(ends[0]), links[0], What::Handshake);
     }
 
     fn tear_down_link(&mut self, node: NodeId, link: LinkId) {
@@ -610,6 +665,7 @@ impl Sim {
         let Some(links) = wire.links.take() else { return };
         wire.cut_before = None;
         let ends = wire.ends;
+        self.note_torn(wire_id);
         for (end, link) in ends.into_iter().zip(links) {
             let node = &mut self.nodes[end];
             node.sessions.remove(&link);

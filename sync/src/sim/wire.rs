@@ -1,9 +1,11 @@
 //! A wire between two nodes: rate, delay, and what goes wrong on it.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use hedgerow_transports::LinkId;
 use rand_core::Rng;
+
+use super::{FRAME_LEN, observe::What};
 
 /// Names a wire of one simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,6 +34,11 @@ impl Faults {
     pub const NONE: Self =
         Self { rate: 1_000_000, delay: Duration::from_millis(1), loss: 0.0, duplicate: 0.0, reorder: 0.0, cut_mean: None };
 
+    /// How long a message occupies the wire.
+    pub(super) fn takes(&self, length: usize) -> Duration {
+        Duration::from_secs_f64((length + FRAME_LEN) as f64 / f64::from(self.rate))
+    }
+
     /// Draws when a connection breaks.
     pub(super) fn cut_after(&self, rng: &mut impl Rng) -> Option<Duration> {
         self.cut_mean.map(|mean| mean.mul_f64(-(1.0 - draw(rng)).ln()))
@@ -41,6 +48,17 @@ impl Faults {
 /// A number in [0, 1).
 fn draw(rng: &mut impl Rng) -> f64 {
     f64::from(rng.next_u32()) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// A message that has not arrived yet, for whoever counts what has crossed when a wire breaks.
+pub(super) struct Queued {
+    /// At which end it will arrive.
+    pub(super) to: usize,
+    pub(super) what: What,
+    /// With its framing, bytes.
+    pub(super) length: usize,
+    /// When its last byte has left.
+    pub(super) sent: Duration,
 }
 
 /// The state of a wire.
@@ -57,6 +75,8 @@ pub(super) struct Wire {
     pub(super) cut_before: Option<u64>,
     /// Until when each direction's transmitter is busy.
     busy: [Duration; 2],
+    /// What is under way, by when it was put on the wire.
+    pub(super) queue: VecDeque<Queued>,
 }
 
 impl Wire {
@@ -70,6 +90,7 @@ impl Wire {
             last_arrival: Duration::ZERO,
             cut_before: None,
             busy: [Duration::ZERO; 2],
+            queue: VecDeque::new(),
         }
     }
 
@@ -78,14 +99,21 @@ impl Wire {
         self.connection += 1;
         self.busy = [now; 2];
         self.last_arrival = now;
+        self.queue.clear();
+    }
+
+    /// When the last byte of a message of `length` bytes to end `to` will have left, if it is put on the wire now.
+    pub(super) fn sent_at(&self, now: Duration, to: usize, length: usize) -> Duration {
+        self.busy.get(to).map_or(now, |busy| *busy).max(now) + self.faults.takes(length)
     }
 
     /// When a message of `length` bytes arrives at end `to`: once, never, or twice.
     pub(super) fn arrivals(&mut self, now: Duration, to: usize, length: usize, rng: &mut impl Rng) -> Vec<Duration> {
         let [lost, doubled, reordered] = [self.faults.loss, self.faults.duplicate, self.faults.reorder].map(|p| draw(rng) < p);
+        let sent = self.sent_at(now, to, length);
         let Some(busy) = self.busy.get_mut(to) else { return Vec::new() };
-        *busy = (*busy).max(now) + Duration::from_secs_f64(length as f64 / f64::from(self.faults.rate));
-        let mut at = *busy + self.faults.delay;
+        *busy = sent;
+        let mut at = sent + self.faults.delay;
         if reordered {
             at += self.faults.delay * 3;
         }
