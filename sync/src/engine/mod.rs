@@ -55,6 +55,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "sim")]
+pub use self::befriend::Room;
 use self::{
     clock::MeshTime,
     crowd::Crowd,
@@ -68,8 +70,6 @@ use self::{
     profile::Profile,
     routing::Stem,
 };
-#[cfg(feature = "sim")]
-pub use self::befriend::Room;
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},

@@ -29,13 +29,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-pub use self::{
-    observe::{Observer, What},
-    wire::{Faults, WireId},
-};
 use self::{
     control::OnTransmit,
     wire::{Queued, Wire},
+};
+pub use self::{
+    observe::{Observer, What},
+    wire::{Faults, WireId},
 };
 use crate::{
     crypto::identity::Name,

@@ -4,67 +4,45 @@ use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use super::trace::MAX_CONTACTS;
+use super::{
+    input::{InputError, InputFault},
+    trace::MAX_CONTACTS,
+};
 
 /// Longest text of an input, bytes, unpacked: the longest trace, of rows of at most 34 bytes.
 pub const MAX_TEXT_BYTES: usize = MAX_CONTACTS * 34;
 /// How gzip data begins (RFC 1952, 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Why a file holds no text; lines are counted in the unpacked text, from 1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TextError {
-    /// The gzip data ends too early: a part of the file is missing.
-    #[error("line {line}: the gzip data breaks off here; a part of the file is missing")]
-    CutShort {
-        /// The first line that is not whole.
-        line: usize,
-    },
-    /// The gzip data is not what was packed: a checksum does not fit, or there is something else behind it.
-    #[error("line {line}: the gzip data is damaged here or further up")]
-    Damaged {
-        /// The line up to which it could be unpacked.
-        line: usize,
-    },
-    /// More than [`MAX_TEXT_BYTES`].
-    #[error("the text is longer than {MAX_TEXT_BYTES} bytes, and no trace that the simulator takes is")]
-    TooLong,
-    /// Bytes that are no UTF-8.
-    #[error("line {line}: this is no text")]
-    NotText {
-        /// Where the first of them stands.
-        line: usize,
-    },
-}
-
 /// Unpacks the bytes of a file, if they are gzip data, and checks that they are text. Takes at most [`MAX_TEXT_BYTES`] of memory and one
 /// byte for what it answers, whatever the file promises.
 ///
 /// # Errors
 ///
-/// [`TextError`], with the line up to which the file is good.
-pub fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
+/// [`InputFault::CutShort`], [`Damaged`](InputFault::Damaged), [`TooLong`](InputFault::TooLong) or [`NotText`](InputFault::NotText), with the
+/// line up to which the file is good.
+pub fn decode(bytes: Vec<u8>) -> Result<String, InputError> {
     decode_within(bytes, MAX_TEXT_BYTES)
 }
 
-fn decode_within(bytes: Vec<u8>, most: usize) -> Result<String, TextError> {
+fn decode_within(bytes: Vec<u8>, most: usize) -> Result<String, InputError> {
     let text = if bytes.starts_with(&GZIP) { unpack(&bytes, most)? } else { bytes };
     if text.len() > most {
-        return Err(TextError::TooLong);
+        return Err(InputFault::TooLong(most).at(line_after(&text)));
     }
     String::from_utf8(text).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        TextError::NotText { line: line_after(error.as_bytes().get(..good).unwrap_or_default()) }
+        InputFault::NotText.at(line_after(error.as_bytes().get(..good).unwrap_or_default()))
     })
 }
 
-fn unpack(bytes: &[u8], most: usize) -> Result<Vec<u8>, TextError> {
+fn unpack(bytes: &[u8], most: usize) -> Result<Vec<u8>, InputError> {
     let mut text = Vec::new();
     let one_more = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let unpacked = MultiGzDecoder::new(bytes).take(one_more).read_to_end(&mut text);
-    unpacked.map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => TextError::CutShort { line: line_after(&text) },
-        _ => TextError::Damaged { line: line_after(&text) },
+    unpacked.map_err(|error| {
+        let fault = if error.kind() == io::ErrorKind::UnexpectedEof { InputFault::CutShort } else { InputFault::Damaged };
+        fault.at(line_after(&text))
     })?;
     Ok(text)
 }
@@ -102,28 +80,28 @@ mod tests {
     fn damage_names_the_line_up_to_which_the_text_is_good() {
         let text: String = (0..5_000).map(|number| format!("{},{}\n", number * 7_919 % 4_999, number)).collect();
         let good = packed(text.as_bytes());
-        let TextError::CutShort { line } = decode(good[..good.len() / 2].to_vec()).unwrap_err() else { panic!("cut short") };
-        assert!((1_000..4_000).contains(&line), "{line}");
+        let cut = decode(good[..good.len() / 2].to_vec()).unwrap_err();
+        assert!(cut.fault == InputFault::CutShort && (1_000..4_000).contains(&cut.line), "{cut}");
         let mut bad = good.clone();
         let checksum = bad.len() - 8;
         bad[checksum] ^= 1;
-        assert_eq!(decode(bad), Err(TextError::Damaged { line: 5_001 }));
-        assert_eq!(decode([good, b"more than a header of ten bytes".to_vec()].concat()), Err(TextError::Damaged { line: 5_001 }));
+        assert_eq!(decode(bad), Err(InputFault::Damaged.at(5_001)));
+        assert_eq!(decode([good, b"more than a header of ten bytes".to_vec()].concat()), Err(InputFault::Damaged.at(5_001)));
     }
 
     #[test]
     fn a_bomb_is_refused_before_it_takes_memory() {
         let bomb = packed(&vec![b'0'; 1_000_000]);
         assert!(bomb.len() < 10_000);
-        assert_eq!(decode_within(bomb.clone(), 999_999), Err(TextError::TooLong));
-        assert_eq!(decode_within(bomb.clone(), 1_000_000).unwrap().len(), 1_000_000);
-        assert_eq!(decode_within(b"four".to_vec(), 3), Err(TextError::TooLong));
+        assert_eq!(decode_within(bomb.clone(), 999_999), Err(InputFault::TooLong(999_999).at(1)));
+        assert_eq!(decode_within(bomb, 1_000_000).unwrap().len(), 1_000_000);
+        assert_eq!(decode_within(b"4\n4\n".to_vec(), 3), Err(InputFault::TooLong(3).at(3)));
     }
 
     #[test]
     fn bytes_that_are_no_text_are_refused_with_their_line() {
-        assert_eq!(decode(b"a\nb\n\xff".to_vec()), Err(TextError::NotText { line: 3 }));
-        assert_eq!(decode(packed(b"a\n\xff")), Err(TextError::NotText { line: 2 }));
+        assert_eq!(decode(b"a\nb\n\xff".to_vec()), Err(InputFault::NotText.at(3)));
+        assert_eq!(decode(packed(b"a\n\xff")), Err(InputFault::NotText.at(2)));
     }
 
     proptest! {
