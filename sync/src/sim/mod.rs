@@ -7,6 +7,7 @@
 mod control;
 mod draw;
 pub mod input;
+pub mod mobility;
 mod observe;
 pub mod oracle;
 mod people;
