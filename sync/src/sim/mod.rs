@@ -7,11 +7,14 @@
 mod control;
 mod draw;
 pub mod input;
+pub mod mobility;
 mod observe;
 pub mod oracle;
 mod people;
 pub mod profile;
 pub mod replay;
+pub mod report;
+pub mod text;
 pub mod trace;
 mod wire;
 pub mod workload;
