@@ -13,7 +13,7 @@ use crate::{
     reconcile::ItemSet,
     store::{BundleRow, GoneReason, GoneRow, Origin, Setting, Store, StoreError},
     time::Hour,
-    wire::bundle::Bundle,
+    wire::{bundle::Bundle, record::COPIES_UNLIMITED},
 };
 
 /// What [`Holdings`] says of an id.
@@ -196,6 +196,7 @@ impl Holdings {
             age,
             stored,
             forwarded: 0,
+            copies: COPIES_UNLIMITED,
         };
         row.sequence = store.insert_bundle(&row, bundle.bytes())?;
         let sequence = row.sequence;

@@ -135,6 +135,19 @@ impl MemoryStore {
     fn write_for<T>(&self, contact: ContactId, write: impl FnOnce(&mut Tables) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.write(|tables| if tables.contacts.has(&contact) { write(tables) } else { Err(StoreError::Io(CONSTRAINT)) })
     }
+
+    /// Changes the row of a bundle, if held.
+    fn change_bundle(&self, id: &BundleId, change: impl FnOnce(BundleRow) -> BundleRow) -> Result<(), StoreError> {
+        self.write(|tables| {
+            if let Some(&sequence) = tables.sequences.get(id)
+                && let Some((row, bytes)) = tables.bundles.get(&sequence)
+            {
+                let changed = (change(row.clone()), Arc::clone(bytes));
+                tables.bundles.put(sequence, changed);
+            }
+            Ok(())
+        })
+    }
 }
 
 #[derive(Clone, Default)]
@@ -521,39 +534,19 @@ impl Store for MemoryStore {
     }
 
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
-        self.write(|tables| {
-            if let Some(&sequence) = tables.sequences.get(id)
-                && let Some((row, bytes)) = tables.bundles.get(&sequence)
-            {
-                let changed = (BundleRow { forwarded, ..row.clone() }, Arc::clone(bytes));
-                tables.bundles.put(sequence, changed);
-            }
-            Ok(())
-        })
+        self.change_bundle(id, |row| BundleRow { forwarded, ..row })
+    }
+
+    fn save_copies(&mut self, id: &BundleId, copies: u8) -> Result<(), StoreError> {
+        self.change_bundle(id, |row| BundleRow { copies, ..row })
     }
 
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
-        self.write(|tables| {
-            if let Some(&sequence) = tables.sequences.get(id)
-                && let Some((row, bytes)) = tables.bundles.get(&sequence)
-            {
-                let changed = (BundleRow { stored, ..row.clone() }, Arc::clone(bytes));
-                tables.bundles.put(sequence, changed);
-            }
-            Ok(())
-        })
+        self.change_bundle(id, |row| BundleRow { stored, ..row })
     }
 
     fn save_origin(&mut self, id: &BundleId, origin: Origin) -> Result<(), StoreError> {
-        self.write(|tables| {
-            if let Some(&sequence) = tables.sequences.get(id)
-                && let Some((row, bytes)) = tables.bundles.get(&sequence)
-            {
-                let changed = (BundleRow { origin, ..row.clone() }, Arc::clone(bytes));
-                tables.bundles.put(sequence, changed);
-            }
-            Ok(())
-        })
+        self.change_bundle(id, |row| BundleRow { origin, ..row })
     }
 
     fn delete_bundle(&mut self, id: &BundleId) -> Result<(), StoreError> {
