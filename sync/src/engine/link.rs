@@ -12,6 +12,7 @@ use super::{
     holdings::Slot,
     nearby::LinkNearby,
     recognise::Listed,
+    relay::Rank,
     routing::Scope,
 };
 use crate::{
@@ -55,28 +56,6 @@ pub(super) enum Phase {
     Confirming(Peer),
     /// Records flow.
     Open,
-}
-
-/// The order in which bundles wait for a link; lower goes first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Rank {
-    /// Not asked for by id.
-    pub(super) later: bool,
-    /// Not urgent.
-    pub(super) normal: bool,
-    /// Not for the peer itself.
-    pub(super) others: bool,
-    /// How often it was forwarded.
-    pub(super) forwarded: u16,
-    /// How many rounds of others come before it.
-    pub(super) turn: u16,
-    /// Ascending.
-    pub(super) order: u64,
-}
-
-impl Rank {
-    /// Before all others: what makes the two ends contacts.
-    pub(super) const FIRST: Self = Self { later: false, normal: false, others: false, forwarded: 0, turn: 0, order: 0 };
 }
 
 /// How a peer came to know a bundle.
@@ -151,6 +130,8 @@ pub(super) struct WaitingOffer {
 pub(super) struct InFlight {
     pub(super) id: BundleId,
     pub(super) size: usize,
+    /// Copies that went with it.
+    pub(super) copies: u8,
 }
 
 /// One link.
@@ -370,21 +351,21 @@ impl LinkState {
             return false;
         }
         self.owed.insert(id);
-        self.queue.insert(rank, id);
+        self.queue.insert(rank.called(*short), id);
         true
     }
 
     /// Queues a bundle for sending, unless the peer has it.
     pub(super) fn push(&mut self, rank: Rank, id: BundleId) {
         if !self.known.contains_key(&id) {
-            self.queue.insert(rank, id);
+            self.queue.insert(rank.called(self.shorts.short(&id)), id);
         }
     }
 
     /// Notes a bundle to be offered, unless the peer has it or it is on its way.
     pub(super) fn offer(&mut self, rank: Rank, id: BundleId) {
         if !self.known.contains_key(&id) && !self.queue.contains(&id) && !self.offered.contains(&id) {
-            self.backlog.insert(rank, id);
+            self.backlog.insert(rank.called(self.shorts.short(&id)), id);
         }
     }
 
