@@ -385,11 +385,13 @@ impl LinkState {
         again
     }
 
-    /// How many bytes of bundles may be unanswered: what the peer grants, and no more than a short time of the link's rate.
+    /// How many bytes of bundles may be unanswered: what the peer grants, and no more than keeps the link busy. That is one bundle on its
+    /// way and one behind it, and beside them what crosses while the answer comes back; all of it is lost when the link breaks.
     pub(super) fn window(&self, config: &EngineConfig) -> usize {
         let granted = self.hello.map_or(0, |hello| hello.window as usize);
-        let timely = (f64::from(self.properties.rate) * config.window_time.as_secs_f64()) as usize;
-        granted.min(timely.clamp(MIN_WINDOW, MAX_WINDOW))
+        let there_and_back = Duration::from_millis(2 * u64::from(self.properties.latency_ms));
+        let crossing = (f64::from(self.properties.rate) * (there_and_back + config.window_time).as_secs_f64()) as usize;
+        granted.min(crossing.saturating_add(2 * MIN_WINDOW).min(MAX_WINDOW))
     }
 
     /// Silence after which PING is sent. The side that was dialled waits a little longer, so that an idle link costs one PING, not two.
