@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::three::{Eve, acquaint, garbage, give_space, handing, node_as};
 use hedgerow_sync::{
-    engine::EngineConfig,
+    engine::{EngineConfig, RelayPolicy},
     sim::{Faults, NodeId, Sim, WireId},
     store::{Origin, Store, memory::MemoryStore},
     view::MessageState,
@@ -167,8 +167,8 @@ fn main() {
     let hours = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(24);
     let seed = common::seed();
     let pools = EngineConfig::default();
-    // A half of 200 % is the whole; no day brings 1 TB.
-    let open = EngineConfig { contact_share: 100, stranger_share: 200, stranger_bytes_a_day: 1 << 40, ..EngineConfig::default() };
+    // No day brings 1 TB.
+    let open = EngineConfig { relay: RelayPolicy::Unpooled, stranger_bytes_a_day: 1 << 40, ..EngineConfig::default() };
     let cases = [
         ("no flood", &pools, SMALL, Attack::None),
         ("pools, one session", &pools, SMALL, Attack::OneSession),

@@ -134,6 +134,7 @@ impl Load {
             age: 0,
             stored: Hour(490_000),
             forwarded: 0,
+            copies: 255,
         };
         let bytes: [u8; 512] = self.bytes();
         store.insert_bundle(&row, &bytes).unwrap();

@@ -233,6 +233,7 @@ fn sim_a_large_store_is_copied_to_a_contact() {
             age: 0,
             stored: Hour(START_HOUR),
             forwarded: 0,
+            copies: 255,
         };
         store.insert_bundle(&row, &bytes).unwrap();
     }

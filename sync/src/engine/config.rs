@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hedgerow_transports::TransportKind;
 
+use super::relay::RelayPolicy;
+
 /// The hour of this release, 2026-11-01: a system clock before it is wrong.
 pub(crate) const RELEASE_HOUR: u32 = 498_192;
 /// How long after the release a system clock is believed: ten years, in hours.
@@ -118,7 +120,7 @@ pub struct EngineConfig {
     pub ack_delay: (Duration, Duration),
     /// How long a gap lasts until it is asked for. Default 24 h (docs/protocol.md, section 8.6).
     pub ask_after: Duration,
-    /// How much of a link's expected rate may be unanswered. Default 2 s worth.
+    /// How long a peer may take to store a bundle and answer without the link falling idle. Default 250 ms (docs/design/011-relay-policy.md).
     pub window_time: Duration,
     /// Window that we grant to a peer, bytes. Default 1 MiB.
     pub window: u32,
@@ -128,13 +130,17 @@ pub struct EngineConfig {
     pub stem_for: Duration,
     /// How long an offer waits for what other links bring. Default 2 s (guess).
     pub offers_wait: Duration,
-    /// Of the space for bundles of others, one contact may fill so many hundredths. Default 20 (design brief, 4.4).
+    /// How bundles spread. Default [`RelayPolicy::Standard`]; the others are for comparison.
+    pub relay: RelayPolicy,
+    /// Of the space for bundles of others, so many hundredths are one contact's: free space anybody may fill, but who is furthest over the
+    /// share gives way. Default 20 (design brief, 4.4).
     pub contact_share: u8,
-    /// Of that space, strangers together may fill so many hundredths, half of it those who dialled. Default 30 (design brief, 4.4).
+    /// Of that space, so many hundredths are strangers', half of it those who dialled. Default 30 (design brief, 4.4).
     pub stranger_share: u8,
-    /// Bytes that strangers together may bring a day by each transport, half of it those who dialled; a twenty-fourth of it at once. Default
-    /// 64 MiB (design brief, 4.4).
+    /// Bytes that strangers together may bring a day by each transport, half of it those who dialled. Default 64 MiB (design brief, 4.4).
     pub stranger_bytes_a_day: u64,
+    /// What strangers did not bring for so long they may bring later, at once. Default 24 h (docs/design/011-relay-policy.md).
+    pub stranger_bytes_saved: Duration,
     /// Ids remembered without their bundles. Default 400,000 (design brief, 4.4).
     pub gone_ids: usize,
     /// Between two rounds of housekeeping. Default 1 h.
@@ -162,14 +168,16 @@ impl Default for EngineConfig {
             receipt_delay: Duration::from_secs(60),
             ack_delay: (Duration::from_secs(30 * 60), Duration::from_secs(4 * 3600)),
             ask_after: Duration::from_secs(24 * 3600),
-            window_time: Duration::from_secs(2),
+            window_time: Duration::from_millis(250),
             window: MAX_WINDOW as u32,
             own_delay: (Duration::from_secs(60), Duration::from_secs(300)),
             stem_for: Duration::from_secs(3600),
             offers_wait: Duration::from_secs(2),
+            relay: RelayPolicy::Standard,
             contact_share: 20,
             stranger_share: 30,
             stranger_bytes_a_day: 64 << 20,
+            stranger_bytes_saved: Duration::from_secs(24 * 3600),
             gone_ids: 400_000,
             tick: Duration::from_secs(3600),
             mark_after: Duration::from_secs(30),

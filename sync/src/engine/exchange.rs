@@ -9,8 +9,9 @@ use super::{
     Engine, Exchange,
     command::{check_text, parse_number},
     config::{MAX_CONTACTS, MAX_EXCHANGES, MAX_PENDING_EXCHANGES, PLAUSIBLE_HOURS, RELEASE_HOUR},
-    link::{Peer, Rank},
+    link::Peer,
     pair::{Answered, Contact, Pair, REPLY_LIFETIME, Try},
+    relay::Rank,
     repair::{Repair, UsedLink},
 };
 use crate::{

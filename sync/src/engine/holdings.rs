@@ -8,13 +8,17 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use self::{gone::Gone, shown::Shown};
-use super::pools::{Pool, Pools};
+use super::{
+    config::EngineConfig,
+    pools::{Pool, Pools},
+    relay::{Copies, RelayPolicy},
+};
 use crate::{
     id::{BundleId, Commitment, ContactId, Tag},
     reconcile::ItemSet,
     store::{BundleRow, GoneReason, GoneRow, Origin, Setting, Store, StoreError},
     time::Hour,
-    wire::bundle::Bundle,
+    wire::{bundle::Bundle, record::COPIES_UNLIMITED},
 };
 
 /// What [`Holdings`] says of an id.
@@ -86,12 +90,19 @@ pub(super) struct Holdings {
 }
 
 impl Holdings {
-    /// Builds the index at `hour`, after so many hours of running; at most `gone_limit` ids are remembered without their bundles, the oldest
+    /// Builds the index at `hour`, after so many hours of running; at most `gone_ids` ids are remembered without their bundles, the oldest
     /// are forgotten first. What was sealed here and not released before the end is held back anew.
-    pub(super) fn load(store: &dyn Store, gone_limit: usize, hour: Hour, running: u32) -> Result<Self, StoreError> {
+    pub(super) fn load(store: &dyn Store, config: &EngineConfig, hour: Hour, running: u32) -> Result<Self, StoreError> {
         let mark = store.load_setting(Setting::Released)?.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_slice().try_into().ok()?)));
         let mark = mark.unwrap_or(0);
-        let mut holdings = Self { gone_limit, running, released_up_to: mark, arrived: store.last_sequence()?, ..Self::default() };
+        let mut holdings = Self {
+            gone_limit: config.gone_ids,
+            running,
+            released_up_to: mark,
+            arrived: store.last_sequence()?,
+            pools: Pools::new(config.relay),
+            ..Self::default()
+        };
         store.visit_bundles(&mut |row| {
             let released = !matches!(row.origin, Origin::Own(_)) || (row.sequence <= mark && row.created != Hour::UNKNOWN);
             let slot = holdings.take_slot(row.id);
@@ -188,6 +199,7 @@ impl Holdings {
             age,
             stored,
             forwarded: 0,
+            copies: COPIES_UNLIMITED,
         };
         row.sequence = store.insert_bundle(&row, bundle.bytes())?;
         let sequence = row.sequence;
@@ -314,6 +326,18 @@ impl Holdings {
         row.forwarded = row.forwarded.saturating_add(1);
         self.pools.insert(row, expiry_of(row));
         store.save_forwarded(id, row.forwarded)
+    }
+
+    /// Notes how many copies of a bundle are left.
+    pub(super) fn set_copies(&mut self, store: &mut dyn Store, id: &BundleId, copies: Copies) -> Result<(), StoreError> {
+        let Some(Held { row, .. }) = self.held.get_mut(id).filter(|held| Copies::of(&held.row) != copies) else { return Ok(()) };
+        row.copies = copies.encode();
+        store.save_copies(id, row.copies)
+    }
+
+    /// How bundles spread.
+    pub(super) const fn relay(&self) -> RelayPolicy {
+        self.pools.relay()
     }
 
     /// Notes that another copy of a bundle is younger than the one held.

@@ -25,6 +25,7 @@ impl Engine {
             self.forget_used_links(hour);
             let strangers_have_room = self.strangers_have_room();
             self.holdings.prune_gone(self.store.as_mut(), hour, strangers_have_room)?;
+            self.renew_copies(hour)?;
         }
         self.shrink_to_settings(now)?;
         self.open_withheld(now)?;

@@ -180,19 +180,6 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_displaces_only_its_own_from_its_fifth_of_the_pool() {
-        let mut engine = engine_with_space(10 * 5 * 4096, EngineConfig::default());
-        take(&mut engine, BEN, &garbage(1000));
-        for number in 0..30 {
-            take(&mut engine, ANN, &garbage(number));
-        }
-        assert_eq!(engine.holdings.pools().bytes_in(Pool::Contact(ANN)), 10 * 4096);
-        assert_eq!(engine.holdings.unopened_of(ANN), 10 * 4096);
-        assert!(engine.holdings.row(&garbage(1000).id()).is_some());
-        assert!(engine.holdings.row(&garbage(29).id()).is_some() && engine.holdings.row(&garbage(19).id()).is_none());
-    }
-
-    #[test]
     fn ids_are_remembered_up_to_the_limit_at_once_and_after_a_restart() {
         let config = EngineConfig { gone_ids: 8, ..EngineConfig::default() };
         let mut engine = engine_with_space(5 * 4200, config.clone());

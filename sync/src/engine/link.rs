@@ -12,6 +12,7 @@ use super::{
     holdings::Slot,
     nearby::LinkNearby,
     recognise::Listed,
+    relay::Rank,
     routing::Scope,
 };
 use crate::{
@@ -55,28 +56,6 @@ pub(super) enum Phase {
     Confirming(Peer),
     /// Records flow.
     Open,
-}
-
-/// The order in which bundles wait for a link; lower goes first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Rank {
-    /// Not asked for by id.
-    pub(super) later: bool,
-    /// Not urgent.
-    pub(super) normal: bool,
-    /// Not for the peer itself.
-    pub(super) others: bool,
-    /// How often it was forwarded.
-    pub(super) forwarded: u16,
-    /// How many rounds of others come before it.
-    pub(super) turn: u16,
-    /// Ascending.
-    pub(super) order: u64,
-}
-
-impl Rank {
-    /// Before all others: what makes the two ends contacts.
-    pub(super) const FIRST: Self = Self { later: false, normal: false, others: false, forwarded: 0, turn: 0, order: 0 };
 }
 
 /// How a peer came to know a bundle.
@@ -151,6 +130,8 @@ pub(super) struct WaitingOffer {
 pub(super) struct InFlight {
     pub(super) id: BundleId,
     pub(super) size: usize,
+    /// Copies that went with it.
+    pub(super) copies: u8,
 }
 
 /// One link.
@@ -370,21 +351,21 @@ impl LinkState {
             return false;
         }
         self.owed.insert(id);
-        self.queue.insert(rank, id);
+        self.queue.insert(rank.called(*short), id);
         true
     }
 
     /// Queues a bundle for sending, unless the peer has it.
     pub(super) fn push(&mut self, rank: Rank, id: BundleId) {
         if !self.known.contains_key(&id) {
-            self.queue.insert(rank, id);
+            self.queue.insert(rank.called(self.shorts.short(&id)), id);
         }
     }
 
     /// Notes a bundle to be offered, unless the peer has it or it is on its way.
     pub(super) fn offer(&mut self, rank: Rank, id: BundleId) {
         if !self.known.contains_key(&id) && !self.queue.contains(&id) && !self.offered.contains(&id) {
-            self.backlog.insert(rank, id);
+            self.backlog.insert(rank.called(self.shorts.short(&id)), id);
         }
     }
 
@@ -404,11 +385,13 @@ impl LinkState {
         again
     }
 
-    /// How many bytes of bundles may be unanswered: what the peer grants, and no more than a short time of the link's rate.
+    /// How many bytes of bundles may be unanswered: what the peer grants, and no more than keeps the link busy. That is one bundle on its
+    /// way and one behind it, and beside them what crosses while the answer comes back; all of it is lost when the link breaks.
     pub(super) fn window(&self, config: &EngineConfig) -> usize {
         let granted = self.hello.map_or(0, |hello| hello.window as usize);
-        let timely = (f64::from(self.properties.rate) * config.window_time.as_secs_f64()) as usize;
-        granted.min(timely.clamp(MIN_WINDOW, MAX_WINDOW))
+        let there_and_back = Duration::from_millis(2 * u64::from(self.properties.latency_ms));
+        let crossing = (f64::from(self.properties.rate) * (there_and_back + config.window_time).as_secs_f64()) as usize;
+        granted.min(crossing.saturating_add(2 * MIN_WINDOW).min(MAX_WINDOW))
     }
 
     /// Silence after which PING is sent. The side that was dialled waits a little longer, so that an idle link costs one PING, not two.

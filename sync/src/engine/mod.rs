@@ -13,7 +13,7 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
-//! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `nearby` (in one room),
+//! link), `routing` (what is shown and sent to whom), `relay` (how bundles spread), `pools` (what others may fill), `exchange` (becoming contacts), `nearby` (in one room),
 //! `riding` (texts on a request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask),
 //! `pages` (what an interface works with), `takeback` (sent once more, or taken back), `explain` (where a message is and why),
 //! `housekeeping`.
@@ -42,6 +42,7 @@ mod pools;
 mod profile;
 mod recognise;
 mod records;
+mod relay;
 mod repair;
 mod riding;
 mod routing;
@@ -75,6 +76,7 @@ pub use self::{
     event::{Input, Output, RequestId},
     policy::make_visible,
     profile::create_profile,
+    relay::{RelayPolicy, UnknownPolicy},
 };
 use crate::{
     crypto::{exchange::repair::Day, ratchet::Place},
@@ -229,7 +231,7 @@ impl Engine {
         let profile = Profile::load(store.as_ref())?;
         let policy = Policy::load(store.as_ref())?;
         let clock = MeshTime::load(now, store.load_setting(Setting::Clock)?.as_ref().map(|bytes| bytes.as_slice()))?;
-        let mut holdings = Holdings::load(store.as_ref(), config.gone_ids, clock.read(now).0, clock.running_hours())?;
+        let mut holdings = Holdings::load(store.as_ref(), &config, clock.read(now).0, clock.running_hours())?;
         let acks: BTreeMap<_, _> = store.load_acks()?.into_iter().map(|row| (row.bundle, (row.due, row.secret))).collect();
         acks.keys().for_each(|id| holdings.note_opened(id));
         let mut engine = Self {
@@ -521,6 +523,9 @@ impl Engine {
     fn add_own_bundle(&mut self, now: Now, contact: ContactId, bundle: &crate::wire::bundle::Bundle) -> Result<(), StoreError> {
         let hour = self.hour(now);
         self.holdings.insert(self.store.as_mut(), bundle, Origin::Own(contact), 0, hour)?;
+        if let Some(copies) = self.copies_at_start(&bundle.id()) {
+            self.holdings.set_copies(self.store.as_mut(), &bundle.id(), copies)?;
+        }
         self.route_new(now, &bundle.id(), None);
         Ok(())
     }

@@ -1,13 +1,17 @@
 //! How much others may fill, and what of it gives way first (docs/design/006-carrying.md; protocol review, H3).
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    time::Duration,
 };
 
 use hedgerow_transports::{Direction, TransportKind};
 
-use super::{Engine, config::EngineConfig};
+use super::{
+    Engine,
+    config::EngineConfig,
+    relay::{Copies, Kind, Place, RelayPolicy, Yield},
+};
 use crate::{
     id::{BundleId, ContactId},
     store::{BundleRow, GoneReason, Origin, StoreError},
@@ -21,10 +25,10 @@ const SLOTS: u32 = 24;
 const URGENT_PART: u64 = 10;
 /// Urgent bytes of strangers that always count as urgent, so that a nearly empty pool does not turn the first ones away (guess).
 const URGENT_FREE: u64 = 64 << 10;
-/// Bundles of one pool and slot that go out before it is another's turn (guess).
+/// Bundles of one pool and slot that go out before it is another's turn, small ones and chunks (guess: of chunks as many as the largest file
+/// of a conversation has).
 const ROUND: usize = 16;
-/// Small bundles, as chunks of files are not there yet, have no other order than this: most forwarded, then nearest expiry.
-type Order = (Reverse<u16>, Hour, BundleId);
+const ROUND_OF_CHUNKS: usize = 128;
 
 /// Who brought a bundle, as far as room is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,6 +39,8 @@ pub(super) enum Pool {
     Inbound,
     /// Strangers whom we dialled.
     Outbound,
+    /// Everybody, where the relay policy has no pools.
+    Common,
 }
 
 impl Pool {
@@ -48,28 +54,29 @@ impl Pool {
         }
     }
 
-    /// Bytes that it may fill of a relay space of `space`.
+    /// Bytes of a relay space of `space` that nobody takes from it who is further over its own.
     fn share(self, space: u64, config: &EngineConfig) -> u64 {
         let percent = match self {
             Self::Contact(_) => config.contact_share,
             Self::Inbound | Self::Outbound => config.stranger_share / 2,
+            Self::Common => 100,
         };
         space / 100 * u64::from(percent)
     }
 
     const fn slot(self, row: &BundleRow) -> u32 {
         match self {
-            Self::Contact(_) => 0,
+            Self::Contact(_) | Self::Common => 0,
             Self::Inbound | Self::Outbound => row.stored.0 % SLOTS,
         }
     }
 }
 
-/// Bundles that came in one hour of the day.
+/// Bundles of one kind that came in one hour of the day.
 #[derive(Default)]
 struct PoolSlot {
     bytes: u64,
-    order: BTreeSet<Order>,
+    order: BTreeSet<Yield>,
 }
 
 /// One pool.
@@ -77,12 +84,13 @@ struct PoolSlot {
 struct PoolState {
     bytes: u64,
     urgent: u64,
-    slots: BTreeMap<u32, PoolSlot>,
+    slots: BTreeMap<Place, PoolSlot>,
 }
 
 /// What others' bundles take.
 #[derive(Default)]
 pub(super) struct Pools {
+    relay: RelayPolicy,
     pools: BTreeMap<Pool, PoolState>,
     bytes: u64,
     count: usize,
@@ -91,16 +99,36 @@ pub(super) struct Pools {
 }
 
 impl Pools {
+    /// Nothing is held yet.
+    pub(super) fn new(relay: RelayPolicy) -> Self {
+        Self { relay, ..Self::default() }
+    }
+
+    /// How bundles spread.
+    pub(super) const fn relay(&self) -> RelayPolicy {
+        self.relay
+    }
+
+    /// Where a bundle is counted; nowhere if it was sealed here.
+    fn pool_of(&self, origin: Origin) -> Option<Pool> {
+        Pool::of(origin).map(|pool| self.pool(pool))
+    }
+
+    /// Where those are counted who would have this pool.
+    const fn pool(&self, pool: Pool) -> Pool {
+        if self.relay.has_pools() { pool } else { Pool::Common }
+    }
+
     /// Counts a bundle that is held.
     pub(super) fn insert(&mut self, row: &BundleRow, expiry: Option<Hour>) {
-        let Some(pool) = Pool::of(row.origin) else {
+        let Some(pool) = self.pool_of(row.origin) else {
             self.own += 1;
             return;
         };
         let size = u64::from(row.size);
         let state = self.pools.entry(pool).or_default();
-        let slot = state.slots.entry(pool.slot(row)).or_default();
-        slot.order.insert(order_of(row, expiry));
+        let slot = state.slots.entry(self.relay.place(row, pool.slot(row))).or_default();
+        slot.order.insert(self.relay.yields(row, expiry));
         slot.bytes += size;
         state.bytes += size;
         state.urgent += if row.class == Class::Urgent { size } else { 0 };
@@ -110,15 +138,15 @@ impl Pools {
 
     /// Takes a bundle out that was counted with this row.
     pub(super) fn remove(&mut self, row: &BundleRow, expiry: Option<Hour>) {
-        let Some(pool) = Pool::of(row.origin) else {
+        let Some(pool) = self.pool_of(row.origin) else {
             self.own = self.own.saturating_sub(1);
             return;
         };
         let size = u64::from(row.size);
         let Some(state) = self.pools.get_mut(&pool) else { return };
-        let number = pool.slot(row);
-        let Some(slot) = state.slots.get_mut(&number) else { return };
-        if !slot.order.remove(&order_of(row, expiry)) {
+        let place = self.relay.place(row, pool.slot(row));
+        let Some(slot) = state.slots.get_mut(&place) else { return };
+        if !slot.order.remove(&self.relay.yields(row, expiry)) {
             return;
         }
         slot.bytes -= size;
@@ -127,7 +155,7 @@ impl Pools {
         self.bytes -= size;
         self.count -= 1;
         if slot.order.is_empty() {
-            state.slots.remove(&number);
+            state.slots.remove(&place);
         }
         if state.slots.is_empty() {
             self.pools.remove(&pool);
@@ -137,11 +165,13 @@ impl Pools {
     /// In which round a bundle goes out that is about to be counted: of each pool and slot a few in turn, so that who brings much does not
     /// keep back what others bring.
     pub(super) fn turn(&self, row: &BundleRow) -> u16 {
-        let before = match Pool::of(row.origin) {
-            Some(pool) => self.pools.get(&pool).and_then(|state| state.slots.get(&pool.slot(row))).map_or(0, |slot| slot.order.len()),
+        let place = |pool: Pool| self.relay.place(row, pool.slot(row));
+        let before = match self.pool_of(row.origin) {
+            Some(pool) => self.pools.get(&pool).and_then(|state| state.slots.get(&place(pool))).map_or(0, |slot| slot.order.len()),
             None => self.own,
         };
-        u16::try_from(before / ROUND).unwrap_or(u16::MAX)
+        let round = if Kind::of(row.size, row.class) == Kind::Chunk { ROUND_OF_CHUNKS } else { ROUND };
+        u16::try_from(before / round).unwrap_or(u16::MAX)
     }
 
     /// The class that a bundle counts as here: strangers' urgent ones are normal beyond their part.
@@ -153,11 +183,13 @@ impl Pools {
         if is_strangers && class == Class::Urgent && sum(|state| state.urgent) + u64::from(size) > most { Class::Normal } else { class }
     }
 
-    /// The bundle that gives way first: of the fullest slot the one forwarded most, then the one that expires first.
+    /// The bundle that gives way first: of the kind that goes first the fullest slot, and in it as the relay policy has it.
     pub(super) fn victim(&self, pool: Pool) -> Option<BundleId> {
         let slots = &self.pools.get(&pool)?.slots;
-        let fullest = slots.values().max_by_key(|slot| slot.bytes)?;
-        fullest.order.first().map(|(_, _, id)| *id)
+        let (first, _) = slots.first_key_value()?;
+        let alike = slots.iter().take_while(|(place, _)| place.kind == first.kind);
+        let (_, fullest) = alike.max_by_key(|(_, slot)| slot.bytes)?;
+        fullest.order.first().map(|first| first.id)
     }
 
     /// Bytes in a pool.
@@ -167,7 +199,7 @@ impl Pools {
 
     /// Bytes of all contacts' pools.
     pub(super) fn bytes_of_contacts(&self) -> u64 {
-        self.bytes - self.bytes_in(Pool::Inbound) - self.bytes_in(Pool::Outbound)
+        [Pool::Inbound, Pool::Outbound, Pool::Common].into_iter().fold(self.bytes, |bytes, pool| bytes - self.bytes_in(pool))
     }
 
     /// How many bundles of others are held, and their bytes.
@@ -175,16 +207,21 @@ impl Pools {
         (self.count, self.bytes)
     }
 
-    /// The pool that is furthest over its share, or nearest to it.
-    fn fullest(&self, space: u64, config: &EngineConfig) -> Option<Pool> {
-        let part = |(pool, state): &(&Pool, &PoolState)| u128::from(state.bytes) * 1_000_000 / u128::from(pool.share(space, config).max(1));
-        self.pools.iter().max_by_key(part).map(|(pool, _)| *pool)
+    /// The pool that is furthest over its share, or nearest to it, once `more` bytes of a newcomer are counted.
+    fn fullest(&self, space: u64, config: &EngineConfig, more: Option<(Pool, u64)>) -> Option<Pool> {
+        let filled = |pool: Pool, bytes: u64| {
+            let bytes = bytes + more.filter(|(newcomer, _)| *newcomer == pool).map_or(0, |(_, size)| size);
+            // Parts of its share, so that a small one is over it as soon as a large one.
+            u128::from(bytes) * 1_000_000 / u128::from(pool.share(space, config).max(1))
+        };
+        self.pools.iter().max_by_key(|(pool, state)| filled(**pool, state.bytes)).map(|(pool, _)| *pool)
     }
 }
 
-fn order_of(row: &BundleRow, expiry: Option<Hour>) -> Order {
-    (Reverse(row.forwarded), expiry.unwrap_or(Hour(u32::MAX)), row.id)
-}
+/// After so many hours without a receipt an own bundle that is counted gets copies anew (protocol review, M4).
+const RENEWED_AFTER: u32 = 24;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What strangers may bring on one transport: refilled as time goes on.
 #[derive(Clone, Copy, Debug)]
@@ -201,12 +238,12 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Bytes that strangers may bring now. `bytes_a_day` is for both directions together.
-    pub(super) fn available(&mut self, now: Instant, kind: TransportKind, direction: Direction, bytes_a_day: u64) -> u64 {
-        let half = u128::from(bytes_a_day / 2);
-        let depth = half * 1000 / 24;
+    /// Bytes that strangers may bring now, by what the configuration gives both directions together.
+    pub(super) fn available(&mut self, now: Instant, kind: TransportKind, direction: Direction, config: &EngineConfig) -> u64 {
+        let half = u128::from(config.stranger_bytes_a_day / 2);
+        let depth = half * config.stranger_bytes_saved.as_millis() / u128::from(DAY.as_secs());
         let bucket = self.buckets.entry((kind, direction == Direction::Inbound)).or_insert(Bucket { filled: depth, at: now });
-        let gained = half * now.since(bucket.at).as_millis() / 86_400;
+        let gained = half * now.since(bucket.at).as_millis() / u128::from(DAY.as_secs());
         if gained > 0 {
             bucket.filled = (bucket.filled + gained).min(depth);
             bucket.at = now;
@@ -223,30 +260,28 @@ impl Buckets {
 }
 
 impl Engine {
-    /// Drops others' bundles until one more of `size` bytes fits into its pool and into the whole; `false` if it never would.
+    /// Drops others' bundles until one more of `size` bytes fits into the space; `false` if it never would.
+    ///
+    /// Anybody may fill what is free. Where nothing is, the pool that is furthest over its share gives way, the newcomer's own if that is it:
+    /// so a pool within its share loses nothing while another is beyond its own.
     pub(super) fn make_room(&mut self, now: Now, pool: Pool, size: u64) -> Result<bool, StoreError> {
         let space = self.policy.relay.bytes;
-        let share = pool.share(space, &self.config);
-        if size > share.min(space) {
+        if size > space {
             return Ok(false);
         }
-        while self.holdings.pools().bytes_in(pool) + size > share {
-            if !self.drop_from(now, pool)? {
-                return Ok(false);
-            }
-        }
-        self.shrink(now, space - size)?;
-        Ok(true)
+        let newcomer = (self.holdings.pools().pool(pool), size);
+        self.shrink(now, space - size, Some(newcomer))?;
+        Ok(self.holdings.pools().size().1 + size <= space)
     }
 
     /// Drops others' bundles until they fit into the space that the owner gives.
     pub(super) fn shrink_to_settings(&mut self, now: Now) -> Result<(), StoreError> {
-        self.shrink(now, self.policy.relay.bytes)
+        self.shrink(now, self.policy.relay.bytes, None)
     }
 
-    fn shrink(&mut self, now: Now, space: u64) -> Result<(), StoreError> {
+    fn shrink(&mut self, now: Now, space: u64, newcomer: Option<(Pool, u64)>) -> Result<(), StoreError> {
         while self.holdings.pools().size().1 > space {
-            let Some(pool) = self.holdings.pools().fullest(self.policy.relay.bytes, &self.config) else { return Ok(()) };
+            let Some(pool) = self.holdings.pools().fullest(self.policy.relay.bytes, &self.config, newcomer) else { return Ok(()) };
             if !self.drop_from(now, pool)? {
                 return Ok(());
             }
@@ -254,12 +289,33 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether strangers' pools are so far from full that what was dropped may come again.
+    /// Whether there is so much room again that what strangers brought and was dropped may come again.
     pub(super) fn strangers_have_room(&self) -> bool {
-        let space = self.policy.relay.bytes;
-        [Pool::Inbound, Pool::Outbound]
-            .into_iter()
-            .all(|pool| self.holdings.pools().bytes_in(pool) / 4 < pool.share(space, &self.config) / 5)
+        self.holdings.pools().size().1 / 4 < self.policy.relay.bytes / 5
+    }
+
+    /// Whether so little room is left that copies of chunks are counted.
+    pub(super) fn is_tight(&self) -> bool {
+        self.holdings.pools().size().1 >= self.policy.relay.bytes / 2
+    }
+
+    /// With how many copies an own bundle starts.
+    pub(super) fn copies_at_start(&mut self, id: &BundleId) -> Option<Copies> {
+        let is_tight = self.is_tight();
+        let row = self.holdings.row(id)?;
+        Some(self.config.relay.start(row, is_tight, &mut self.jitter))
+    }
+
+    /// Gives a second load of copies to own bundles that nobody has confirmed for so long, once.
+    pub(super) fn renew_copies(&mut self, hour: Hour) -> Result<(), StoreError> {
+        let is_old = |row: &&BundleRow| row.stored != Hour::UNKNOWN && hour.0.saturating_sub(row.stored.0) >= RENEWED_AFTER;
+        let own: Vec<BundleRow> = self.holdings.rows().filter(|row| Pool::of(row.origin).is_none()).filter(is_old).cloned().collect();
+        for row in own {
+            let Some(copies) = self.config.relay.renew(&row, &mut self.jitter) else { continue };
+            self.holdings.set_copies(self.store.as_mut(), &row.id, copies)?;
+            self.offer_again(&row.id);
+        }
+        Ok(())
     }
 
     fn drop_from(&mut self, now: Now, pool: Pool) -> Result<bool, StoreError> {
@@ -268,3 +324,6 @@ impl Engine {
         Ok(self.holdings.remove(self.store.as_mut(), &id, Some((GoneReason::Dropped, [0; 16], hour)))?.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,8 +66,8 @@ impl Engine {
             Record::Offer { batch, ids } => self.handle_offer(now, link, batch, ids)?,
             Record::Pick { batch, wanted } => self.handle_pick(link, batch, &wanted)?,
             Record::Want(ids) => self.handle_want(link, &ids),
-            Record::Bundle { age, copies: _, bytes } => {
-                self.handle_bundle(now, link, age, bytes)?;
+            Record::Bundle { age, copies, bytes } => {
+                self.handle_bundle(now, link, age, copies, bytes)?;
                 self.compare_waiting(now, link)?;
             }
             Record::Stored(ids) => self.handle_stored(now, link, &ids)?,

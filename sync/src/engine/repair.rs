@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use super::{
     Engine, Expected, Timer,
-    link::{Peer, Rank},
+    link::Peer,
     pair::{Contact, Pair},
+    relay::Rank,
 };
 use crate::{
     crypto::{

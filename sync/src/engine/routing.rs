@@ -12,14 +12,14 @@ use super::{
     Engine, Timer,
     config::MAX_STEM_CHANGES,
     holdings::{Holdings, expiry_of, is_between, reader_of},
-    link::{LinkState, Peer, Rank},
+    link::{LinkState, Peer},
+    relay::{Candidate, Rank, Side},
 };
 use crate::{
     id::{BundleId, ContactId},
     reconcile::ItemSet,
     store::{BundleRow, GoneReason, Origin},
     time::{Hour, Instant, Now},
-    wire::bundle::Class,
 };
 
 /// What a link's peer is shown; settled by both HELLOs.
@@ -50,18 +50,18 @@ enum StemPeer {
     Link(LinkId),
 }
 
-/// The place of a bundle among those that wait for a link: asked for by id; urgent; for the peer itself; fewest times forwarded; by turns of
-/// those who brought it; newest, or for the peer in the order they were sealed (design brief, 4.4; docs/design/006-carrying.md).
+/// The place of a bundle among those that wait for a link to this peer, as the relay policy has it.
 pub(super) fn rank(holdings: &Holdings, row: &BundleRow, peer: Peer, asked: bool) -> Rank {
     let for_peer = peer.contact().is_some() && peer.contact() == reader_of(row);
-    let newest_first = u64::MAX - (u64::from(row.created.0) << 32 | (row.sequence & u64::from(u32::MAX)));
-    Rank {
-        later: !asked,
-        normal: row.class == Class::Normal,
-        others: !for_peer,
-        forwarded: if for_peer { 0 } else { row.forwarded },
-        turn: holdings.turn_of(&row.id),
-        order: if for_peer { row.sequence } else { newest_first },
+    holdings.relay().rank(&Candidate { row, for_peer, asked, turn: holdings.turn_of(&row.id) })
+}
+
+/// Who a peer is, as far as copies of a bundle are concerned.
+pub(super) fn side(row: &BundleRow, peer: Peer) -> Side {
+    match peer.contact() {
+        Some(contact) if reader_of(row) == Some(contact) => Side::Reader,
+        Some(_) => Side::Contact,
+        None => Side::Stranger,
     }
 }
 
@@ -110,6 +110,9 @@ impl Engine {
     /// Whether a peer may have a bundle that it asks for.
     pub(super) fn shows(&self, state: &LinkState, id: &BundleId) -> bool {
         let Some(row) = self.holdings.row(id) else { return false };
+        if !self.config.relay.hands_on(row, side(row, state.peer)) {
+            return false;
+        }
         match state.scope {
             Scope::Everything => self.holdings.is_released(id) || state.let_in.contains(id),
             Scope::Between(contact) => is_between(row.origin, contact),
@@ -184,7 +187,9 @@ impl Engine {
     fn offer_to_all(&mut self, row: &BundleRow, except: Option<LinkId>) {
         for (id, link) in &mut self.links {
             if link.live && link.is_open() && link.scope == Scope::Everything && Some(*id) != except {
-                link.offer(rank(&self.holdings, row, link.peer, false), row.id);
+                // Who was asked for it as well is told first that it need not send it.
+                let is_asked = link.asked.contains(&link.shorts.short(&row.id));
+                link.offer(rank(&self.holdings, row, link.peer, is_asked), row.id);
                 self.busy_links.insert(*id);
             }
         }
@@ -234,6 +239,13 @@ impl Engine {
         if self.holdings.release(id)
             && let Some(row) = self.holdings.row(id).cloned()
         {
+            self.offer_to_all(&row, None);
+        }
+    }
+
+    /// Offers a bundle that may be handed on again, if it is shown to everybody.
+    pub(super) fn offer_again(&mut self, id: &BundleId) {
+        if let Some(row) = self.holdings.row(id).filter(|_| self.holdings.is_released(id)).cloned() {
             self.offer_to_all(&row, None);
         }
     }
@@ -317,7 +329,7 @@ mod tests {
         id::{Commitment, Tag},
         store::memory::MemoryStore,
         time::UnixMillis,
-        wire::bundle::{Bundle, BundleHeader, Lifetime},
+        wire::bundle::{Bundle, BundleHeader, Class, Lifetime},
     };
 
     const LONGEST: Duration = Duration::from_secs(300);

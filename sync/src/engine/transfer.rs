@@ -73,7 +73,7 @@ impl Engine {
         let smallest = BUNDLE_SIZES[0] as u64;
         // Of this link alone: else whoever offers and never sends would take the room of all.
         let asked = state.asked.len();
-        let available = self.buckets.available(now.mono, kind, direction, self.config.stranger_bytes_a_day) / smallest;
+        let available = self.buckets.available(now.mono, kind, direction, &self.config) / smallest;
         usize::try_from(available).unwrap_or(usize::MAX).saturating_sub(asked)
     }
 }

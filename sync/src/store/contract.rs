@@ -189,6 +189,7 @@ fn bundle(id: u8) -> BundleRow {
         age: 0,
         stored: Hour(490_001),
         forwarded: 0,
+        copies: 255,
     }
 }
 
@@ -280,6 +281,7 @@ fn disturb(store: &mut dyn Store, id: ContactId) {
     assert_eq!(store.mark_read(id, false, (u64::MAX, MessageId([0; 16]))).unwrap(), [MessageId([1; 16])]);
     store.delete_outbox(id, 1).unwrap();
     store.save_forwarded(&BundleId([1; 32]), 8).unwrap();
+    store.save_copies(&BundleId([1; 32]), 8).unwrap();
     store.save_stored(&BundleId([1; 32]), Hour(8)).unwrap();
     store.save_origin(&BundleId([1; 32]), Origin::StrangerOutbound).unwrap();
     store.delete_bundle(&BundleId([1; 32])).unwrap();
@@ -614,6 +616,7 @@ fn bundles_keep_every_field(place: &mut dyn Reopen) {
                 age: u16::MAX,
                 stored: Hour(0),
                 forwarded: u16::MAX,
+                copies: id,
                 origin,
                 ..bundle(id)
             };
@@ -625,6 +628,9 @@ fn bundles_keep_every_field(place: &mut dyn Reopen) {
         store.save_forwarded(&rows[2].id, 3).unwrap();
         rows[2].forwarded = 3;
         store.save_forwarded(&BundleId([200; 32]), 3).unwrap(); // not held: harmless
+        store.save_copies(&rows[3].id, 254).unwrap();
+        rows[3].copies = 254;
+        store.save_copies(&BundleId([200; 32]), 3).unwrap(); // not held: harmless
         store.save_stored(&rows[1].id, Hour(u32::MAX)).unwrap();
         rows[1].stored = Hour(u32::MAX);
         store.save_stored(&BundleId([200; 32]), Hour(3)).unwrap(); // not held: harmless

@@ -206,6 +206,10 @@ impl<S: Store> Store for DelayedCommit<S> {
         self.store.save_forwarded(id, forwarded)
     }
 
+    fn save_copies(&mut self, id: &BundleId, copies: u8) -> Result<(), StoreError> {
+        self.store.save_copies(id, copies)
+    }
+
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
         self.store.save_stored(id, stored)
     }

@@ -536,6 +536,13 @@ impl Store for MemoryStore {
         })
     }
 
+    fn save_copies(&mut self, id: &BundleId, copies: u8) -> Result<(), StoreError> {
+        self.write(|tables| {
+            tables.change_bundle(id, |kept| kept.copies = copies);
+            Ok(())
+        })
+    }
+
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
         self.write(|tables| {
             tables.change_bundle(id, |kept| kept.stored = stored);

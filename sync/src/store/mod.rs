@@ -273,6 +273,8 @@ pub struct BundleRow {
     pub stored: Hour,
     /// How often it was handed on.
     pub forwarded: u16,
+    /// How many copies this node may still hand on; 255: as many as it likes (docs/protocol.md, section 4, BUNDLE).
+    pub copies: u8,
 }
 
 /// Why an id is remembered without its bundle.
@@ -441,6 +443,8 @@ pub trait Store: Send {
     fn load_bundle(&self, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError>;
     /// Notes how often a bundle was handed on, if held.
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError>;
+    /// Notes how many copies of a bundle are left, if held.
+    fn save_copies(&mut self, id: &BundleId, copies: u8) -> Result<(), StoreError>;
     /// Notes the hour from which a bundle's age counts, if held: for one that came while there was no clock.
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError>;
     /// Notes whose a bundle is, if held: for one whose reader goes on as another contact.

@@ -75,7 +75,8 @@ fn without_a_clock_a_mark_fades_after_a_day_of_running() {
     assert!(holdings.set(true).contains(dropped.header().created, &dropped.id()), "contacts are told as long as it is remembered");
     // A restart begins the day anew.
     store.commit().unwrap();
-    assert_eq!(told(&Holdings::load(&store, 9, Hour::UNKNOWN, 530).unwrap()), (true, true));
+    let config = EngineConfig { gone_ids: 9, ..EngineConfig::default() };
+    assert_eq!(told(&Holdings::load(&store, &config, Hour::UNKNOWN, 530).unwrap()), (true, true));
 }
 
 #[test]

@@ -86,6 +86,10 @@ impl Engine {
                 Some((id, Known::Held)) if self.is_hidden_from(link, &id) => true,
                 Some((id, Known::Held)) => {
                     if let Some(state) = self.links.get_mut(&link) {
+                        // It had it from another link before we came to send it.
+                        if state.owed.remove(&id) {
+                            state.refused.push((*short, Refusal::Unwanted));
+                        }
                         state.note_known(id);
                     }
                     false

@@ -12,14 +12,15 @@ use super::super::{
     holdings::reader_of,
     link::{Given, InFlight, Peer},
     records::{Breach, Fault},
-    routing::Scope,
+    relay::{Copies, Share},
+    routing::{Scope, side},
 };
 use crate::{
     id::{BundleId, ShortId},
     store::{Cursor, LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
-    wire::record::{COPIES_UNLIMITED, MAX_RECORD_IDS, Record, Refusal},
+    wire::record::{MAX_RECORD_IDS, Record, Refusal},
 };
 
 impl Engine {
@@ -63,7 +64,9 @@ impl Engine {
             while ids.len() < MAX_RECORD_IDS
                 && let Some(id) = state.backlog.pop()
             {
-                if !state.known.contains_key(&id) && !state.queue.contains(&id) && self.holdings.row(&id).is_some() {
+                let is_new = !state.known.contains_key(&id) && !state.queue.contains(&id);
+                let hands_on = |row| self.config.relay.hands_on(row, side(row, state.peer));
+                if is_new && self.holdings.row(&id).is_some_and(hands_on) {
                     ids.push(id);
                 }
             }
@@ -86,13 +89,14 @@ impl Engine {
     }
 
     fn send_bundles(&mut self, now: Now, link: LinkId) -> Result<(), StoreError> {
-        let hour = self.hour(now);
+        let (hour, is_tight, relay) = (self.hour(now), self.is_tight(), self.config.relay);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let window = state.window(&self.config);
         let (mut gone, mut own) = (Vec::new(), Vec::new());
         while let Some(id) = state.queue.first() {
             let is_owed = state.owed.contains(&id);
-            let Some(row) = self.holdings.row(&id).filter(|_| is_owed || !state.known.contains_key(&id)) else {
+            let row = self.holdings.row(&id).filter(|_| is_owed || !state.known.contains_key(&id));
+            let Some(row) = row.filter(|row| relay.hands_on(row, side(row, state.peer))) else {
                 state.queue.pop();
                 if state.owed.remove(&id) {
                     let short = state.shorts.short(&id);
@@ -106,18 +110,22 @@ impl Engine {
             }
             state.queue.pop();
             let Some(bytes) = self.holdings.bytes_of(self.store.as_ref(), &id)? else { continue };
+            let Some(Share { counted, given: copies }) = relay.share(row, side(row, state.peer), is_tight, &mut self.jitter) else {
+                continue;
+            };
             let short = state.shorts.short(&id);
             state.owed.remove(&id);
             let given = if matches!(state.known.get(&id), Some(Given::Once | Given::Again)) { Given::Again } else { Given::Once };
             state.known.insert(id, given);
-            if state.in_flight.insert(short, InFlight { id, size }).is_none() {
+            if state.in_flight.insert(short, InFlight { id, size, copies }).is_none() {
                 state.in_flight_bytes += size;
             }
             if let Origin::Own(reader) = row.origin {
                 own.push((reader, id));
             }
             let age = row.age.saturating_add(hour.0.saturating_sub(row.stored.0).try_into().unwrap_or(u16::MAX));
-            let record = Record::Bundle { age: if row.stored == Hour::UNKNOWN { row.age } else { age }, copies: COPIES_UNLIMITED, bytes };
+            let record = Record::Bundle { age: if row.stored == Hour::UNKNOWN { row.age } else { age }, copies, bytes };
+            self.holdings.set_copies(self.store.as_mut(), &id, counted)?;
             self.outputs.push_back(Output::Transmit { link, record: record.encode() });
         }
         // What was picked and let go since: the peer waits for it no longer.
@@ -136,6 +144,9 @@ impl Engine {
                 continue;
             }
             state.last_useful = now.mono;
+            if let Some(left) = self.holdings.row(&sent.id).map(|row| Copies::of(row).without(sent.copies)) {
+                self.holdings.set_copies(self.store.as_mut(), &sent.id, left)?;
+            }
             self.watch_receipt(link, &sent.id);
             self.note_handed(now, link, &sent.id)?;
             // Of what its reader has, nobody needs to know how often it went on.

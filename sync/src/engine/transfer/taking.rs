@@ -12,6 +12,7 @@ use super::super::{
     link::Peer,
     pools::Pool,
     records::{Breach, Fault},
+    relay::{Copies, Kind, Side},
     routing::Scope,
 };
 use crate::{
@@ -31,7 +32,7 @@ const NEXT_BATCH: std::time::Duration = std::time::Duration::from_millis(1);
 const STRANGERS_LIFETIME_HOURS: u32 = Lifetime::Fortnight.hours() + CREATED_AHEAD_HOURS;
 
 impl Engine {
-    pub(in super::super) fn handle_bundle(&mut self, now: Now, link: LinkId, age: u16, bytes: Vec<u8>) -> Result<(), Fault> {
+    pub(in super::super) fn handle_bundle(&mut self, now: Now, link: LinkId, age: u16, copies: u8, bytes: Vec<u8>) -> Result<(), Fault> {
         let hour = self.hour(now);
         let id = BundleId::of(&bytes);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
@@ -49,7 +50,7 @@ impl Engine {
         self.busy_links.insert(link);
         let size = bytes.len() as u64;
         let verdict = match Bundle::decode_as(id, bytes) {
-            Ok(bundle) => self.judge_bundle(now, link, &bundle)?.map_or(Ok(bundle), Err),
+            Ok(bundle) => self.judge_bundle(now, link, &bundle, copies)?.map_or(Ok(bundle), Err),
             Err(_) => Err(Refusal::Malformed),
         };
         let ack = self.ack_for(link, hour, &id);
@@ -94,7 +95,11 @@ impl Engine {
             self.buckets.take(kind, direction, size);
         }
         let age = clamp_age(age, hour, bundle.header().created);
+        let taken = self.copies_taken(peer, &bundle, copies);
         self.holdings.insert(self.store.as_mut(), &bundle, origin, age, hour)?;
+        if let Some(taken) = taken {
+            self.holdings.set_copies(self.store.as_mut(), &id, taken)?;
+        }
         if let Some(state) = self.links.get_mut(&link) {
             state.last_useful = now.mono;
         }
@@ -109,7 +114,7 @@ impl Engine {
     }
 
     /// Why a bundle is not taken from this peer, if it isn't. What a stranger is answered depends on nothing but what any carrier knows.
-    fn judge_bundle(&mut self, now: Now, link: LinkId, bundle: &Bundle) -> Result<Option<Refusal>, StoreError> {
+    fn judge_bundle(&mut self, now: Now, link: LinkId, bundle: &Bundle, copies: u8) -> Result<Option<Refusal>, StoreError> {
         let Some(state) = self.links.get(&link) else { return Ok(Some(Refusal::NotCarried)) };
         let (peer, scope, kind, direction) = (state.peer, state.scope, state.properties.kind, state.properties.direction);
         let (id, tag, size) = (bundle.id(), bundle.header().tag, bundle.bytes().len() as u64);
@@ -153,6 +158,9 @@ impl Engine {
                 return Ok(Some(Refusal::Time));
             }
         }
+        if self.copies_taken(peer, bundle, copies).is_none() {
+            return Ok(Some(Refusal::Unwanted));
+        }
         let pool = match peer {
             Peer::Contact(contact) => {
                 if self.lacks_room(contact, scope, bundle) {
@@ -161,13 +169,20 @@ impl Engine {
                 Pool::Contact(contact)
             }
             Peer::Invited(_) | Peer::Stranger => {
-                if self.buckets.available(now.mono, kind, direction, self.config.stranger_bytes_a_day) < size {
+                if self.buckets.available(now.mono, kind, direction, &self.config) < size {
                     return Ok(Some(Refusal::Room));
                 }
                 if direction == Direction::Inbound { Pool::Inbound } else { Pool::Outbound }
             }
         };
         Ok((!self.make_room(now, pool, size)?).then_some(Refusal::Room))
+    }
+
+    /// How many copies of a bundle are taken of those that come with it; `None` if it is not taken with so few.
+    fn copies_taken(&self, peer: Peer, bundle: &Bundle, copies: u8) -> Option<Copies> {
+        let kind = Kind::of(bundle.bytes().len() as u16, bundle.header().class);
+        let from = if peer.contact().is_some() { Side::Contact } else { Side::Stranger };
+        self.config.relay.take(kind, copies, from)
     }
 
     /// Who is expected to use a tag, skipped messages included.

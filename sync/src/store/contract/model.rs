@@ -14,7 +14,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0u8..38, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
+    (0u8..39, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
 }
 
 /// Does one step within the open transaction and says what came of it.
@@ -65,6 +65,7 @@ fn apply(store: &mut dyn Store, step: Step) -> String {
         29 => format!("{:?}", store.insert_ack(&ack(key, value.into()))),
         30 => format!("{:?}", store.delete_ack(&bundle_id)),
         31 => format!("{:?} {:?}", store.first_unread(id), store.summarise(id)),
+        37 => format!("{:?}", store.save_copies(&bundle_id, value)),
         35 => format!("{:?}", store.save_draft(id, &value.to_string())),
         36 => format!("{:?}", store.delete_draft(id)),
         32..=34 => format!("{:?}", store.mark_read(id, row.outgoing, (row.order, row.id))),

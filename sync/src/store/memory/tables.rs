@@ -50,19 +50,20 @@ pub(super) struct Kept {
     pub(super) stored: Hour,
     pub(super) age: u16,
     pub(super) forwarded: u16,
+    pub(super) copies: u8,
     pub(super) class: Class,
 }
 
 impl Kept {
     pub(super) fn new(row: &BundleRow, body: Arc<Body>) -> Self {
-        let &BundleRow { origin, stored, age, forwarded, class, .. } = row;
-        Self { body, origin, stored, age, forwarded, class }
+        let &BundleRow { origin, stored, age, forwarded, copies, class, .. } = row;
+        Self { body, origin, stored, age, forwarded, copies, class }
     }
 
     pub(super) fn row(&self, sequence: u64) -> BundleRow {
         let Body { id, size, lifetime, created, tag, commitment, .. } = *self.body;
-        let Self { origin, stored, age, forwarded, class, .. } = *self;
-        BundleRow { id, sequence, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded }
+        let Self { origin, stored, age, forwarded, copies, class, .. } = *self;
+        BundleRow { id, sequence, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, copies }
     }
 }
 

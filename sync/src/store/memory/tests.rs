@@ -92,6 +92,7 @@ fn row(number: u8) -> BundleRow {
         age: 0,
         stored: Hour(498_702),
         forwarded: 0,
+        copies: 255,
     }
 }
 

@@ -7,7 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::store::StoreError;
 
 /// All steps, the first at index 0 leading to version 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/001_init.sql"), include_str!("migrations/002_people.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_init.sql"),
+    include_str!("migrations/002_people.sql"),
+    include_str!("migrations/003_copies_and_data.sql"),
+];
 
 /// Does the steps that are missing.
 pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {

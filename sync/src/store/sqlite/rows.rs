@@ -248,7 +248,7 @@ pub(super) fn outbox(row: &Row<'_>) -> Result<OutboxRow> {
     })
 }
 
-/// Reads `sequence, id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded`.
+/// Reads `sequence, id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, copies`.
 pub(super) fn bundle(row: &Row<'_>) -> Result<BundleRow> {
     Ok(BundleRow {
         sequence: count(row)?,
@@ -267,6 +267,7 @@ pub(super) fn bundle(row: &Row<'_>) -> Result<BundleRow> {
         age: row.get(9)?,
         stored: Hour(row.get(10)?),
         forwarded: row.get(11)?,
+        copies: row.get(12)?,
     })
 }
 

@@ -342,8 +342,8 @@ impl Store for SqliteStore {
         if self.bundles.find(self.writing()?, &row.id)?.is_some() {
             return Err(StoreError::Io(CONSTRAINT));
         }
-        let sql = "INSERT INTO bundle (id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, bytes)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let sql = "INSERT INTO bundle (id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, copies, bytes)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
         let values = params![
             row.id.0,
             row.size,
@@ -356,6 +356,7 @@ impl Store for SqliteStore {
             row.age,
             row.stored.0,
             row.forwarded,
+            row.copies,
             bytes,
         ];
         self.change(sql, values)?;
@@ -365,8 +366,8 @@ impl Store for SqliteStore {
     }
 
     fn visit_bundles(&self, visit: &mut dyn FnMut(BundleRow)) -> Result<(), StoreError> {
-        let sql = "SELECT sequence, id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded FROM bundle
-                   ORDER BY sequence";
+        let sql = "SELECT sequence, id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, copies
+                   FROM bundle ORDER BY sequence";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut ids = self.bundles.is_empty().then(Vec::new);
         for row in statement.query_map([], rows::bundle)? {
@@ -389,6 +390,13 @@ impl Store for SqliteStore {
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
         match self.bundles.find(self.writing()?, id)? {
             Some(sequence) => self.change("UPDATE bundle SET forwarded = ?2 WHERE sequence = ?1", params![sequence, forwarded]).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn save_copies(&mut self, id: &BundleId, copies: u8) -> Result<(), StoreError> {
+        match self.bundles.find(self.writing()?, id)? {
+            Some(sequence) => self.change("UPDATE bundle SET copies = ?2 WHERE sequence = ?1", params![sequence, copies]).map(|_| ()),
             None => Ok(()),
         }
     }

@@ -103,7 +103,7 @@ fn settings_of_the_connection_are_in_force() {
         ("temp_store", 2),
         ("trusted_schema", 0),
         ("cipher_use_hmac", 1),
-        ("user_version", 2),
+        ("user_version", 3),
     ] {
         let found: String = store
             .connection
@@ -349,6 +349,16 @@ fn fill(connection: &Connection, version: usize) {
         0 => "",
         2 => {
             "INSERT INTO contact (alias, card, state, verified, created, receipts, muted) VALUES ('Ann', x'01', 2, 1, 5, 0, 1);
+             INSERT INTO bundle (sequence, id, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded, bytes)
+             VALUES (3, zeroblob(32), 512, 0, 3, 490000, zeroblob(16), zeroblob(16), -2, 4, 490001, 6, x'0102'),
+             (7, x'01', 512, 0, 3, 490000, zeroblob(16), zeroblob(16), -2, 4, 490001, 6, x'0102');
+             DELETE FROM bundle WHERE sequence = 7;
+             INSERT INTO draft (contact, text) VALUES (1, 'not sent');
+             INSERT INTO message (contact, place, id, outgoing, state, urgent, sealed, sent, stored, handed_contacts, handed_strangers, log,
+             text) VALUES (1, 3, zeroblob(16), 1, 0, 0, 0, 7, 8, 0, 0, x'', 'kept');"
+        }
+        3 => {
+            "INSERT INTO contact (alias, card, state, verified, created, receipts, muted) VALUES ('Ann', x'01', 2, 1, 5, 0, 1);
              INSERT INTO draft (contact, text) VALUES (1, 'not sent');
              INSERT INTO message (contact, place, id, outgoing, state, urgent, sealed, sent, stored, handed_contacts, handed_strangers, log,
              text) VALUES (1, 3, zeroblob(16), 1, 0, 0, 0, 7, 8, 0, 0, x'', 'kept');"
@@ -385,6 +395,49 @@ fn each_version_opens_as_the_current_one() {
         assert_eq!(chosen, expected, "from version {version}");
         assert_eq!(store.load_draft(ContactId(1)).unwrap().is_some(), version >= 2, "from version {version}");
     }
+}
+
+#[test]
+fn bundles_of_schema_2_have_no_copy_limit_and_keep_their_sequence() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = Secret::new([5; 32]);
+    let path = dir.path().join("profile.db");
+    create_new(&path).unwrap();
+    let mut connection = connect(&path, &key).unwrap();
+    migrate::migrate(&mut connection, &migrate::MIGRATIONS[..2]).unwrap();
+    fill(&connection, 2);
+    drop(connection);
+    let mut store = SqliteStore::open_with_key(dir.path(), &key).unwrap();
+    let held = BundleId([0; 32]);
+    let mut rows = Vec::new();
+    store.visit_bundles(&mut |row| rows.push(row)).unwrap();
+    let expected = BundleRow {
+        sequence: 3,
+        lifetime: Lifetime::Fortnight,
+        created: Hour(490_000),
+        tag: Tag([0; 16]),
+        commitment: Commitment([0; 16]),
+        origin: Origin::StrangerOutbound,
+        age: 4,
+        stored: Hour(490_001),
+        forwarded: 6,
+        copies: 255,
+        ..bundle(0)
+    };
+    assert_eq!(rows, [expected]);
+    assert_eq!(store.load_bundle(&held).unwrap(), Some(vec![1, 2]));
+    store.begin().unwrap();
+    store.save_copies(&held, 16).unwrap();
+    assert_eq!(store.insert_bundle(&bundle(1), &[1; 512]).unwrap(), 8, "7 was given before");
+    store.commit().unwrap();
+}
+
+#[test]
+fn rows_of_bundles_are_read_without_their_bytes() {
+    let (_dir, store) = profile();
+    let sql = "SELECT name FROM pragma_table_info('bundle') ORDER BY cid DESC LIMIT 1";
+    let last: String = store.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(last, "bytes", "a column behind it is found only through all of its pages");
 }
 
 #[test]
@@ -466,6 +519,7 @@ fn values_that_no_program_wrote_are_damage() {
         ("UPDATE message SET log = x'01ff000000000000'", "UPDATE message SET log = x''"),
         ("UPDATE contact SET last_transport = 0", "UPDATE contact SET last_transport = NULL"),
         ("UPDATE bundle SET lifetime = 5", "UPDATE bundle SET lifetime = 0"),
+        ("UPDATE bundle SET copies = 256", "UPDATE bundle SET copies = 255"),
         ("UPDATE bundle SET size = 65536", "UPDATE bundle SET size = 512"),
         ("UPDATE bundle SET origin = 4294967296", "UPDATE bundle SET origin = -1"),
         ("UPDATE bundle SET origin = -4294967299", "UPDATE bundle SET origin = -1"),
@@ -497,6 +551,7 @@ fn bundle(id: u8) -> BundleRow {
         age: 0,
         stored: Hour(1),
         forwarded: 0,
+        copies: 255,
     }
 }
 
