@@ -90,7 +90,9 @@ pub(crate) struct Picture {
 impl Picture {
     /// Makes sure that a picture can be written there before hours are spent on it.
     pub(crate) fn prepare(path: &Path) -> Result<Self, Failure> {
-        let name = path.file_name().filter(|_| !path.is_dir());
+        // What stands there already is replaced, so it had better be a file and no folder or device.
+        let is_free = fs::metadata(path).map_or(true, |there| there.is_file());
+        let name = path.file_name().filter(|_| is_free);
         let Some(name) = name else {
             return Err(Failure::Usage { what: "--svg needs the name of a file".to_owned(), hint: "Try `--svg delivery.svg`." });
         };

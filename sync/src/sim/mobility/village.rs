@@ -1,7 +1,7 @@
 //! Villages that a bus joins: five of them along a road, eight kilometres apart, too far for any link.
 //!
 //! Four people share a house. By day they are at home, in the fields, at the well or on the square; at night in their house. The bus goes
-//! up and down the road from six to eight in the evening, and stands on each square for five minutes; its driver, node 0, meets whoever is
+//! up and down the road five times from six in the morning, and stands on each square for five minutes; its driver, node 0, meets whoever is
 //! there. Of a hundred people some eight ride to another village on a day and come back on a later bus, or on the next day's. All that goes
 //! from one village to another goes with the driver or with them.
 
@@ -23,7 +23,7 @@ const STANDS: u32 = 300;
 const DRIVES: u32 = 800;
 /// One leg of the bus: standing, then driving.
 const LEG: u32 = STANDS + DRIVES;
-/// The first leg of a day begins now, and the last not after, seconds of the day.
+/// The first leg of a day begins at `FIRST`, and the last whole way up and down ends by `LAST`, seconds of the day.
 const FIRST: u32 = 6 * HOUR;
 const LAST: u32 = 20 * HOUR;
 /// How many of a hundred ride on a day.
