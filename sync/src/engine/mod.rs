@@ -14,7 +14,7 @@
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
 //! link), `routing` (what is shown and sent to whom), `pools` (what others may fill), `exchange` (becoming contacts), `nearby` (in one room),
-//! `riding` (texts on a request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask),
+//! `riding` (texts on a request), `repair` (after a restored backup), `conversation` (messages and receipts), `large` (what no bundle holds), `command` (what people ask),
 //! `pages` (what an interface works with), `takeback` (sent once more, or taken back), `explain` (where a message is and why),
 //! `housekeeping`.
 //!
@@ -30,6 +30,7 @@ mod exchange;
 mod explain;
 mod holdings;
 mod housekeeping;
+mod large;
 mod limits;
 mod link;
 mod nearby;
@@ -57,6 +58,7 @@ use self::{
     clock::MeshTime,
     crowd::Crowd,
     holdings::Holdings,
+    large::Large,
     limits::Mail,
     link::LinkState,
     nearby::Nearby,
@@ -86,6 +88,8 @@ use crate::{
 enum Expected {
     /// A contact's message.
     Message(ContactId, Place),
+    /// A chunk of a contact's large message: which message, and its index.
+    Chunk(ContactId, large::Slot, u32),
     /// A request for the link of this contact-to-be.
     Request(ContactId),
     /// The reply to our request.
@@ -100,13 +104,18 @@ impl Expected {
     /// Who uses the tag.
     fn contact(self) -> ContactId {
         match self {
-            Self::Message(id, _) | Self::Request(id) | Self::Reply(id) | Self::RepairOffer(id, _) | Self::RepairAnswer(id) => id,
+            Self::Message(id, _)
+            | Self::Chunk(id, ..)
+            | Self::Request(id)
+            | Self::Reply(id)
+            | Self::RepairOffer(id, _)
+            | Self::RepairAnswer(id) => id,
         }
     }
 
     /// Whether it belongs to an exchange or repair with this contact, and so to a session of those who are not contacts yet or again.
     fn is_exchange_of(self, contact: ContactId) -> bool {
-        !matches!(self, Self::Message(..)) && self.contact() == contact
+        !matches!(self, Self::Message(..) | Self::Chunk(..)) && self.contact() == contact
     }
 }
 
@@ -168,6 +177,8 @@ pub struct Engine {
     turn: usize,
     holdings: Holdings,
     contacts: BTreeMap<ContactId, Contact>,
+    /// Large messages under way.
+    large: Large,
     // Looked up, never iterated.
     tags: HashMap<Tag, Expected>,
     /// Failed openings under tags of exchanges, on sessions that their links opened.
@@ -244,6 +255,7 @@ impl Engine {
             turn: 0,
             holdings,
             contacts: BTreeMap::new(),
+            large: Large::default(),
             tags: HashMap::new(),
             tries: HashMap::new(),
             mail: BTreeMap::new(),
@@ -291,6 +303,7 @@ impl Engine {
             }
         }
         for id in self.contacts.keys().copied().collect::<Vec<_>>() {
+            self.load_large(id)?;
             self.expect_tags_of(id);
         }
         Ok(())
@@ -420,7 +433,7 @@ impl Engine {
         self.flush_messages()?;
         for Changed { row, saved: _ } in std::mem::take(&mut self.changed).into_values() {
             self.told.insert(row.contact);
-            let message = self.view_message(now, &row);
+            let message = self.view_message(now, &row)?;
             self.outputs.push_back(Output::Event(Event::Message(message)));
         }
         for id in std::mem::take(&mut self.exchanges) {
@@ -492,6 +505,7 @@ impl Engine {
             None => {}
         }
         self.tags.extend(self.repair_tags(contact));
+        self.tags.extend(self.large.tags_of(id));
     }
 
     /// Takes out every tag that a contact may send under.
