@@ -61,6 +61,7 @@ mod tests {
             sent: UnixMillis(1),
             stored: UnixMillis(2),
             state: MessageState::Delivered,
+            data: None,
             handed_contacts: 0,
             handed_strangers: 0,
             expires: None,

@@ -94,7 +94,8 @@ pub fn item(data: &[u8]) -> bool {
             Item::Text(text) => assert!((1..=MAX_TEXT_LEN).contains(&text.text.len())),
             Item::Receipt(ranges) => assert!(ranges.len() <= MAX_RECEIPT_RANGES && ranges.iter().all(is_sound)),
             Item::Ask(ranges) => assert!(ranges.len() <= MAX_ASK_RANGES && ranges.iter().all(is_sound)),
-            Item::Read { .. } | Item::PqKey { .. } | Item::PqCiphertext { .. } => {}
+            Item::Manifest(manifest) => assert!(manifest.length > 0 && manifest.created != Hour::UNKNOWN),
+            Item::Read { .. } | Item::Complete(_) | Item::PqKey { .. } | Item::PqCiphertext { .. } => {}
         }
     }
     assert!(again.len() <= data.len());

@@ -1,6 +1,11 @@
 //! Commands on messages.
 
-use hedgerow_sync::{id::MessageId, time::UnixMillis, view::Command};
+use hedgerow_sync::{
+    id::MessageId,
+    time::UnixMillis,
+    view::{Command, Data},
+};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -111,9 +116,18 @@ pub(super) fn export(config: &Config, contact: String, format: ExportFormat) -> 
 
 /// A message on one line, or more if it has more.
 pub(super) fn words(message: &Value) -> String {
-    let text = message.get("text").and_then(Value::as_str).unwrap_or_default();
+    let text = said(message);
     let state = if flag(message, "outgoing") { format!(" [{}]", field(message, "state")) } else { String::new() };
-    format!("{} {}: {}{state}", moment(sent_at(message)), field(message, "from"), clean_lines(text, 4))
+    format!("{} {}: {}{state}", moment(sent_at(message)), field(message, "from"), clean_lines(&text, 4))
+}
+
+/// What a message says; of one that is no text, that this version shows none of it.
+fn said(message: &Value) -> String {
+    let data = message.get("data").and_then(|data| Data::deserialize(data).ok());
+    match data {
+        Some(data) => hedgerow_tui::data_in_words(data, flag(message, "outgoing")),
+        None => field(message, "text"),
+    }
 }
 
 fn sent_at(message: &Value) -> UnixMillis {
@@ -130,9 +144,9 @@ fn markdown(contact: &Value, messages: &[Value]) -> String {
     let mut out = format!("# {}\n", literal(name));
     for message in messages {
         let from = message.get("from").and_then(Value::as_str).unwrap_or_default();
-        let text = message.get("text").and_then(Value::as_str).unwrap_or_default();
+        let text = said(message);
         out.push_str(&format!("\n**{}**, {} UTC, {}\n\n", literal(from), moment(sent_at(message)), field(message, "state")));
-        out.push_str(&format!("    {}\n", clean_lines(text, 4)));
+        out.push_str(&format!("    {}\n", clean_lines(&text, 4)));
     }
     out
 }
@@ -154,6 +168,16 @@ mod tests {
             assert!(!shown.chars().any(|c| c != '\n' && hedgerow_tui::clean::is_hazardous(c)), "{shown:?}");
             assert!(!shown.lines().any(|line| line.starts_with("# me")), "{shown}");
         }
+    }
+
+    #[test]
+    fn what_is_no_text_is_said_in_one_line() {
+        let mut message = hostile();
+        message["text"] = "".into();
+        message["data"] = json!({ "length": 12_800, "received": 4_032 });
+        assert!(words(&message).ends_with("(12.5 KiB of data, 31 % here; this version shows texts only)"), "{}", words(&message));
+        message["outgoing"] = true.into();
+        assert!(markdown(&json!({}), &[message]).contains("    (12.5 KiB of data; this version shows texts only)"));
     }
 
     #[test]

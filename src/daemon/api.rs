@@ -403,6 +403,7 @@ mod tests {
             Command::BlockContact { .. } => "block_contact",
             Command::RemoveContact { .. } => "remove_contact",
             Command::Send { .. } => "send",
+            Command::SendData { .. } => unreachable!("the API has no such method"),
             Command::Messages { .. } => "messages",
             Command::Explain { .. } => "explain",
             Command::Settings {} => "settings",

@@ -112,6 +112,17 @@ pub enum Command {
         #[serde(default)]
         urgent: bool,
     },
+    /// Writes a message that may be larger than a text and hold any bytes; answered once it is durable. Of the engine alone: the API has no such
+    /// method yet. Answer: [`Sent`].
+    #[serde(skip)]
+    SendData {
+        /// Name or number.
+        contact: String,
+        /// The content: 1 byte to [`MAX_DATA_LEN`](crate::wire::item::MAX_DATA_LEN).
+        data: Vec<u8>,
+        /// The message's id, so that a retry after a lost answer is harmless.
+        id: Option<MessageId>,
+    },
     /// Lists messages, oldest first. Answer: a list of [`Message`]. A page further back is the newest `limit` before the first that is shown.
     Messages {
         /// Name or number.
@@ -421,7 +432,7 @@ pub struct Draft {
     pub text: String,
 }
 
-/// How far a message has come. For incoming ones: `delivered`, `read` once marked.
+/// How far a message has come. For incoming ones: `delivered`, `read` once marked; before, `carried` where parts of it are on their way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
@@ -439,6 +450,15 @@ pub enum MessageState {
     Failed,
 }
 
+/// A message that is no text: content that came, or comes, in parts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Data {
+    /// Its length, bytes.
+    pub length: u32,
+    /// How many of them its reader has; of what was written here 0 until it has all.
+    pub received: u32,
+}
+
 /// One message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Message {
@@ -452,8 +472,11 @@ pub struct Message {
     pub from: String,
     /// Whether this side wrote it.
     pub outgoing: bool,
-    /// What was written.
+    /// What was written; empty if it is no text.
     pub text: String,
+    /// What is known of a message that is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
     /// When, by the writer's clock.
     pub sent: UnixMillis,
     /// When it was stored here.

@@ -212,6 +212,7 @@ fn message(contact: u32, order: u64, state: MessageState) -> Message {
         sent: UnixMillis(START - (MESSAGES.saturating_sub(order)) * 60_000),
         stored: UnixMillis(START - (MESSAGES.saturating_sub(order)) * 60_000),
         state,
+        data: None,
         handed_contacts: 0,
         handed_strangers: 0,
         expires: None,

@@ -28,6 +28,6 @@ mod widget;
 pub use self::{
     api::{Control, Refusal, Reply, Request, RequestId},
     app::{App, Civil, Effect, Input, Options, Secret, Start, render},
-    text::{name_signs, signs, size},
+    text::{data_in_words, name_signs, signs, size},
     widget::qr::LinkCode,
 };

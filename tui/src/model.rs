@@ -217,7 +217,11 @@ impl Model {
                 }
                 // A conversation that nobody has opened is loaded when somebody does.
                 match self.conversations.get_mut(&message.contact).filter(|conversation| conversation.loaded) {
-                    Some(conversation) => return conversation.put(message.clone()),
+                    Some(conversation) => {
+                        // What was announced before counts as new once all of it is here.
+                        let announced = conversation.at(&place(message)).is_some_and(|before| before.state == MessageState::Carried);
+                        return conversation.put(message.clone()) || (announced && is_unread(message));
+                    }
                     None => return !message.outgoing && message.state == MessageState::Delivered,
                 }
             }

@@ -1,11 +1,11 @@
 //! What is said: wording as data, so that it can be read, corrected and translated in one place. Words of one screen alone stand in
 //! its file.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use hedgerow_sync::{
     time::UnixMillis,
-    view::{Contact, Message, MessageState, span_in_words},
+    view::{Contact, Data, Message, MessageState, span_in_words},
 };
 
 use crate::{Options, Refusal, clean};
@@ -89,6 +89,24 @@ pub fn size(bytes: u64) -> String {
     if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
 }
 
+/// What a message says; of one that is no text, that this version shows none of it.
+pub(crate) fn body(message: &Message) -> Cow<'_, str> {
+    match message.data {
+        Some(data) => data_in_words(data, message.outgoing).into(),
+        None => Cow::Borrowed(&message.text),
+    }
+}
+
+/// A message that is no text, in words.
+pub fn data_in_words(data: Data, outgoing: bool) -> String {
+    let part = if outgoing || data.received >= data.length {
+        String::new()
+    } else {
+        format!(", {} % here", u64::from(data.received) * 100 / u64::from(data.length.max(1)))
+    };
+    format!("({} of data{part}; this version shows texts only)", size(data.length.into()))
+}
+
 /// A number of things: `1 contact`, `2 contacts`.
 pub(crate) fn count(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
@@ -98,7 +116,7 @@ pub(crate) fn count(count: usize, thing: &str) -> String {
 pub(crate) fn notification(message: Option<&Message>) -> String {
     match message {
         None => "A new message".to_owned(),
-        Some(message) => format!("{}: {}", clean::name(&message.from), clean::name(&clean::fit(&message.text, 120))),
+        Some(message) => format!("{}: {}", clean::name(&message.from), clean::name(&clean::fit(&body(message), 120))),
     }
 }
 

@@ -47,6 +47,7 @@ fn message() -> Message {
         sent: ago(5),
         stored: ago(5),
         state: MessageState::Carried,
+        data: None,
         handed_contacts: 1,
         handed_strangers: 1,
         expires: Some(UnixMillis(START + 331 * HOUR)),

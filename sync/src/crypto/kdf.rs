@@ -47,6 +47,10 @@ pub mod label {
         ACK = "ack";
         /// Ack commitment (5.1).
         COMMIT = "commit";
+        /// Tag, key and ack secret of a chunk (8.7).
+        CHUNK = "chunk";
+        /// Hash of the content of a large message (8.7).
+        CONTENT = "content";
         /// Fingerprint of a range (6.2).
         FINGERPRINT = "fingerprint";
         /// Signature of a card (7.1).

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no random source of its own: `CryptoRng` is handed in. Not audited.
 
 pub mod bundle_seal;
+pub mod chunk;
 pub mod exchange;
 pub mod identity;
 pub mod kdf;

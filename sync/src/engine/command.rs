@@ -70,6 +70,10 @@ impl Engine {
                 let contact = accept!(self.find_contact(&contact));
                 Answer::Sent(accept!(self.send(now, contact, text, id, urgent)?))
             }
+            Command::SendData { contact, data, id } => {
+                let contact = accept!(self.find_contact(&contact));
+                Answer::Sent(accept!(self.send_data(now, contact, data, id)?))
+            }
             Command::Messages { contact, since, before, limit, mark_read } => {
                 let contact = accept!(self.find_contact(&contact));
                 Answer::Messages(accept!(self.messages(now, contact, Page { since, before, limit }, mark_read)?))
@@ -204,6 +208,7 @@ impl Engine {
         self.forget_tags_of(id);
         self.changed.retain(|(contact, _, _), _| *contact != id);
         self.contacts.remove(&id);
+        self.large.forget(id);
         self.store.delete_contact(id)?;
         self.holdings.forget_contact(self.store.as_mut(), id)?;
         self.told.remove(&id);
@@ -224,6 +229,23 @@ impl Engine {
                 return Ok(if same { Ok(Sent { id, state: row.state }) } else { Err(CommandError::IdTaken) });
             }
         }
+        let mut row = self.new_message(now, contact, id, text, urgent)?;
+        self.seal_new_text(now, &mut row)?;
+        self.store.insert_message(&row)?;
+        let message = self.view_message(now, &row)?;
+        self.outputs.push_back(super::Output::Event(Event::Message(message)));
+        Ok(Ok(Sent { id: row.id, state: row.state }))
+    }
+
+    /// The row of a message that is written now, last in its conversation.
+    pub(super) fn new_message(
+        &mut self,
+        now: Now,
+        contact: ContactId,
+        id: Option<MessageId>,
+        text: String,
+        urgent: bool,
+    ) -> Result<MessageRow, StoreError> {
         let id = id.unwrap_or_else(|| {
             let mut bytes = [0; 16];
             self.rng.fill_bytes(&mut bytes);
@@ -237,7 +259,7 @@ impl Engine {
         if let Some(pair) = self.pair(contact) {
             pair.order = order;
         }
-        let mut row = MessageRow {
+        Ok(MessageRow {
             contact,
             outgoing: true,
             id,
@@ -253,12 +275,7 @@ impl Engine {
             handed_strangers: 0,
             sealed: 0,
             log: MessageLog::default(),
-        };
-        self.seal_new_text(now, &mut row)?;
-        self.store.insert_message(&row)?;
-        let message = self.view_message(now, &row);
-        self.outputs.push_back(super::Output::Event(Event::Message(message)));
-        Ok(Ok(Sent { id, state: row.state }))
+        })
     }
 
     pub(super) fn view_contact(&self, id: ContactId) -> Result<Option<Contact>, StoreError> {
@@ -293,7 +310,7 @@ impl Engine {
         })
     }
 
-    pub(super) fn view_message(&self, now: Now, row: &MessageRow) -> Message {
+    pub(super) fn view_message(&self, now: Now, row: &MessageRow) -> Result<Message, StoreError> {
         let contact = self.contacts.get(&row.contact);
         let from = if row.outgoing {
             "me".to_owned()
@@ -303,20 +320,23 @@ impl Engine {
         let failed = contact.filter(|contact| contact.row.state == ContactState::Failed);
         let why = match row.state {
             MessageState::Queued | MessageState::Carried if row.outgoing => Some(self.why_waiting(now, row).text),
+            MessageState::Failed if !row.outgoing => Some("what came is not what was announced".to_owned()),
             MessageState::Failed => self.why_failed(row).map(str::to_owned),
+            MessageState::Expired if !row.outgoing => Some("its time ran out before all of it was here".to_owned()),
             MessageState::Expired if failed.is_some() => {
                 Some("it went with a request to which no answer came: whether it was read is not known".to_owned())
             }
             MessageState::Expired => Some("no receipt came before its time ran out".to_owned()),
             _ => None,
         };
-        Message {
+        Ok(Message {
             id: row.id,
             contact: row.contact,
             order: row.order,
             from,
             outgoing: row.outgoing,
             text: row.text.clone(),
+            data: self.view_data(row)?,
             sent: row.sent,
             stored: row.stored,
             state: row.state,
@@ -324,7 +344,7 @@ impl Engine {
             handed_strangers: row.handed_strangers,
             expires: row.expires.map(start_of),
             why,
-        }
+        })
     }
 
     pub(super) fn view_neighbour(&self, link: LinkId) -> Option<Neighbour> {

@@ -86,6 +86,14 @@ pub(crate) const MAX_UNREAD_PER_DAY: u64 = 64 << 20;
 pub(crate) const MESSAGE_OVERHEAD: u64 = 256;
 /// Ids that a peer is known to hold, at most, on one link (guess: a gigabyte of small bundles; bounds memory).
 pub(crate) const MAX_KNOWN_IDS: usize = 1 << 20;
+/// Large messages of one contact that may be on their way at once (guess: more than a person sends in a fortnight; each is a row and a tag
+/// at least). A further one is not taken.
+pub(crate) const MAX_OPEN_DATA: usize = 256;
+/// Tags of chunks of one contact that are expected at once (guess: 16 MiB, three of the largest messages; 64 bytes of memory each). Messages
+/// beyond wait until those before them are complete.
+pub(crate) const MAX_EXPECTED_CHUNKS: usize = 4_096;
+/// Completed messages told of in one body (guess: with a receipt of 200 ranges they fit the largest bundle).
+pub(crate) const MAX_COMPLETE_TOLD: usize = 64;
 /// How far a contact's text may move the conversation's order (guess): above it, it is placed last.
 pub(crate) const MAX_ORDER_STEP: u64 = 1_000_000;
 /// Messages that a contact may ask for again, in 24 hours (docs/protocol.md, section 8.6).

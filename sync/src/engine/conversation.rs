@@ -6,7 +6,7 @@ use rand_core::Rng;
 
 use super::{
     Changed, Engine, Expected, Timer,
-    config::{MAX_ASKED_PER_DAY, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
+    config::{MAX_ASKED_PER_DAY, MAX_COMPLETE_TOLD, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
     holdings::Known,
     pair::Contact,
 };
@@ -101,6 +101,7 @@ impl Engine {
                 let opened = self.open_request(now, contact, bundle)? || self.open_reply(now, contact, bundle)?;
                 return Ok((opened, if was_one { Vec::new() } else { self.held_for(contact) }));
             }
+            Some(Expected::Chunk(_, slot, index)) => return Ok((self.open_chunk(now, slot, index, bundle)?, Vec::new())),
             Some(Expected::RepairOffer(contact, day)) => {
                 return Ok((self.open_repair_offer(now, contact, day, bundle)?, self.held_for(contact)));
             }
@@ -179,6 +180,8 @@ impl Engine {
             only_receipts &= matches!(item, Item::Receipt(_));
             match item {
                 Item::Text(text) => self.take_text(now, contact, Some(number), text)?,
+                Item::Manifest(manifest) => self.take_manifest(now, contact, Some(number), &manifest)?,
+                Item::Complete(id) => self.take_complete(now, contact, id)?,
                 Item::Receipt(ranges) => {
                     for range in ranges {
                         let Some(pair) = self.pair(contact) else { break };
@@ -218,10 +221,10 @@ impl Engine {
 
     /// Stores what a contact wrote, unless it is there; `number` is absent if it came with a contact request.
     pub(super) fn take_text(&mut self, now: Now, contact: ContactId, number: Option<u32>, text: Text) -> Result<(), StoreError> {
-        let Some(pair) = self.pair(contact) else { return Ok(()) };
-        // A contact may not push a conversation's order out of reach.
-        let order = if text.order > pair.order.saturating_add(MAX_ORDER_STEP) { pair.order.saturating_add(1) } else { text.order };
-        pair.order = pair.order.max(order);
+        if self.pair(contact).is_none() {
+            return Ok(());
+        }
+        let order = self.place_order(contact, text.order);
         let row = MessageRow {
             contact,
             outgoing: false,
@@ -240,10 +243,18 @@ impl Engine {
             log: MessageLog::default(),
         };
         if self.store.insert_message(&row)? {
-            self.count_mail(contact, &row.text);
+            self.count_mail(contact, row.text.len() as u64);
             self.changed.insert((contact, false, row.id), Changed { row, saved: true });
         }
         Ok(())
+    }
+
+    /// The place of a contact's message, which says that it is `order`: a contact may not push a conversation's order out of reach.
+    pub(super) fn place_order(&mut self, contact: ContactId, order: u64) -> u64 {
+        let Some(pair) = self.pair(contact) else { return order };
+        let placed = if order > pair.order.saturating_add(MAX_ORDER_STEP) { pair.order.saturating_add(1) } else { order };
+        pair.order = pair.order.max(placed);
+        placed
     }
 
     /// Closes the numbers that the other side has confirmed in a header.
@@ -264,13 +275,15 @@ impl Engine {
         self.store.delete_outbox(contact, number)?;
         self.schedule_ack(now, row.bundle, &AckSecret::new(*row.ack))?;
         match row.message {
+            // Its manifest is there; it is delivered once all of it is.
+            Some(message) if self.large.is_outgoing(contact, message) => Ok(()),
             Some(message) => self.change_message(contact, true, message, |row| {
                 if row.state < MessageState::Delivered {
                     row.state = MessageState::Delivered;
                     row.log.push(now.wall, LogEvent::Receipt);
                 }
             }),
-            None => Ok(()),
+            None => self.confirm_complete(contact, number),
         }
     }
 
@@ -357,6 +370,7 @@ impl Engine {
         pair.give_up(number);
         pair.unsealed = true;
         pair.dirty = true;
+        self.repeat_complete(contact, number);
         self.store.delete_outbox(contact, number)?;
         self.busy_contacts.insert(contact);
         Ok(())
@@ -410,23 +424,39 @@ impl Engine {
             let wanted = room.min(SEAL_BATCH);
             let rows = self.store.load_unsealed(contact, wanted)?;
             let more = rows.len() as u32 == wanted;
+            let mut waits = false;
             for mut row in rows {
+                // Its chunks would have no created hour, and go straight to the reader alone.
+                if self.hour(now) == Hour::UNKNOWN && self.large.is_outgoing(contact, row.id) {
+                    waits = true;
+                    continue;
+                }
                 if !self.seal_text(now, &mut row)? {
                     return Ok(());
                 }
                 self.changed.insert((contact, true, row.id), Changed { row, saved: false });
             }
             if let Some(pair) = self.pair(contact) {
-                pair.unsealed = more;
+                pair.unsealed = more || waits;
+            }
+            if waits {
+                return Ok(());
             }
         }
     }
 
     /// Seals one message and notes it in its row, which the caller saves. `false` if the window is full.
     pub(super) fn seal_text(&mut self, now: Now, row: &mut MessageRow) -> Result<bool, StoreError> {
-        let text = Text { id: row.id, sent: row.sent, order: row.order, text: row.text.clone() };
+        let is_large = self.large.is_outgoing(row.contact, row.id);
+        let item = match if is_large { self.manifest_of(now, row)? } else { None } {
+            Some(manifest) => Item::Manifest(manifest),
+            None => Item::Text(Text { id: row.id, sent: row.sent, order: row.order, text: row.text.clone() }),
+        };
         let purpose = Purpose { message: Some(row.id), wants_receipt: true, urgent: row.urgent };
-        let Some((number, size)) = self.seal(now, row.contact, vec![Item::Text(text)], &purpose)? else { return Ok(false) };
+        let Some((number, size)) = self.seal(now, row.contact, vec![item], &purpose)? else { return Ok(false) };
+        if is_large {
+            self.seal_chunks(now, row.contact, row.id)?;
+        }
         let hour = self.hour(now);
         row.number = Some(number);
         row.sealed += 1;
@@ -451,12 +481,13 @@ impl Engine {
     fn seal_receipt(&mut self, now: Now, contact: ContactId, in_reach: bool) -> Result<(), StoreError> {
         let delay = self.exponential(self.config.receipt_delay, self.config.receipt_delay * 5);
         let tells_of_reading = self.tells_of_reading(contact);
+        let complete = self.complete_due(contact, MAX_COMPLETE_TOLD);
         let Some(pair) = self.pair(contact) else { return Ok(()) };
         if pair.read_due && !tells_of_reading {
             pair.read_due = false;
             pair.dirty = true;
         }
-        if !pair.receipt_owed && !pair.read_due {
+        if !pair.receipt_owed && !pair.read_due && complete.is_empty() {
             return Ok(());
         }
         if !in_reach {
@@ -482,15 +513,15 @@ impl Engine {
             items.push(Item::Receipt(ranges));
         }
         items.extend(read.map(|(order, id)| Item::Read { order, id }));
-        let purpose = Purpose { message: None, wants_receipt: read.is_some(), urgent: false };
-        if self.seal(now, contact, items, &purpose)?.is_some()
-            && let Some(pair) = self.pair(contact)
-        {
+        items.extend(complete.iter().copied().map(Item::Complete));
+        let purpose = Purpose { message: None, wants_receipt: read.is_some() || !complete.is_empty(), urgent: false };
+        let Some((number, _)) = self.seal(now, contact, items, &purpose)? else { return Ok(()) };
+        if let Some(pair) = self.pair(contact) {
             pair.receipt_owed = false;
             pair.receipt_due = None;
             pair.read_due = false;
         }
-        Ok(())
+        self.note_complete_told(contact, &complete, number)
     }
 
     /// The place up to which everything of a contact's has been read.

@@ -489,7 +489,7 @@ impl Engine {
         self.move_choices(from, to)?;
         self.move_exchange(from, to)?;
         self.remove_contact(from, Some(to))?;
-        Ok(())
+        self.load_large(to)
     }
 
     /// Keeps a link of ours that is settled though the contact that came of it goes: its other side may still wait for the reply, and whoever

@@ -36,7 +36,7 @@ impl Engine {
         };
         let waits = (row.outgoing && row.state < MessageState::Delivered).then(|| self.why_waiting(now, row));
         Ok(Ok(Explanation {
-            message: self.view_message(now, row),
+            message: self.view_message(now, row)?,
             now: now.wall,
             words: self.state_in_words(row),
             log: self.happenings(row),
@@ -55,6 +55,9 @@ impl Engine {
         match row.state {
             MessageState::Delivered if !row.outgoing => "received, not read yet".into(),
             MessageState::Read if !row.outgoing => "received and read".into(),
+            MessageState::Queued | MessageState::Carried if !row.outgoing => "announced: parts of it are still on their way".into(),
+            MessageState::Expired if !row.outgoing => "expired: its time ran out before all of it was here".into(),
+            MessageState::Failed if !row.outgoing => format!("failed: what came from {name} is not what was announced"),
             MessageState::Queued if row.number.is_none() => "queued: on this device only, not sealed yet".into(),
             MessageState::Queued => "queued: sealed, on this device only".into(),
             MessageState::Carried => format!("carried: {}", holders(row)),
@@ -159,6 +162,10 @@ impl Engine {
         }
         if row.number.is_none() {
             return self.why_unsealed(now, row, &name);
+        }
+        if self.large.is_outgoing(row.contact, row.id) && self.open_bundle_of(row).is_none() {
+            let text = format!("{name} knows of it; it is delivered once all parts of it have come");
+            return waits(WaitCode::ReceiptAwaited, text);
         }
         self.why_sealed(now, row, &name)
     }

@@ -390,7 +390,7 @@ impl Holdings {
     }
 
     /// The bundles held that have expired at `hour`, with whose they are.
-    pub(super) fn expired(&mut self, hour: Hour) -> Vec<(BundleId, Origin)> {
+    pub(super) fn expired(&mut self, hour: Hour) -> Vec<(BundleId, Origin, Tag)> {
         if hour < self.no_expiry_before {
             return Vec::new();
         }
@@ -399,7 +399,7 @@ impl Holdings {
             let Some(expiry) = expiry_of(row) else { continue };
             first = first.min(expiry);
             if expiry <= hour {
-                expired.push((row.id, row.origin));
+                expired.push((row.id, row.origin, row.tag));
             }
         }
         self.no_expiry_before = first;

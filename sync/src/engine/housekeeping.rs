@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    id::{BundleId, ContactId, MessageId},
+    id::{BundleId, ContactId, MessageId, Tag},
     store::{LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,
@@ -21,6 +21,7 @@ impl Engine {
         }
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(now, hour)?;
+            self.expire_incoming_data(now, hour)?;
             self.expire_exchanges(now, hour)?;
             self.forget_used_links(hour);
             let strangers_have_room = self.strangers_have_room();
@@ -37,8 +38,13 @@ impl Engine {
     }
 
     fn expire_bundles(&mut self, now: Now, hour: Hour) -> Result<(), StoreError> {
-        for (id, origin) in self.holdings.expired(hour) {
+        for (id, origin, tag) in self.holdings.expired(hour) {
             self.discard_bundle(&id)?;
+            if let Origin::Own(_) = origin
+                && let Some((contact, message)) = self.large.message_of(&tag)
+            {
+                self.expire_message(now, contact, message)?;
+            }
             if let Origin::Own(contact) = origin {
                 self.expire_own(now, contact, &id)?;
             }
@@ -52,6 +58,7 @@ impl Engine {
         let Some(number) = pair.by_bundle.get(bundle).copied() else { return Ok(()) };
         let Some(row) = pair.give_up(number) else { return Ok(()) };
         pair.dirty = true;
+        self.repeat_complete(contact, number);
         self.store.delete_outbox(contact, number)?;
         match row.message {
             Some(message) => self.expire_message(now, contact, message),

@@ -13,8 +13,9 @@
 //! knows can be rebuilt from there. Time and randomness are handed in; the same inputs and seeds give the same outputs.
 //!
 //! One file a mechanism: `recognise` (who is at the other end), `crowd` (how many links, and to whom), `records` and `transfer` (bundles on a
-//! link), `routing` (what is shown and sent to whom), `relay` (how bundles spread), `pools` (what others may fill), `exchange` (becoming contacts), `nearby` (in one room),
-//! `riding` (texts on a request), `repair` (after a restored backup), `conversation` (messages and receipts), `command` (what people ask),
+//! link), `routing` (what is shown and sent to whom), `relay` (how bundles spread), `pools` (what others may fill), `exchange` (becoming contacts),
+//! `nearby` (in one room), `riding` (texts on a request), `repair` (after a restored backup), `conversation` (messages and receipts), `large`
+//! (what no bundle holds), `command` (what people ask),
 //! `pages` (what an interface works with), `takeback` (sent once more, or taken back), `explain` (where a message is and why),
 //! `housekeeping`.
 //!
@@ -32,6 +33,7 @@ mod exchange;
 mod explain;
 mod holdings;
 mod housekeeping;
+mod large;
 mod limits;
 mod link;
 mod nearby;
@@ -62,6 +64,7 @@ use self::{
     clock::MeshTime,
     crowd::Crowd,
     holdings::Holdings,
+    large::Large,
     limits::Mail,
     link::LinkState,
     nearby::Nearby,
@@ -92,6 +95,8 @@ use crate::{
 enum Expected {
     /// A contact's message.
     Message(ContactId, Place),
+    /// A chunk of a contact's large message: which message, and its index.
+    Chunk(ContactId, large::Slot, u32),
     /// A request for the link of this contact-to-be.
     Request(ContactId),
     /// The reply to our request.
@@ -106,13 +111,18 @@ impl Expected {
     /// Who uses the tag.
     fn contact(self) -> ContactId {
         match self {
-            Self::Message(id, _) | Self::Request(id) | Self::Reply(id) | Self::RepairOffer(id, _) | Self::RepairAnswer(id) => id,
+            Self::Message(id, _)
+            | Self::Chunk(id, ..)
+            | Self::Request(id)
+            | Self::Reply(id)
+            | Self::RepairOffer(id, _)
+            | Self::RepairAnswer(id) => id,
         }
     }
 
     /// Whether it belongs to an exchange or repair with this contact, and so to a session of those who are not contacts yet or again.
     fn is_exchange_of(self, contact: ContactId) -> bool {
-        !matches!(self, Self::Message(..)) && self.contact() == contact
+        !matches!(self, Self::Message(..) | Self::Chunk(..)) && self.contact() == contact
     }
 }
 
@@ -174,6 +184,8 @@ pub struct Engine {
     turn: usize,
     holdings: Holdings,
     contacts: BTreeMap<ContactId, Contact>,
+    /// Large messages under way.
+    large: Large,
     // Looked up, never iterated.
     tags: HashMap<Tag, Expected>,
     /// Failed openings under tags of exchanges, on sessions that their links opened.
@@ -250,6 +262,7 @@ impl Engine {
             turn: 0,
             holdings,
             contacts: BTreeMap::new(),
+            large: Large::default(),
             tags: HashMap::new(),
             tries: HashMap::new(),
             mail: BTreeMap::new(),
@@ -297,6 +310,7 @@ impl Engine {
             }
         }
         for id in self.contacts.keys().copied().collect::<Vec<_>>() {
+            self.load_large(id)?;
             self.expect_tags_of(id);
         }
         Ok(())
@@ -426,7 +440,7 @@ impl Engine {
         self.flush_messages()?;
         for Changed { row, saved: _ } in std::mem::take(&mut self.changed).into_values() {
             self.told.insert(row.contact);
-            let message = self.view_message(now, &row);
+            let message = self.view_message(now, &row)?;
             self.outputs.push_back(Output::Event(Event::Message(message)));
         }
         for id in std::mem::take(&mut self.exchanges) {
@@ -498,6 +512,7 @@ impl Engine {
             None => {}
         }
         self.tags.extend(self.repair_tags(contact));
+        self.tags.extend(self.large.tags_of(id));
     }
 
     /// Takes out every tag that a contact may send under.

@@ -50,7 +50,7 @@ impl Engine {
         if any_read {
             self.note_read(now, contact)?;
         }
-        Ok(Ok(rows.iter().map(|row| self.view_message(now, row)).collect()))
+        Ok(Ok(rows.iter().map(|row| self.view_message(now, row)).collect::<Result<_, _>>()?))
     }
 
     /// Has a message and all that came before it count as read.

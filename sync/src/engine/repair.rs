@@ -442,6 +442,14 @@ impl Engine {
                 }
             })?;
         }
+        for message in self.unfinished_data(contact) {
+            self.change_message(contact, true, message, |row| {
+                if row.state < MessageState::Delivered {
+                    row.await_new_keys(now.wall);
+                }
+            })?;
+        }
+        self.repeat_all_complete(contact);
         let (mut repair, order) = (old.repair, old.order);
         (repair.frozen, repair.wanted, repair.offer, repair.answer) = (false, false, None, answer);
         (repair.watched, repair.strikes, repair.answers_hint) = (None, 0, false);
@@ -462,9 +470,14 @@ impl Engine {
         Ok(true)
     }
 
-    /// Deletes what was sealed for a contact: it could not be opened any more.
+    /// Deletes what was sealed for a contact: it could not be opened any more, but for chunks, whose keys are none of the pair's.
     fn forget_own_bundles(&mut self, contact: ContactId) -> Result<(), StoreError> {
-        let own: Vec<BundleId> = self.holdings.rows().filter(|row| row.origin == Origin::Own(contact)).map(|row| row.id).collect();
+        let own: Vec<BundleId> = self
+            .holdings
+            .rows()
+            .filter(|row| row.origin == Origin::Own(contact) && self.large.message_of(&row.tag).is_none())
+            .map(|row| row.id)
+            .collect();
         for id in own {
             self.discard_bundle(&id)?;
         }

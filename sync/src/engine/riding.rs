@@ -42,6 +42,8 @@ impl Engine {
             rows.extend(self.store.find_message(contact, true, *id)?.filter(|row| row.state <= MessageState::Carried));
         }
         let mut rows: Vec<_> = rows.into_iter().map(|row| (ridden.get(&row.id).copied().unwrap_or_default(), row)).collect();
+        // What is no text comes in chunks, once both are contacts.
+        rows.retain(|(_, row)| !row.text.is_empty());
         rows.sort_by_key(|(times, row)| (*times, row.order, row.id));
         Ok(rows)
     }

@@ -34,6 +34,7 @@ impl Engine {
             return Ok(Err(CommandError::MessageState(refusal)));
         }
         accept!(self.may_write_to(row.contact));
+        self.unseal_data(row.contact, id)?;
         self.change_message(row.contact, true, id, |row| row.send_again(now.wall))?;
         if let Some(pair) = self.pair(row.contact) {
             pair.unsealed = true;
@@ -49,11 +50,12 @@ impl Engine {
         if let Some(number) = row.number {
             self.give_number_up(row.contact, number)?;
         }
+        self.unseal_data(row.contact, id)?;
         let mut taken_back = row;
         taken_back.take_back(now.wall);
         self.change_message(taken_back.contact, true, id, |row| *row = taken_back.clone())?;
         self.renew_requests_with(now, taken_back.contact, id)?;
-        Ok(Ok(self.view_message(now, &taken_back)))
+        Ok(Ok(self.view_message(now, &taken_back)?))
     }
 
     /// Whether something may be written to a contact.
@@ -99,7 +101,11 @@ impl Engine {
             None => row.sealed > 0,
         };
         let handed = row.handed_contacts > 0 || row.handed_strangers > 0;
-        sealed || handed || row.log.may_have_left() || self.requests_with(row).any(|bundle| self.is_out_of_hand(&bundle))
+        sealed
+            || handed
+            || self.may_chunk_have_left(row.contact, row.id)
+            || row.log.may_have_left()
+            || self.requests_with(row).any(|bundle| self.is_out_of_hand(&bundle))
     }
 
     /// Whether a bundle is not held any more, or promised to a peer.
@@ -162,6 +168,9 @@ impl Engine {
             let below = number.saturating_add(1);
             pair.dirty |= below > pair.left_below;
             pair.left_below = pair.left_below.max(below);
+            return Ok(());
+        }
+        if self.note_chunk_left(bundle)? {
             return Ok(());
         }
         for message in self.riders_of(contact, bundle) {

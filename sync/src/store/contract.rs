@@ -1,12 +1,13 @@
 //! What every store must do, run on each; [`model`] runs random operations on both and compares their answers.
 
+mod data;
 mod messages;
 #[cfg(feature = "sqlite")]
 mod model;
 
 use zeroize::Zeroizing;
 
-use self::messages::*;
+use self::{data::*, messages::*};
 use super::{memory::MemoryStore, *};
 
 /// A store that can be closed and opened again.
@@ -103,6 +104,9 @@ contract! {
     read_marks_only_delivered_ones_of_one_contact,
     places_sort_without_sign,
     outbox_numbers_are_unique_and_ordered,
+    data_keeps_every_field_and_needs_its_message,
+    parts_are_replaced_listed_and_deleted,
+    data_goes_where_its_message_goes,
     bundle_sequences_are_never_reused,
     bundles_keep_every_field,
     gone_acks_and_cursors_are_kept_in_order,
@@ -229,6 +233,10 @@ fn fill(store: &mut dyn Store, mark: u8) -> ContactId {
     store.insert_skipped(&skipped(id, mark, 5)).unwrap();
     assert!(store.insert_message(&message(id, true, mark, 3)).unwrap());
     assert!(store.insert_message(&message(id, false, mark, 4)).unwrap());
+    for outgoing in [false, true] {
+        store.insert_data(&data(id, outgoing, mark)).unwrap();
+        store.save_part(id, outgoing, MessageId([mark; 16]), mark.into(), &[mark; 40]).unwrap();
+    }
     store.insert_outbox(&outbox(id, mark.into())).unwrap();
     store.insert_bundle(&bundle(mark), &[mark; 512]).unwrap();
     store.insert_bundle(&BundleRow { origin: Origin::Own(id), ..bundle(mark ^ 0x40) }, &[mark; 640]).unwrap();
@@ -252,6 +260,7 @@ fn dump(store: &dyn Store) -> Vec<String> {
         out.push(format!("{:?}", store.load_unsealed(id, u32::MAX).unwrap()));
         out.push(format!("{:?} {:?}", store.summarise(id).unwrap(), store.first_unread(id).unwrap()));
         out.push(format!("{:?}", store.load_draft(id).unwrap()));
+        out.extend(dump_data(store, id));
     }
     out.push(format!("{:?} {:?}", store.load_contacts().unwrap(), store.load_exchanges().unwrap()));
     for id in 0..=u8::MAX {
@@ -279,6 +288,9 @@ fn disturb(store: &mut dyn Store, id: ContactId) {
     store.prune_skipped(id, 0, 0).unwrap();
     store.save_message(&MessageRow { sealed: 4, state: MessageState::Read, ..message(id, true, 1, 3) }).unwrap();
     assert_eq!(store.mark_read(id, false, (u64::MAX, MessageId([0; 16]))).unwrap(), [MessageId([1; 16])]);
+    store.save_data(&DataRow { state: DataState::Told, ..data(id, true, 1) }).unwrap();
+    store.delete_parts(id, true, MessageId([1; 16])).unwrap();
+    store.save_part(id, false, MessageId([1; 16]), 1, b"other").unwrap();
     store.delete_outbox(id, 1).unwrap();
     store.save_forwarded(&BundleId([1; 32]), 8).unwrap();
     store.save_copies(&BundleId([1; 32]), 8).unwrap();
@@ -672,6 +684,8 @@ fn deleting_what_is_absent_is_harmless(place: &mut dyn Reopen) {
         store.delete_exchange(ContactId(8)).unwrap();
         store.delete_skipped(&Tag([8; 16])).unwrap();
         store.delete_outbox(ContactId(8), 8).unwrap();
+        store.delete_parts(ContactId(8), true, MessageId([8; 16])).unwrap();
+        assert_eq!(store.load_open_data(ContactId(8)).unwrap(), []);
         store.delete_bundle(&BundleId([8; 32])).unwrap();
         store.delete_gone(&BundleId([8; 32])).unwrap();
         store.delete_ack(&BundleId([8; 32])).unwrap();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
-    StoreError, Summary,
+    AckRow, BundleRow, ContactRow, Cursor, DataRow, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow,
+    Store, StoreError, Summary,
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
@@ -172,6 +172,38 @@ impl<S: Store> Store for DelayedCommit<S> {
 
     fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError> {
         self.store.mark_read(contact, outgoing, before)
+    }
+
+    fn insert_data(&mut self, row: &DataRow) -> Result<(), StoreError> {
+        self.store.insert_data(row)
+    }
+
+    fn find_data(&self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<Option<DataRow>, StoreError> {
+        self.store.find_data(contact, outgoing, id)
+    }
+
+    fn load_open_data(&self, contact: ContactId) -> Result<Vec<DataRow>, StoreError> {
+        self.store.load_open_data(contact)
+    }
+
+    fn save_data(&mut self, row: &DataRow) -> Result<(), StoreError> {
+        self.store.save_data(row)
+    }
+
+    fn save_part(&mut self, contact: ContactId, outgoing: bool, id: MessageId, part: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        self.store.save_part(contact, outgoing, id, part, bytes)
+    }
+
+    fn load_part(&self, contact: ContactId, outgoing: bool, id: MessageId, part: u32) -> Result<Option<SecretBytes>, StoreError> {
+        self.store.load_part(contact, outgoing, id, part)
+    }
+
+    fn visit_parts(&self, contact: ContactId, outgoing: bool, id: MessageId, visit: &mut dyn FnMut(u32)) -> Result<(), StoreError> {
+        self.store.visit_parts(contact, outgoing, id, visit)
+    }
+
+    fn delete_parts(&mut self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<(), StoreError> {
+        self.store.delete_parts(contact, outgoing, id)
     }
 
     fn count_undelivered(&self) -> Result<u64, StoreError> {

@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 pub use self::pool::BundlePool;
 use self::tables::{Kept, Outbox, Skipped, SkippedAge, Tables};
 use super::{
-    AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow, SecretBytes,
-    Setting, SkippedRow, Store, StoreError, Summary,
+    AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, DataRow, DataState, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin,
+    OutboxRow, SecretBytes, Setting, SkippedRow, Store, StoreError, Summary,
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
@@ -259,6 +259,7 @@ impl Store for MemoryStore {
 
     fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError> {
         self.write_for(to, |tables| {
+            tables.move_data(from, to);
             for row in tables.remove_messages(from) {
                 let again = row.outgoing && row.state <= MessageState::Carried;
                 let (state, number) = if again { (MessageState::Queued, None) } else { (row.state, row.number) };
@@ -462,6 +463,67 @@ impl Store for MemoryStore {
                 }
             }
             Ok(ids)
+        })
+    }
+
+    fn insert_data(&mut self, row: &DataRow) -> Result<(), StoreError> {
+        self.write(|tables| {
+            let key = (row.contact, row.outgoing, row.id);
+            if tables.data.has(&key) || !tables.messages.has(&key) {
+                return Err(StoreError::Io(CONSTRAINT));
+            }
+            tables.data.put(key, row.clone());
+            Ok(())
+        })
+    }
+
+    fn find_data(&self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<Option<DataRow>, StoreError> {
+        self.read(|tables| tables.data.get(&(contact, outgoing, id)).cloned())
+    }
+
+    fn load_open_data(&self, contact: ContactId) -> Result<Vec<DataRow>, StoreError> {
+        self.read(|tables| {
+            let rows = tables.data.range((contact, false, MessageId([0; 16]))..=(contact, true, MessageId([0xff; 16])));
+            rows.map(|(_, row)| row).filter(|row| row.state < DataState::Told).cloned().collect()
+        })
+    }
+
+    fn save_data(&mut self, row: &DataRow) -> Result<(), StoreError> {
+        self.write(|tables| {
+            let key = (row.contact, row.outgoing, row.id);
+            if !tables.data.has(&key) {
+                return Err(StoreError::Io(NOT_FOUND));
+            }
+            tables.data.put(key, row.clone());
+            Ok(())
+        })
+    }
+
+    fn save_part(&mut self, contact: ContactId, outgoing: bool, id: MessageId, part: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write(|tables| {
+            if !tables.data.has(&(contact, outgoing, id)) {
+                return Err(StoreError::Io(NOT_FOUND));
+            }
+            tables.parts.put((contact, outgoing, id, part), Zeroizing::new(bytes.to_vec()));
+            Ok(())
+        })
+    }
+
+    fn load_part(&self, contact: ContactId, outgoing: bool, id: MessageId, part: u32) -> Result<Option<SecretBytes>, StoreError> {
+        self.read(|tables| tables.parts.get(&(contact, outgoing, id, part)).cloned())
+    }
+
+    fn visit_parts(&self, contact: ContactId, outgoing: bool, id: MessageId, visit: &mut dyn FnMut(u32)) -> Result<(), StoreError> {
+        self.read(|tables| {
+            let parts = tables.parts.range((contact, outgoing, id, 0)..=(contact, outgoing, id, u32::MAX));
+            parts.for_each(|(&(.., part), _)| visit(part));
+        })
+    }
+
+    fn delete_parts(&mut self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<(), StoreError> {
+        self.write(|tables| {
+            tables.parts.remove_range((contact, outgoing, id, 0)..=(contact, outgoing, id, u32::MAX));
+            Ok(())
         })
     }
 

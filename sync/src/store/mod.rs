@@ -216,6 +216,44 @@ impl MessageRow {
     }
 }
 
+/// How far a large message has come (docs/protocol.md, section 8.7).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum DataState {
+    /// Incoming: parts are missing. Outgoing: no chunk has left this device.
+    Open,
+    /// Outgoing: a chunk has left this device, or may have.
+    Left,
+    /// Incoming: all parts are here, and the writer does not know it for sure.
+    Complete,
+    /// Both sides have all parts, and both know it.
+    Told,
+    /// Incoming: it is not what its manifest said, or its time ran out. Nothing is kept of it.
+    Void,
+}
+
+/// What is known of a large message beside its row as a message, which has no text. It goes where that row goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataRow {
+    /// With whom.
+    pub contact: ContactId,
+    /// Whether this side wrote it.
+    pub outgoing: bool,
+    /// The message's id.
+    pub id: MessageId,
+    /// Length of the content, bytes, at least 1.
+    pub length: u32,
+    /// Hash of the content.
+    pub hash: [u8; 32],
+    /// The content key; absent before a message of ours is sealed.
+    pub key: Option<Zeroizing<[u8; 32]>>,
+    /// The created hour of its chunks; [`Hour::UNKNOWN`] while there is no key.
+    pub created: Hour,
+    /// How far it has come.
+    pub state: DataState,
+    /// The number under which its writer was last told that it is complete.
+    pub number: Option<u32>,
+}
+
 /// A number that was used and is not closed yet (docs/protocol.md, section 8.3).
 #[derive(Debug)]
 pub struct OutboxRow {
@@ -356,10 +394,10 @@ pub trait Store: Send {
     fn insert_contact(&mut self, row: &ContactRow) -> Result<ContactId, StoreError>;
     /// Saves a contact that exists ([`NOT_FOUND`]).
     fn save_contact(&mut self, row: &ContactRow) -> Result<(), StoreError>;
-    /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages, draft, cursor and the bundles sealed for it.
+    /// Deletes a contact with its pair state, exchange, skipped keys, outbox, messages with their data, draft, cursor and the bundles sealed for it.
     fn delete_contact(&mut self, id: ContactId) -> Result<(), StoreError>;
 
-    /// Gives the messages of one contact to another, which has none of the same ids: a new exchange with the same person. Outgoing ones that are *queued* or
+    /// Gives the messages of one contact, with their data, to another, which has none of the same ids: a new exchange with the same person. Outgoing ones that are *queued* or
     /// *carried* become *queued* without a number.
     fn move_messages(&mut self, from: ContactId, to: ContactId) -> Result<(), StoreError>;
 
@@ -422,6 +460,22 @@ pub trait Store: Send {
     fn first_unread(&self, contact: ContactId) -> Result<Option<(u64, MessageId)>, StoreError>;
     /// Moves the *delivered* messages of one side before a place (by order, id; not itself) to *read*; returns their ids, in order.
     fn mark_read(&mut self, contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Result<Vec<MessageId>, StoreError>;
+    /// Inserts what is known of a large message; its message must be there, and this not ([`CONSTRAINT`]).
+    fn insert_data(&mut self, row: &DataRow) -> Result<(), StoreError>;
+    /// Finds it.
+    fn find_data(&self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<Option<DataRow>, StoreError>;
+    /// Loads all of a contact that are not [`DataState::Told`] or [`DataState::Void`], incoming ones first, by id.
+    fn load_open_data(&self, contact: ContactId) -> Result<Vec<DataRow>, StoreError>;
+    /// Saves it; one that is absent is refused ([`NOT_FOUND`]).
+    fn save_data(&mut self, row: &DataRow) -> Result<(), StoreError>;
+    /// Saves one part of a large message's content, in place of the one that is there. [`NOT_FOUND`] without its [`DataRow`].
+    fn save_part(&mut self, contact: ContactId, outgoing: bool, id: MessageId, part: u32, bytes: &[u8]) -> Result<(), StoreError>;
+    /// Loads one part.
+    fn load_part(&self, contact: ContactId, outgoing: bool, id: MessageId, part: u32) -> Result<Option<SecretBytes>, StoreError>;
+    /// Visits the numbers of the parts that are there, in order, without reading them.
+    fn visit_parts(&self, contact: ContactId, outgoing: bool, id: MessageId, visit: &mut dyn FnMut(u32)) -> Result<(), StoreError>;
+    /// Deletes all parts of a large message.
+    fn delete_parts(&mut self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<(), StoreError>;
     /// How many outgoing messages are *queued* or *carried*.
     fn count_undelivered(&self) -> Result<u64, StoreError>;
 

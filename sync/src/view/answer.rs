@@ -57,7 +57,7 @@ impl Answer {
             | Command::SetContact { .. }
             | Command::MarkRead { .. } => Self::Contact(Deserialize::deserialize(from)?),
             Command::RemoveContact { .. } => Self::Removed(Deserialize::deserialize(from)?),
-            Command::Send { .. } | Command::Retry { .. } => Self::Sent(Deserialize::deserialize(from)?),
+            Command::Send { .. } | Command::SendData { .. } | Command::Retry { .. } => Self::Sent(Deserialize::deserialize(from)?),
             Command::Messages { .. } => Self::Messages(Deserialize::deserialize(from)?),
             Command::Cancel { .. } => Self::Message(Deserialize::deserialize(from)?),
             Command::Draft { .. } | Command::SetDraft { .. } => Self::Draft(Deserialize::deserialize(from)?),

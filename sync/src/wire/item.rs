@@ -1,13 +1,20 @@
 //! Items: what the body of a contact's bundle holds (docs/protocol.md, section 8.6).
 
+use zeroize::Zeroizing;
+
 use super::{
     bundle::{MAX_BUNDLE_LEN, body_capacity},
     codec::{LengthError, Reader},
 };
-use crate::{id::MessageId, time::UnixMillis};
+use crate::{
+    id::MessageId,
+    time::{Hour, UnixMillis},
+};
 
 /// Longest text of one message, bytes of UTF-8: what fits the largest bundle, rounded down (docs/protocol.md, section 8.6).
 pub const MAX_TEXT_LEN: usize = 3_900;
+/// Longest content of a large message that this program writes and takes, bytes (policy): 4 MiB, 1,041 chunks (docs/protocol.md, section 8.7).
+pub const MAX_DATA_LEN: usize = 4 << 20;
 /// Length of an ML-KEM-768 encapsulation key, bytes (FIPS 203).
 pub const KEM_KEY_LEN: usize = 1_184;
 /// Length of an ML-KEM-768 ciphertext, bytes (FIPS 203).
@@ -21,6 +28,8 @@ pub const MAX_ASK_RANGES: usize = 64;
 const ITEM_HEADER_LEN: usize = 3;
 /// Bytes of a text item before its text.
 const TEXT_HEADER_LEN: usize = 32;
+/// Bytes of a manifest.
+const MANIFEST_LEN: usize = 104;
 
 const _: () = assert!(ITEM_HEADER_LEN + TEXT_HEADER_LEN + MAX_TEXT_LEN <= body_capacity(MAX_BUNDLE_LEN));
 
@@ -53,6 +62,25 @@ pub struct Text {
     pub text: String,
 }
 
+/// What announces a large message, whose content comes in chunks (docs/protocol.md, section 8.7).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// The message's id, drawn by the writer.
+    pub id: MessageId,
+    /// When it was written, by the writer's clock.
+    pub sent: UnixMillis,
+    /// Its place in the conversation.
+    pub order: u64,
+    /// Length of the content, bytes: at least 1. What is too much is for the reader to say.
+    pub length: u32,
+    /// The created hour of all its chunks.
+    pub created: Hour,
+    /// What their tags, keys and ack secrets are derived from.
+    pub key: Zeroizing<[u8; 32]>,
+    /// Hash of the content.
+    pub hash: [u8; 32],
+}
+
 /// One item.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Item {
@@ -69,6 +97,10 @@ pub enum Item {
         /// Its id.
         id: MessageId,
     },
+    /// A large message is coming.
+    Manifest(Manifest),
+    /// All of a large message of the other side's has come.
+    Complete(MessageId),
     /// Opens a hybrid step.
     PqKey {
         /// Which step.
@@ -93,6 +125,8 @@ impl std::fmt::Debug for Item {
             Self::Receipt(_) => "Receipt(..)",
             Self::Ask(_) => "Ask(..)",
             Self::Read { .. } => "Read(..)",
+            Self::Manifest(_) => "Manifest(..)",
+            Self::Complete(_) => "Complete(..)",
             Self::PqKey { .. } => "PqKey(..)",
             Self::PqCiphertext { .. } => "PqCiphertext(..)",
         })
@@ -127,6 +161,8 @@ impl Item {
                 Self::Text(text) => TEXT_HEADER_LEN + text.text.len(),
                 Self::Receipt(ranges) | Self::Ask(ranges) => 8 * ranges.len(),
                 Self::Read { .. } => 24,
+                Self::Manifest(_) => MANIFEST_LEN,
+                Self::Complete(_) => 16,
                 Self::PqKey { .. } => 4 + KEM_KEY_LEN,
                 Self::PqCiphertext { .. } => 4 + KEM_CIPHERTEXT_LEN,
             }
@@ -141,6 +177,8 @@ impl Item {
             Self::PqKey { .. } => 0x04,
             Self::PqCiphertext { .. } => 0x05,
             Self::Read { .. } => 0x06,
+            Self::Manifest(_) => 0x07,
+            Self::Complete(_) => 0x08,
         };
         out.push(kind);
         out.extend_from_slice(&((self.encoded_len() - ITEM_HEADER_LEN) as u16).to_be_bytes());
@@ -156,6 +194,16 @@ impl Item {
                 out.extend_from_slice(&order.to_be_bytes());
                 out.extend_from_slice(&id.0);
             }
+            Self::Manifest(manifest) => {
+                out.extend_from_slice(&manifest.id.0);
+                out.extend_from_slice(&manifest.sent.0.to_be_bytes());
+                out.extend_from_slice(&manifest.order.to_be_bytes());
+                out.extend_from_slice(&manifest.length.to_be_bytes());
+                out.extend_from_slice(&manifest.created.0.to_be_bytes());
+                out.extend_from_slice(manifest.key.as_slice());
+                out.extend_from_slice(&manifest.hash);
+            }
+            Self::Complete(id) => out.extend_from_slice(&id.0),
             Self::PqKey { epoch, key } => {
                 out.extend_from_slice(&epoch.to_be_bytes());
                 out.extend_from_slice(key.as_slice());
@@ -204,12 +252,27 @@ impl Item {
             0x04 => Self::PqKey { epoch: value.u32()?, key: Box::new(value.array()?) },
             0x05 => Self::PqCiphertext { epoch: value.u32()?, ciphertext: Box::new(value.array()?) },
             0x06 => Self::Read { order: value.u64()?, id: MessageId(value.array()?) },
+            0x07 => Self::Manifest(take_manifest(value)?),
+            0x08 => Self::Complete(MessageId(value.array()?)),
             _ => {
                 value.rest();
                 return Ok(None);
             }
         }))
     }
+}
+
+fn take_manifest(value: &mut Reader<'_>) -> Result<Manifest, ItemError> {
+    let manifest = Manifest {
+        id: MessageId(value.array()?),
+        sent: UnixMillis(value.u64()?),
+        order: value.u64()?,
+        length: value.u32()?,
+        created: Hour(value.u32()?),
+        key: Zeroizing::new(value.array()?),
+        hash: value.array()?,
+    };
+    (manifest.length > 0 && manifest.created != Hour::UNKNOWN).then_some(manifest).ok_or(ItemError::Field)
 }
 
 fn put_range(out: &mut Vec<u8>, range: NumberRange) {
@@ -245,9 +308,16 @@ mod tests {
             Item::Receipt(vec![NumberRange { first: 0, count: 7 }, NumberRange { first: 9, count: 1 }]),
             Item::Ask(vec![NumberRange { first: 8, count: 2 }]),
             Item::Read { order: 3, id: MessageId([4; 16]) },
+            Item::Manifest(manifest(u32::MAX, Hour(1))),
+            Item::Complete(MessageId([6; 16])),
             Item::PqKey { epoch: 4, key: Box::new([5; KEM_KEY_LEN]) },
             Item::PqCiphertext { epoch: 4, ciphertext: Box::new([6; KEM_CIPHERTEXT_LEN]) },
         ]
+    }
+
+    fn manifest(length: u32, created: Hour) -> Manifest {
+        let (id, key) = (MessageId([5; 16]), Zeroizing::new([8; 32]));
+        Manifest { id, sent: UnixMillis(6), order: 7, length, created, key, hash: [9; 32] }
     }
 
     fn body(items: &[Item]) -> Vec<u8> {
@@ -298,6 +368,20 @@ mod tests {
     }
 
     #[test]
+    fn manifests_of_nothing_without_an_hour_or_of_another_length_are_refused() {
+        for (length, created) in [(0, Hour(1)), (1, Hour::UNKNOWN)] {
+            assert_eq!(Item::decode_all(&body(&[Item::Manifest(manifest(length, created))])), Err(ItemError::Field));
+        }
+        let good = body(&[Item::Manifest(manifest(1, Hour(1)))]);
+        for (length, rest) in [(103, &good[..106]), (105, &[&good[..], &[0]].concat())] {
+            let mut bytes = rest.to_vec();
+            bytes[2] = length;
+            assert_eq!(Item::decode_all(&bytes), Err(ItemError::Length), "{length}");
+        }
+        assert_eq!(Item::decode_all(&[0x08, 0, 15, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), Err(ItemError::Length));
+    }
+
+    #[test]
     fn more_ranges_than_allowed_are_refused() {
         let ranges = vec![NumberRange { first: 0, count: 1 }; MAX_ASK_RANGES + 1];
         assert_eq!(Item::decode_all(&body(&[Item::Ask(ranges)])), Err(ItemError::Length));
@@ -306,6 +390,7 @@ mod tests {
     #[test]
     fn debug_shows_no_content() {
         assert_eq!(format!("{:?}", samples()[0]), "Text(..)");
+        assert_eq!(format!("{:?}", Item::Manifest(manifest(1, Hour(1)))), "Manifest(..)");
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use hedgerow_sync::{
     time::{Hour, UnixMillis},
     wire::{
         bundle::{BUNDLE_SIZES, BundleHeader, Class, Lifetime},
-        item::{Item, KEM_CIPHERTEXT_LEN, KEM_KEY_LEN, NumberRange, Text},
+        item::{Item, KEM_CIPHERTEXT_LEN, KEM_KEY_LEN, Manifest, NumberRange, Text},
         nearby::{End, NEARBY_VERSION, Step},
         record::{ByeReason, COPIES_UNLIMITED, Hello, Record, Refusal},
     },
@@ -187,6 +187,17 @@ fn bundles(out: &mut Corpus<'_>) {
 
 fn items(out: &mut Corpus<'_>) {
     let text = |order, text: &str| Item::Text(Text { id: MessageId([1; 16]), sent: UnixMillis(u64::MAX), order, text: text.into() });
+    let manifest = |length, created| {
+        Item::Manifest(Manifest {
+            id: MessageId([3; 16]),
+            sent: UnixMillis(u64::MAX),
+            order: u64::MAX,
+            length,
+            created: Hour(created),
+            key: [4; 32].into(),
+            hash: [5; 32],
+        })
+    };
     let ranges = |count| (0..count).map(|n| NumberRange { first: 7 * n, count: 3 }).collect::<Vec<_>>();
     let all = [
         ("text", text(u64::MAX, "hé\u{202e}\u{0}")),
@@ -202,6 +213,11 @@ fn items(out: &mut Corpus<'_>) {
         ("ask-beyond", Item::Ask(vec![NumberRange { first: 1, count: u32::MAX }])),
         ("ask-none", Item::Ask(vec![NumberRange { first: 1, count: 0 }])),
         ("read", Item::Read { order: u64::MAX, id: MessageId([0xff; 16]) }),
+        ("manifest", manifest(500_000, 490_000)),
+        ("manifest-of-4-gib", manifest(u32::MAX, u32::MAX)),
+        ("manifest-of-nothing", manifest(0, 490_000)),
+        ("manifest-without-an-hour", manifest(1, 0)),
+        ("complete", Item::Complete(MessageId([2; 16]))),
         ("pq-key", Item::PqKey { epoch: u32::MAX, key: Box::new([5; KEM_KEY_LEN]) }),
         ("pq-ciphertext", Item::PqCiphertext { epoch: 0, ciphertext: Box::new([6; KEM_CIPHERTEXT_LEN]) }),
     ];
@@ -210,7 +226,7 @@ fn items(out: &mut Corpus<'_>) {
         let mut body = Vec::new();
         item.encode(&mut body);
         out.add(name, &body);
-        if ["text", "receipt", "read"].contains(name) {
+        if ["text", "receipt", "read", "manifest", "complete"].contains(name) {
             together.extend_from_slice(&body);
         }
     }

@@ -174,7 +174,7 @@ impl MessageMenu {
         lines.extend(clean::wrap(&details(look, message), width).into_iter().map(|line| Line::styled(line, theme.dim)));
         lines.push(Line::default());
         // Moved in, so that no line of it can pose as one of ours.
-        let text = clean::wrap(&clean::text(&message.text), width.saturating_sub(2));
+        let text = clean::wrap(&clean::text(&text::body(message)), width.saturating_sub(2));
         lines.extend(text.into_iter().map(|line| Line::styled(format!("  {line}"), theme.text)));
         lines
     }

@@ -98,7 +98,7 @@ impl Telling<'_> {
             &message.from
         };
         let way = if message.outgoing { "To" } else { "From" };
-        let excerpt = clean::fit(&clean::name(&message.text.replace('\n', " ")), EXCERPT);
+        let excerpt = clean::fit(&clean::name(&text::body(message).replace('\n', " ")), EXCERPT);
         self.page.text(&format!("{way} {}: {excerpt}", clean::name(name)), self.look.options.theme.dim);
     }
 

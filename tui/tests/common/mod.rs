@@ -270,6 +270,7 @@ impl Daemon {
             sent: at,
             stored: at,
             state,
+            data: None,
             handed_contacts: 0,
             handed_strangers: 0,
             expires: None,

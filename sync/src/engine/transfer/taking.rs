@@ -194,7 +194,7 @@ impl Engine {
     }
 
     /// Has a bundle opened in the next batch, if it is expected.
-    fn open_later(&mut self, now: Now, id: BundleId) {
+    pub(in super::super) fn open_later(&mut self, now: Now, id: BundleId) {
         self.to_open.push((self.batch, id));
         self.timers.insert((now.mono, Timer::Open));
     }
@@ -211,7 +211,8 @@ impl Engine {
         for (_, id) in std::mem::replace(&mut self.to_open, rest) {
             let Some(tag) = self.holdings.row(&id).map(|row| row.tag) else { continue };
             let Some(sender) = self.expected_from(&tag)? else { continue };
-            if self.is_flooding(sender) {
+            // Chunks were counted with their manifest.
+            if self.is_flooding(sender) && !self.is_expected_chunk(&id) {
                 self.note_withheld(sender);
                 continue;
             }

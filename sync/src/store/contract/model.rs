@@ -14,7 +14,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (0u8..39, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
+    (0u8..44, 1u8..5, 0u8..6, any::<u8>()).prop_map(|(operation, contact, key, value)| Step { operation, contact, key, value })
 }
 
 /// Does one step within the open transaction and says what came of it.
@@ -65,6 +65,17 @@ fn apply(store: &mut dyn Store, step: Step) -> String {
         29 => format!("{:?}", store.insert_ack(&ack(key, value.into()))),
         30 => format!("{:?}", store.delete_ack(&bundle_id)),
         31 => format!("{:?} {:?}", store.first_unread(id), store.summarise(id)),
+        39 => {
+            let data = DataRow {
+                length: value.into(),
+                state: [DataState::Open, DataState::Told][usize::from(value & 1)],
+                ..data(id, row.outgoing, key)
+            };
+            format!("{:?}", if value & 4 == 4 { store.insert_data(&data) } else { store.save_data(&data) })
+        }
+        40 | 41 => format!("{:?}", store.save_part(id, row.outgoing, row.id, (value % 8).into(), &[value; 9])),
+        42 => format!("{:?}", store.delete_parts(id, row.outgoing, row.id)),
+        43 => format!("{:?}", dump_data(store, id)),
         37 => format!("{:?}", store.save_copies(&bundle_id, value)),
         35 => format!("{:?}", store.save_draft(id, &value.to_string())),
         36 => format!("{:?}", store.delete_draft(id)),

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::pool::Body;
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
-    store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting, Summary, table::Table},
+    store::{BundleRow, ContactRow, Cursor, DataRow, GoneRow, MessageRow, Origin, SecretBytes, Setting, Summary, table::Table},
     time::{Hour, UnixMillis},
     view::MessageState,
     wire::bundle::Class,
@@ -107,6 +107,8 @@ tables! {
     delivered: (ContactId, bool, u64, MessageId) => (),
     /// Index: outgoing messages that are queued or carried.
     undelivered: (ContactId, MessageId) => (),
+    data: MessageKey => DataRow,
+    parts: (ContactId, bool, MessageId, u32) => SecretBytes,
     outbox: (ContactId, u32) => Outbox,
     bundles: u64 => Kept,
     /// Index: the sequence of each bundle.
@@ -196,12 +198,28 @@ impl Tables {
         }
     }
 
-    /// Takes out a contact's messages.
+    /// Gives what is known of a contact's large messages to another contact.
+    pub(super) fn move_data(&mut self, from: ContactId, to: ContactId) {
+        let (least, most) = (MessageId([0; 16]), MessageId([0xff; 16]));
+        let rows: Vec<DataRow> = self.data.range((from, false, least)..=(from, true, most)).map(|(_, row)| row.clone()).collect();
+        for row in rows {
+            self.data.put((to, row.outgoing, row.id), DataRow { contact: to, ..row });
+        }
+        let parts = self.parts.range((from, false, least, 0)..=(from, true, most, u32::MAX));
+        let parts: Vec<_> = parts.map(|(&(_, outgoing, id, part), bytes)| ((to, outgoing, id, part), bytes.clone())).collect();
+        for (key, bytes) in parts {
+            self.parts.put(key, bytes);
+        }
+    }
+
+    /// Takes out a contact's messages, with their data.
     pub(super) fn remove_messages(&mut self, id: ContactId) -> Vec<MessageRow> {
         let (least, most) = (MessageId([0; 16]), MessageId([0xff; 16]));
         let all = (id, false, least)..=(id, true, most);
         let rows = self.messages.range(all.clone()).map(|(_, row)| row.clone()).collect();
-        self.messages.remove_range(all);
+        self.messages.remove_range(all.clone());
+        self.data.remove_range(all);
+        self.parts.remove_range((id, false, least, 0)..=(id, true, most, u32::MAX));
         self.by_order.remove_range((id, 0, least, false)..=(id, u64::MAX, most, true));
         self.unsealed.remove_range((id, Reverse(true), 0, least)..=(id, Reverse(false), u64::MAX, most));
         self.delivered.remove_range((id, false, 0, least)..=(id, true, u64::MAX, most));

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use crate::{
     id::{BundleId, Commitment, ContactId, MessageId, Tag},
     store::{
-        AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneReason, GoneRow, MessageLog, MessageRow, Origin, OutboxRow, SecretBytes,
-        Setting, SkippedRow, Summary, log,
+        AckRow, BundleRow, ContactRow, Cursor, DataRow, DataState, ExchangeRow, GoneReason, GoneRow, MessageLog, MessageRow, Origin,
+        OutboxRow, SecretBytes, Setting, SkippedRow, Summary, log,
     },
     time::{Hour, UnixMillis},
     view::{ContactState, MessageState},
@@ -91,6 +91,17 @@ pub(super) fn message_state_code(state: MessageState) -> i64 {
         MessageState::Read => 3,
         MessageState::Expired => 4,
         MessageState::Failed => 5,
+    }
+}
+
+/// The number of a large message's state; [`load_open_data`](crate::store::Store::load_open_data) asks for those below 3.
+pub(super) fn data_state_code(state: DataState) -> i64 {
+    match state {
+        DataState::Open => 0,
+        DataState::Left => 1,
+        DataState::Complete => 2,
+        DataState::Told => 3,
+        DataState::Void => 4,
     }
 }
 
@@ -234,6 +245,36 @@ pub(super) fn summary(row: &Row<'_>) -> Result<(ContactId, Summary)> {
         draft: row.get(3)?,
     };
     Ok((ContactId(row.get(0)?), summary))
+}
+
+/// Columns of a large message, as [`data`] reads them.
+macro_rules! data_columns {
+    () => {
+        "contact, outgoing, id, length, hash, key, created, state, number"
+    };
+}
+pub(super) use data_columns;
+
+/// Reads [`data_columns`].
+pub(super) fn data(row: &Row<'_>) -> Result<DataRow> {
+    Ok(DataRow {
+        contact: ContactId(row.get(0)?),
+        outgoing: row.get(1)?,
+        id: MessageId(row.get(2)?),
+        length: row.get(3)?,
+        hash: row.get(4)?,
+        key: row.get::<_, Option<[u8; 32]>>(5)?.map(Zeroizing::new),
+        created: Hour(row.get(6)?),
+        state: match row.get(7)? {
+            0 => DataState::Open,
+            1 => DataState::Left,
+            2 => DataState::Complete,
+            3 => DataState::Told,
+            4 => DataState::Void,
+            other => return out_of_range(7, other),
+        },
+        number: row.get(8)?,
+    })
 }
 
 /// Reads `contact, number, message, wants_receipt, bundle, ack`.

@@ -6,7 +6,7 @@ use super::{SqliteStore, ids::Ids, rows};
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{
-        AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
+        AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, DataRow, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow,
         SecretBytes, Setting, SkippedRow, Store, StoreError, Summary, log,
     },
     time::Hour,
@@ -21,6 +21,9 @@ pub(super) const PAGE: &str = concat!(
 );
 /// All conversations at a glance.
 pub(super) const SUMMARIES: &str = concat!("SELECT ", rows::summary_columns!(), " FROM contact c ORDER BY c.id");
+/// The numbers of the parts of one large message.
+pub(super) const PARTS: &str = "SELECT number FROM part
+     WHERE data = (SELECT row FROM data WHERE contact = ?1 AND outgoing = ?2 AND id = ?3) ORDER BY number";
 
 impl SqliteStore {
     /// Runs a statement that writes; returns how many rows it changed.
@@ -36,6 +39,13 @@ impl SqliteStore {
     /// Reads all rows.
     fn all<T>(&self, sql: &str, values: impl Params, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
         Ok(self.connection.prepare_cached(sql)?.query_map(values, read)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Runs a statement that writes all columns of a large message's row, its key first.
+    fn change_data(&self, sql: &str, row: &DataRow) -> Result<usize, StoreError> {
+        let DataRow { contact, outgoing, id, length, hash, key, created, state, number } = row;
+        let (key, state) = (key.as_ref().map(|key| key.as_slice()), rows::data_state_code(*state));
+        self.change(sql, params![contact.0, outgoing, id.0, length, hash, key, created.0, state, number])
     }
 
     /// Reads a number that is always there.
@@ -316,6 +326,59 @@ impl Store for SqliteStore {
             self.change(sql, values)?;
         }
         Ok(ids)
+    }
+
+    fn insert_data(&mut self, row: &DataRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO data (contact, outgoing, id, length, hash, key, created, state, number)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        self.change_data(sql, row).map(|_| ())
+    }
+
+    fn find_data(&self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<Option<DataRow>, StoreError> {
+        let sql = concat!("SELECT ", rows::data_columns!(), " FROM data WHERE contact = ?1 AND outgoing = ?2 AND id = ?3");
+        self.one(sql, params![contact.0, outgoing, id.0], rows::data)
+    }
+
+    fn load_open_data(&self, contact: ContactId) -> Result<Vec<DataRow>, StoreError> {
+        let sql = concat!("SELECT ", rows::data_columns!(), " FROM data WHERE contact = ?1 AND state < 3 ORDER BY outgoing, id");
+        self.all(sql, [contact.0], rows::data)
+    }
+
+    fn save_data(&mut self, row: &DataRow) -> Result<(), StoreError> {
+        let sql = "UPDATE data SET length = ?4, hash = ?5, key = ?6, created = ?7, state = ?8, number = ?9
+                   WHERE contact = ?1 AND outgoing = ?2 AND id = ?3";
+        match self.change_data(sql, row)? {
+            0 => Err(StoreError::Io(NOT_FOUND)),
+            _ => Ok(()),
+        }
+    }
+
+    fn save_part(&mut self, contact: ContactId, outgoing: bool, id: MessageId, part: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO part (data, number, bytes)
+                   SELECT row, ?4, ?5 FROM data WHERE contact = ?1 AND outgoing = ?2 AND id = ?3";
+        match self.change(sql, params![contact.0, outgoing, id.0, part, bytes])? {
+            0 => Err(StoreError::Io(NOT_FOUND)),
+            _ => Ok(()),
+        }
+    }
+
+    fn load_part(&self, contact: ContactId, outgoing: bool, id: MessageId, part: u32) -> Result<Option<SecretBytes>, StoreError> {
+        let sql = "SELECT bytes FROM part WHERE number = ?4
+                   AND data = (SELECT row FROM data WHERE contact = ?1 AND outgoing = ?2 AND id = ?3)";
+        self.one(sql, params![contact.0, outgoing, id.0, part], |row| rows::secret(row, 0))
+    }
+
+    fn visit_parts(&self, contact: ContactId, outgoing: bool, id: MessageId, visit: &mut dyn FnMut(u32)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(PARTS)?;
+        for part in statement.query_map(params![contact.0, outgoing, id.0], |row| row.get(0))? {
+            visit(part?);
+        }
+        Ok(())
+    }
+
+    fn delete_parts(&mut self, contact: ContactId, outgoing: bool, id: MessageId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM part WHERE data = (SELECT row FROM data WHERE contact = ?1 AND outgoing = ?2 AND id = ?3)";
+        self.change(sql, params![contact.0, outgoing, id.0]).map(|_| ())
     }
 
     fn count_undelivered(&self) -> Result<u64, StoreError> {

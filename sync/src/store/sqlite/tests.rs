@@ -361,7 +361,10 @@ fn fill(connection: &Connection, version: usize) {
             "INSERT INTO contact (alias, card, state, verified, created, receipts, muted) VALUES ('Ann', x'01', 2, 1, 5, 0, 1);
              INSERT INTO draft (contact, text) VALUES (1, 'not sent');
              INSERT INTO message (contact, place, id, outgoing, state, urgent, sealed, sent, stored, handed_contacts, handed_strangers, log,
-             text) VALUES (1, 3, zeroblob(16), 1, 0, 0, 0, 7, 8, 0, 0, x'', 'kept');"
+             text) VALUES (1, 3, zeroblob(16), 1, 0, 0, 0, 7, 8, 0, 0, x'', 'kept');
+             INSERT INTO data (row, contact, outgoing, id, length, hash, key, created, state, number)
+             VALUES (4, 1, 1, zeroblob(16), 5000, zeroblob(32), NULL, 0, 0, NULL);
+             INSERT INTO part (data, number, bytes) VALUES (4, 1, x'0102');"
         }
         _ => {
             "INSERT INTO contact (alias, card, state, verified, created) VALUES ('Ann', x'01', 2, 1, 5);
@@ -394,6 +397,8 @@ fn each_version_opens_as_the_current_one() {
         };
         assert_eq!(chosen, expected, "from version {version}");
         assert_eq!(store.load_draft(ContactId(1)).unwrap().is_some(), version >= 2, "from version {version}");
+        let part = store.load_part(ContactId(1), true, MessageId([0; 16]), 1).unwrap();
+        assert_eq!(part.is_some(), version >= 3, "from version {version}");
     }
 }
 
@@ -452,6 +457,8 @@ fn pages_and_summaries_are_searches_of_indexes() {
     let summaries = plan(tables::SUMMARIES);
     let scans: Vec<_> = summaries.iter().filter(|step| step.contains("SCAN") || step.contains("TEMP")).collect();
     assert_eq!(scans, ["SCAN c"], "{summaries:?}");
+    let parts = plan(tables::PARTS);
+    assert!(parts.iter().any(|step| step.starts_with("SEARCH part USING COVERING INDEX")), "no part is read: {parts:?}");
     assert!(summaries.iter().any(|step| step.contains("COVERING INDEX message_delivered (contact=? AND outgoing=?)")), "{summaries:?}");
 }
 

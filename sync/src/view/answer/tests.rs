@@ -7,9 +7,9 @@ use crate::{
     id::{ContactId, MessageId},
     time::UnixMillis,
     view::{
-        Alerts, Clock, ClockJump, ClockSource, ContactState, Event, Happening, Help, HelpCode, Holder, Leak, LinkStatus, MessageState,
-        Mode, NearbyState, Neighbour, NeighbourCount, NodeState, NodeStatus, Reach, Reader, Relay, RelaySettings, SealedBundle, Shown,
-        Trouble, WaitCode, Waits, What,
+        Alerts, Clock, ClockJump, ClockSource, ContactState, Data, Event, Happening, Help, HelpCode, Holder, Leak, LinkStatus,
+        MessageState, Mode, NearbyState, Neighbour, NeighbourCount, NodeState, NodeStatus, Reach, Reader, Relay, RelaySettings,
+        SealedBundle, Shown, Trouble, WaitCode, Waits, What,
     },
 };
 
@@ -57,6 +57,7 @@ fn message(full: bool) -> Message {
         from: HOSTILE.into(),
         outgoing: full,
         text: HOSTILE.into(),
+        data: full.then_some(Data { length: u32::MAX, received: 0 }),
         sent: LATE,
         stored: UnixMillis(0),
         state: MessageState::Carried,
@@ -229,7 +230,9 @@ fn answer(command: &Command, full: bool) -> Answer {
         | Command::SetContact { .. }
         | Command::MarkRead { .. } => Answer::Contact(contact(full)),
         Command::RemoveContact { .. } => Answer::Removed(Removed { contact: ContactId(1) }),
-        Command::Send { .. } | Command::Retry { .. } => Answer::Sent(Sent { id: ID, state: MessageState::Queued }),
+        Command::Send { .. } | Command::SendData { .. } | Command::Retry { .. } => {
+            Answer::Sent(Sent { id: ID, state: MessageState::Queued })
+        }
         Command::Messages { .. } => Answer::Messages(if full { vec![message(true), message(false)] } else { Vec::new() }),
         Command::Cancel { .. } => Answer::Message(message(full)),
         Command::Draft { .. } | Command::SetDraft { .. } => {

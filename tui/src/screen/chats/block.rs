@@ -9,6 +9,8 @@
 //!
 //! Texts never begin in the columns, so no line of a text can pose as a line of ours.
 
+use std::borrow::Cow;
+
 use hedgerow_sync::view::{Message, MessageState};
 use ratatui::{
     style::Style,
@@ -68,7 +70,7 @@ pub(super) struct Block<'a> {
     /// Whether this side wrote it.
     pub(super) outgoing: bool,
     /// What was written.
-    pub(super) text: &'a str,
+    pub(super) text: Cow<'a, str>,
     /// What is known, if it is to be told.
     pub(super) known: Option<String>,
     /// Whether it is chosen.
@@ -89,7 +91,7 @@ impl<'a> Block<'a> {
             time: wording::time_of_day(look, message.stored),
             state: if message.outgoing { text::state(message.state) } else { ("", "") },
             outgoing: message.outgoing,
-            text: &message.text,
+            text: text::body(message),
             known: is_bad.then(|| wording::known(look, message)),
             is_chosen: false,
             is_bad,
@@ -108,7 +110,7 @@ impl<'a> Block<'a> {
         }
         let style = if self.is_chosen { theme.selected } else { theme.text };
         let room = columns.width.saturating_sub(columns.indent()).max(1);
-        let mut texts = clean::wrap(&clean::text(self.text), room).into_iter();
+        let mut texts = clean::wrap(&clean::text(&self.text), room).into_iter();
         let mut head = self.head(look, columns);
         if columns.is_beside() {
             head.push(Span::styled(texts.next().unwrap_or_default(), style));

@@ -2,7 +2,7 @@
 //!
 //! Only what is seen is laid out. The view hangs on a message, so that it stays where it is while others come above and below.
 
-use std::{cmp::Ordering, collections::VecDeque};
+use std::{borrow::Cow, cmp::Ordering, collections::VecDeque};
 
 use hedgerow_sync::{
     id::{ContactId, MessageId},
@@ -450,7 +450,7 @@ fn sending_block<'a>(look: &Look<'_>, sending: &'a Sending) -> Block<'a> {
         time: String::new(),
         state,
         outgoing: true,
-        text: &sending.text,
+        text: Cow::Borrowed(&sending.text),
         known,
         is_chosen: false,
         is_bad,
