@@ -39,6 +39,8 @@ mod pages;
 mod pair;
 mod policy;
 mod pools;
+#[cfg(feature = "sim")]
+mod probe;
 mod profile;
 mod recognise;
 mod records;
@@ -55,6 +57,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "sim")]
+pub use self::befriend::Room;
+#[cfg(feature = "sim")]
+pub(crate) use self::probe::{Hours, RelayLimits, Table};
 use self::{
     clock::MeshTime,
     crowd::Crowd,
@@ -68,8 +74,6 @@ use self::{
     profile::Profile,
     routing::Stem,
 };
-#[cfg(feature = "sim")]
-pub use self::befriend::Room;
 pub use self::{
     config::EngineConfig,
     event::{Input, Output, RequestId},
