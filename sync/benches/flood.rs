@@ -137,7 +137,6 @@ fn run(seed: u64, config: EngineConfig, space: u64, attack: Attack, hours: u64) 
             }
             world.sim.run_for(STEP);
         }
-        world.sim.take_crossings();
     }
     assert!(world.sim.elapsed() > start);
     let mut held = 0;

@@ -275,7 +275,7 @@ impl Engine {
             own_name: row.own_name.clone(),
             state: row.state,
             verified: row.verified,
-            fingerprint: Card::decode(&row.card).ok().map(|card| card.fingerprint()),
+            fingerprint: Card::fingerprint_of_stored(&row.card),
             unread: summary.unread,
             receipts: row.receipts,
             muted: row.muted,

@@ -1,12 +1,13 @@
 //! The bundles this node holds or remembers: an index in memory over the store's rows. What is held is here, what is gone in `gone`.
 
 mod gone;
+mod shown;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use self::gone::Gone;
+use self::{gone::Gone, shown::Shown};
 use super::pools::{Pool, Pools};
 use crate::{
     id::{BundleId, Commitment, ContactId, Tag},
@@ -43,7 +44,7 @@ struct Held {
 pub(super) struct Holdings {
     held: BTreeMap<BundleId, Held>,
     gone: BTreeMap<BundleId, Gone>,
-    by_sequence: BTreeMap<u64, BundleId>,
+    by_sequence: BTreeMap<u64, Slot>,
     /// How many bundles were let go, or learnt to be read, since the program started.
     let_go: u64,
     /// How many of others were dropped for lack of room since then.
@@ -54,12 +55,11 @@ pub(super) struct Holdings {
     running: u32,
     slots: Vec<BundleId>,
     free_slots: Vec<Slot>,
-    // Looked up, never iterated: their order can't reach an output.
-    by_tag: BTreeSet<(Tag, BundleId)>,
+    by_tag: BTreeSet<(Tag, Slot)>,
     /// Bundles dropped.
-    dropped_by_tag: BTreeSet<(Tag, BundleId)>,
+    dropped_by_tag: BTreeSet<(Tag, Slot)>,
     /// Bundles held or dropped; several may show one commitment, as anybody can copy it.
-    by_commitment: BTreeSet<(Commitment, BundleId)>,
+    by_commitment: BTreeSet<(Commitment, Slot)>,
     /// Bytes of bundles sealed in this batch: they leave in it, without being read again.
     fresh: HashMap<BundleId, Vec<u8>>,
     bytes: u64,
@@ -78,10 +78,11 @@ pub(super) struct Holdings {
     gone_of_strangers: BTreeSet<(Hour, BundleId)>,
     /// How many ids are remembered without their bundles; strangers' may be half of them.
     gone_limit: usize,
-    /// What contacts are compared with: released bundles, and dropped ones until they expire.
-    for_contacts: ItemSet,
-    /// What strangers are compared with: the same, with dropped ones for a day only.
-    for_strangers: ItemSet,
+    shown: Shown,
+    /// No bundle held expires before this hour.
+    no_expiry_before: Hour,
+    /// How many are held whose sender had no clock.
+    clockless: usize,
 }
 
 impl Holdings {
@@ -117,10 +118,12 @@ impl Holdings {
     fn index(&mut self, row: BundleRow, slot: Slot, released: bool) {
         let held = Held { turn: self.pools.turn(&row), row, slot, released };
         let row = &held.row;
-        self.by_sequence.insert(row.sequence, row.id);
+        self.by_sequence.insert(row.sequence, slot);
         self.arrived = self.arrived.max(row.sequence);
-        self.by_tag.insert((row.tag, row.id));
-        self.by_commitment.insert((row.commitment, row.id));
+        self.by_tag.insert((row.tag, slot));
+        self.by_commitment.insert((row.commitment, slot));
+        self.no_expiry_before = expiry_of(row).map_or(self.no_expiry_before, |expiry| self.no_expiry_before.min(expiry));
+        self.clockless += usize::from(row.created == Hour::UNKNOWN);
         self.bytes += u64::from(row.size);
         self.pools.insert(row, expiry_of(row));
         if let Origin::Contact(contact) = row.origin {
@@ -130,7 +133,7 @@ impl Holdings {
             self.last_own = self.last_own.max(row.sequence);
         }
         if held.released {
-            self.show(row.created, row.id, expiry_of(row), true, true);
+            self.shown.insert(row.created, row.id, expiry_of(row), true, true);
         } else {
             self.held_back.insert(row.sequence, row.id);
         }
@@ -154,22 +157,11 @@ impl Holdings {
                 self.unopened.remove(&contact);
             }
         }
-        self.by_tag.remove(&(row.tag, row.id));
-        self.by_commitment.remove(&(row.commitment, row.id));
-        self.hide(row.created, id);
+        self.by_tag.remove(&(row.tag, held.slot));
+        self.by_commitment.remove(&(row.commitment, held.slot));
+        self.clockless -= usize::from(row.created == Hour::UNKNOWN);
+        self.shown.remove(row.created, id);
         Some(held)
-    }
-
-    fn show(&mut self, created: Hour, id: BundleId, expiry: Option<Hour>, held: bool, to_strangers: bool) {
-        self.for_contacts.insert(created, id, expiry, held);
-        if to_strangers {
-            self.for_strangers.insert(created, id, expiry, held);
-        }
-    }
-
-    fn hide(&mut self, created: Hour, id: &BundleId) {
-        self.for_contacts.remove(created, id);
-        self.for_strangers.remove(created, id);
     }
 
     /// Stores a bundle that is neither held nor gone; returns its arrival sequence. Own ones are held back until they are released.
@@ -214,7 +206,7 @@ impl Holdings {
         held.released = true;
         let (created, expiry, sequence) = (held.row.created, expiry_of(&held.row), held.row.sequence);
         self.held_back.remove(&sequence);
-        self.show(created, *id, expiry, true, true);
+        self.shown.insert(created, *id, expiry, true, true);
         true
     }
 
@@ -239,8 +231,8 @@ impl Holdings {
     }
 
     /// The set that strangers, or contacts, are compared with.
-    pub(super) const fn set(&self, for_contacts: bool) -> &ItemSet {
-        if for_contacts { &self.for_contacts } else { &self.for_strangers }
+    pub(super) fn set(&self, for_contacts: bool) -> &ItemSet {
+        self.shown.set(for_contacts)
     }
 
     /// The bytes of a bundle that is held.
@@ -359,14 +351,35 @@ impl Holdings {
 
     /// Begins to count the age of bundles whose sender had no clock and that came while there was none here, or while it was ahead.
     pub(super) fn stamp_stored(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
+        if self.clockless == 0 {
+            return Ok(());
+        }
         let clockless = self.held.values_mut().map(|held| &mut held.row).filter(|row| row.created == Hour::UNKNOWN);
         for row in clockless.filter(|row| row.stored == Hour::UNKNOWN || row.stored > hour) {
             self.pools.remove(row, expiry_of(row));
             row.stored = hour;
             self.pools.insert(row, expiry_of(row));
+            self.no_expiry_before = expiry_of(row).map_or(self.no_expiry_before, |expiry| self.no_expiry_before.min(expiry));
             store.save_stored(&row.id, hour)?;
         }
         Ok(())
+    }
+
+    /// The bundles held that have expired at `hour`, with whose they are.
+    pub(super) fn expired(&mut self, hour: Hour) -> Vec<(BundleId, Origin)> {
+        if hour < self.no_expiry_before {
+            return Vec::new();
+        }
+        let (mut expired, mut first) = (Vec::new(), Hour(u32::MAX));
+        for row in self.held.values().map(|held| &held.row) {
+            let Some(expiry) = expiry_of(row) else { continue };
+            first = first.min(expiry);
+            if expiry <= hour {
+                expired.push((row.id, row.origin));
+            }
+        }
+        self.no_expiry_before = first;
+        expired
     }
 
     /// All ids held or remembered, with their slots.
@@ -407,7 +420,7 @@ impl Holdings {
 
     /// Bundles held under a tag.
     pub(super) fn with_tag(&self, tag: &Tag) -> Vec<BundleId> {
-        under(&self.by_tag, *tag).collect()
+        self.under(&self.by_tag, *tag).collect()
     }
 
     /// How many ids are held or remembered.
@@ -417,12 +430,12 @@ impl Holdings {
 
     /// The bundles held or dropped with this commitment, at most so many.
     pub(super) fn with_commitment(&self, commitment: &Commitment, most: usize) -> Vec<BundleId> {
-        under(&self.by_commitment, *commitment).take(most).collect()
+        self.under(&self.by_commitment, *commitment).take(most).collect()
     }
 
     /// Bundles that arrived after `sequence`, in order of arrival.
     pub(super) fn after(&self, sequence: u64) -> impl Iterator<Item = &BundleRow> {
-        self.by_sequence.range(sequence.saturating_add(1)..).filter_map(|(_, id)| self.row(id))
+        self.by_sequence.range(sequence.saturating_add(1)..).filter_map(|(_, slot)| self.row(&self.in_slot(*slot)?))
     }
 
     /// All bundles held.
@@ -444,11 +457,11 @@ impl Holdings {
     pub(super) fn size(&self) -> (usize, u64) {
         (self.held.len(), self.bytes)
     }
-}
 
-/// The ids in an index under one key.
-fn under<K: Copy + Ord>(index: &BTreeSet<(K, BundleId)>, key: K) -> impl Iterator<Item = BundleId> {
-    index.range((key, BundleId([0; 32]))..=(key, BundleId([u8::MAX; 32]))).map(|(_, id)| *id)
+    /// The ids in an index under one key.
+    fn under<K: Copy + Ord>(&self, index: &BTreeSet<(K, Slot)>, key: K) -> impl Iterator<Item = BundleId> {
+        index.range((key, Slot::MIN)..=(key, Slot::MAX)).filter_map(|(_, slot)| self.in_slot(*slot))
+    }
 }
 
 /// Whether a bundle goes between this node and this contact.

@@ -1,6 +1,6 @@
 //! What time alone brings about: expiry, retries, questions for what is missing.
 
-use super::{Engine, holdings::expiry_of};
+use super::Engine;
 use crate::{
     id::{BundleId, ContactId, MessageId},
     store::{LogEvent, Origin, StoreError},
@@ -36,13 +36,7 @@ impl Engine {
     }
 
     fn expire_bundles(&mut self, now: Now, hour: Hour) -> Result<(), StoreError> {
-        let expired: Vec<(BundleId, Origin)> = self
-            .holdings
-            .rows()
-            .filter(|row| expiry_of(row).is_some_and(|expiry| expiry <= hour))
-            .map(|row| (row.id, row.origin))
-            .collect();
-        for (id, origin) in expired {
+        for (id, origin) in self.holdings.expired(hour) {
             self.discard_bundle(&id)?;
             if let Origin::Own(contact) = origin {
                 self.expire_own(now, contact, &id)?;

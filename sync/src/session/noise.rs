@@ -51,7 +51,7 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        matches!(choice, DHChoice::Curve25519).then(|| Box::new(KeyPair::new(StaticSecret::from([0; 32]))) as Box<dyn Dh>)
+        matches!(choice, DHChoice::Curve25519).then(|| Box::new(KeyPair::unset()) as Box<dyn Dh>)
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -84,6 +84,11 @@ struct KeyPair {
 }
 
 impl KeyPair {
+    /// What is there until a key is set or generated: `snow` makes two for each handshake and uses one. Its public key isn't computed.
+    fn unset() -> Self {
+        Self { private: StaticSecret::from([0; 32]), public: PublicKey::from([0; 32]) }
+    }
+
     fn new(private: StaticSecret) -> Self {
         Self { public: PublicKey::from(&private), private }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hedgerow_transports::{BeaconId, LinkId, Wanted};
 
-use super::{Crossing, Engine, Faults, Input, NodeId, Role, Session, Sim, Verdict, What, WireId, build_list};
+use super::{Crossing, Engine, EngineConfig, Faults, Happening, Input, NodeId, Role, Session, Sim, Verdict, What, WireId, build_list};
 use crate::{
     session::ShortIds,
     store::{Store, memory::MemoryStore},
@@ -148,9 +148,9 @@ impl Sim {
         self.now
     }
 
-    /// Takes the messages that were put on wires so far, in order.
+    /// Takes the messages that were put on wires since the last call, in order. They are kept from the first call on.
     pub fn take_crossings(&mut self) -> Vec<Crossing> {
-        std::mem::take(&mut self.messages)
+        self.crossings.replace(Vec::new()).unwrap_or_default()
     }
 
     /// A node's beacon.
@@ -181,6 +181,23 @@ impl Sim {
     /// How often a node's time-out came.
     pub fn wakes(&self, node: NodeId) -> u64 {
         self.nodes[node.0].wakes
+    }
+
+    /// Adds a node with a profile that is in a store already; it works on a copy, whose handle is returned.
+    pub fn node_over(&mut self, store: &MemoryStore, config: EngineConfig) -> (NodeId, MemoryStore) {
+        let copy = store.clone();
+        let (handle, opened) = (copy.handle(), copy);
+        let open = Box::new(move || {
+            opened.reopen();
+            Box::new(opened.handle()) as Box<dyn Store>
+        });
+        (self.add_node(open, config), handle)
+    }
+
+    /// Breaks a wire once, at this time after the start, unless it has broken before.
+    pub fn cut_at(&mut self, wire: WireId, at: Duration) {
+        let connection = self.wires[wire.0].connection;
+        self.schedule(at.max(self.now), Happening::Break { wire, connection });
     }
 
     /// Puts another store into a node, as a backup is restored, and starts it again.

@@ -18,6 +18,18 @@ pub struct InputError {
 /// What may be wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InputFault {
+    /// Packed text that ends too early.
+    #[error("the gzip data breaks off here: a part of the file is missing")]
+    CutShort,
+    /// Packed text that is not what was packed: a checksum does not fit, or something else follows.
+    #[error("the gzip data is damaged here or further up")]
+    Damaged,
+    /// More text than any trace that the simulator takes.
+    #[error("the text is longer than {0} bytes")]
+    TooLong(usize),
+    /// Bytes that are no UTF-8.
+    #[error("this is no text")]
+    NotText,
     /// The file does not begin with this header.
     #[error("the file must begin with the header `{0}`")]
     Header(&'static str),

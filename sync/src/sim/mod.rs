@@ -10,11 +10,14 @@ mod draw;
 mod faults;
 mod hostile;
 pub mod input;
+pub mod mobility;
 mod observe;
 pub mod oracle;
 mod people;
 pub mod profile;
 pub mod replay;
+pub mod report;
+pub mod text;
 pub mod trace;
 mod wire;
 pub mod workload;
@@ -45,11 +48,14 @@ pub use self::{
     wire::{Faults, WireId},
 };
 use crate::{
-    crypto::identity::Name,
+    crypto::{identity::Name, kdf::AUTHENTICATOR_LEN},
     engine::{Engine, EngineConfig, Input, Output, RequestId, create_profile},
     id::{BundleId, ContactId, MessageId},
     session::{Role, Session, SessionEvent, SessionInfo, Verdict, recognition::build_list},
-    store::{Store, StoreError, memory::MemoryStore},
+    store::{
+        Store, StoreError,
+        memory::{BundlePool, MemoryStore},
+    },
     time::{Instant, Now, UnixMillis},
     view::{Answer, Command, CommandError, ContactState, Event, Message},
 };
@@ -115,6 +121,8 @@ struct Node {
     breaker: Breaker,
     /// It is off until its disk has room.
     awaits_room: bool,
+    /// When the next [`Happening::Wake`] is due that counts.
+    wake_at: Option<Duration>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -165,11 +173,14 @@ pub struct Sim {
     seed: u64,
     log: Sha256,
     bytes: u64,
-    messages: Vec<Crossing>,
+    /// What was put on wires, once somebody has asked.
+    crossings: Option<Vec<Crossing>>,
     on_transmit: Option<OnTransmit>,
     observer: Option<Box<dyn Observer>>,
     checker: Option<Box<Checker>>,
     breakable: bool,
+    /// The bundles that stores of this simulation hold, each once.
+    bundles: BundlePool,
 }
 
 impl Sim {
@@ -187,17 +198,23 @@ impl Sim {
             seed,
             log: Sha256::new(),
             bytes: 0,
-            messages: Vec::new(),
+            crossings: None,
             on_transmit: None,
             observer: None,
             checker: None,
             breakable: false,
+            bundles: BundlePool::default(),
         }
+    }
+
+    /// Makes an empty store in memory that shares the bytes of bundles with the other stores of this simulation.
+    pub fn store(&self) -> MemoryStore {
+        MemoryStore::in_pool(&self.bundles)
     }
 
     /// Adds a node with a store in memory; the handle steers the store's crash points.
     pub fn node(&mut self, name: &str) -> (NodeId, MemoryStore) {
-        let store = MemoryStore::new();
+        let store = self.store();
         let (handle, reopened) = (store.handle(), store.handle());
         let open: OpenStore = Box::new(move || {
             reopened.reopen();
@@ -212,6 +229,11 @@ impl Sim {
         let name = Name::new(name).expect("names of test nodes are good");
         create_profile(fresh.as_mut(), &name, &mut self.rng).expect("an empty store takes a profile");
         drop(fresh);
+        self.add_node(open, config)
+    }
+
+    /// Adds a node with what a store holds already.
+    fn add_node(&mut self, open: OpenStore, config: EngineConfig) -> NodeId {
         let id = NodeId(self.nodes.len());
         self.nodes.push(Node {
             engine: None,
@@ -240,6 +262,7 @@ impl Sim {
             hostile: None,
             breaker: Breaker::default(),
             awaits_room: false,
+            wake_at: None,
         });
         self.start(id);
         id
@@ -435,8 +458,11 @@ impl Sim {
                 if state.connection == connection
                     && let Some(links) = state.links
                 {
+                    // The authenticator at its end stands for all of a message.
+                    let end = message.len().saturating_sub(AUTHENTICATOR_LEN);
                     self.log.update(self.now.as_micros().to_be_bytes());
-                    self.log.update(&message);
+                    self.log.update([wire.0 as u64, to as u64, message.len() as u64].map(u64::to_be_bytes).as_flattened());
+                    self.log.update(message.get(end..).unwrap_or_default());
                     let link = links[to];
                     let node = NodeId(state.ends[to]);
                     self.note_crossed(wire);
@@ -466,9 +492,12 @@ impl Sim {
                 self.feed(NodeId(node), inputs);
             }
             Happening::Wake { node } => {
+                self.nodes[node].wake_at.take_if(|at| *at <= self.now);
                 if self.is_due(node) {
                     self.nodes[node].wakes += 1;
                     self.gather_or_feed(NodeId(node), vec![Input::Timeout]);
+                } else if !self.nodes[node].puppet {
+                    self.wake_later(NodeId(node));
                 }
             }
             Happening::Learn { node, link } => self.learn(NodeId(node), link),
@@ -487,21 +516,21 @@ impl Sim {
 
     /// Carries out what a session has to say, until it has nothing more; `what` its messages are.
     fn drain_session(&mut self, node: NodeId, link: LinkId, what: What) {
-        let mut inputs = Vec::new();
-        let properties = self.properties(node, link);
-        let mut messages = Vec::new();
-        if let Some(session) = self.nodes[node.0].sessions.get_mut(&link) {
-            messages.extend(std::iter::from_fn(|| session.poll_message()));
-            inputs.extend(std::iter::from_fn(|| session.poll_event()).map(|event| match event {
-                SessionEvent::Handshaken(info) => Input::Handshaken { link, properties, info },
-                SessionEvent::PeerList(list) => Input::PeerList { link, list },
-                SessionEvent::Open { recognised } => Input::Open { link, recognised },
-                SessionEvent::Record(record) => Input::Record { link, record },
-            }));
-        }
+        let Some(session) = self.nodes[node.0].sessions.get_mut(&link) else { return };
+        let messages: Vec<_> = std::iter::from_fn(|| session.poll_message()).collect();
+        let events: Vec<_> = std::iter::from_fn(|| session.poll_event()).collect();
         for message in messages {
             self.put_on_wire(node, link, message, what);
         }
+        let inputs: Vec<Input> = events
+            .into_iter()
+            .map(|event| match event {
+                SessionEvent::Handshaken(info) => Input::Handshaken { link, properties: self.properties(node, link), info },
+                SessionEvent::PeerList(list) => Input::PeerList { link, list },
+                SessionEvent::Open { recognised } => Input::Open { link, recognised },
+                SessionEvent::Record(record) => Input::Record { link, record },
+            })
+            .collect();
         if inputs.is_empty() {
             return;
         }
@@ -577,7 +606,11 @@ impl Sim {
     fn wake_later(&mut self, node: NodeId) {
         if let Some(due) = self.nodes[node.0].engine.as_ref().and_then(Engine::poll_timeout) {
             let at = due.since(Instant::ZERO).max(self.now);
-            self.schedule(at, Happening::Wake { node: node.0 });
+            // It looks again when it comes: a later one is of no use.
+            if self.nodes[node.0].wake_at.is_none_or(|scheduled| at < scheduled) {
+                self.nodes[node.0].wake_at = Some(at);
+                self.schedule(at, Happening::Wake { node: node.0 });
+            }
         }
     }
 
@@ -645,7 +678,9 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links else { return };
         self.bytes += (message.len() + FRAME_LEN) as u64;
-        self.messages.push(Crossing { wire: wire_id, from: node, length: message.len(), at: self.now });
+        if let Some(crossings) = &mut self.crossings {
+            crossings.push(Crossing { wire: wire_id, from: node, length: message.len(), at: self.now });
+        }
         let to = usize::from(links[0] == link);
         let connection = wire.connection;
         if wire.cut_before == Some(0) {
@@ -664,8 +699,13 @@ impl Sim {
             wire.queue.push_back(Queued { to, what, length, sent: wire.sent_at(self.now, to, message.len()) });
         }
         let wire = &mut self.wires[wire_id.0];
-        for at in wire.arrivals(self.now, to, message.len(), &mut self.rng) {
+        let mut arrivals = wire.arrivals(self.now, to, message.len(), &mut self.rng);
+        let last = arrivals.pop();
+        for at in arrivals {
             self.schedule(at, Happening::Arrive { wire: wire_id, connection, to, message: message.clone() });
+        }
+        if let Some(at) = last {
+            self.schedule(at, Happening::Arrive { wire: wire_id, connection, to, message });
         }
     }
 
@@ -704,8 +744,7 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links.take() else { return };
         wire.cut_before = None;
-        let ends = wire.ends;
-        let redial = wire.faults.redial;
+        let (ends, wanted, redial) = (wire.ends, wire.wanted, wire.faults.redial);
         self.note_torn(wire_id);
         let late = self.late_end(wire_id);
         let ended = ends.into_iter().zip(links).enumerate().map(|(end, (node, link))| (NodeId(node), link, late == Some(end)));
@@ -717,7 +756,9 @@ impl Sim {
                 self.end_link(node, link);
             }
         }
-        self.schedule(self.now + redial, Happening::Redial { wire: wire_id });
+        if wanted {
+            self.schedule(self.now + redial, Happening::Redial { wire: wire_id });
+        }
         for (node, link, _) in ended.filter(|(_, _, is_late)| !is_late) {
             self.feed(node, vec![Input::LinkDown(link)]);
         }

@@ -12,7 +12,7 @@ use crate::{
 impl Sim {
     /// Adds a node with a store in memory and so much room for bundles of others, bytes.
     pub fn carrier(&mut self, name: &str, config: EngineConfig, bytes: u64) -> (NodeId, MemoryStore) {
-        let store = MemoryStore::new();
+        let store = self.store();
         let (handle, reopened) = (store.handle(), store.handle());
         let open = Box::new(move || {
             reopened.reopen();

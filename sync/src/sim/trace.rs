@@ -67,6 +67,23 @@ impl Trace {
         Ok(Self { name: name.to_owned(), nodes, contacts })
     }
 
+    /// Makes a trace of meetings in any order: sorts them, and merges those of a pair that overlap or touch. For generators; the caller sees
+    /// to `start < end`, `a < b < nodes` and the bounds of [`parse`](Self::parse).
+    pub fn merged(name: &str, nodes: u32, mut meetings: Vec<Contact>) -> Self {
+        meetings.sort_unstable_by_key(|meeting| (meeting.a, meeting.b, meeting.start, meeting.end));
+        let mut contacts: Vec<Contact> = Vec::with_capacity(meetings.len());
+        for meeting in meetings {
+            match contacts.last_mut() {
+                Some(last) if (last.a, last.b) == (meeting.a, meeting.b) && meeting.start <= last.end => {
+                    last.end = last.end.max(meeting.end)
+                }
+                _ => contacts.push(meeting),
+            }
+        }
+        contacts.sort_unstable();
+        Self { name: name.to_owned(), nodes, contacts }
+    }
+
     /// When the last contact ends, seconds.
     pub fn length(&self) -> u32 {
         self.contacts.iter().map(|contact| contact.end).max().unwrap_or(0)
@@ -103,4 +120,114 @@ fn first_overlap(contacts: &[Contact]) -> Option<(usize, InputFault)> {
         _ => None,
     });
     neighbours.min_by_key(|(index, _)| *index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(rows: &str) -> (usize, InputFault) {
+        let error = Trace::parse("t", &format!("{HEADER}\n{rows}")).unwrap_err();
+        (error.line, error.fault)
+    }
+
+    #[test]
+    fn rows_become_contacts() {
+        let trace = Trace::parse("two", "start_s,end_s,node_a,node_b\n0,20,0,1\n0,60,2,9\n21,22,0,1\n").unwrap();
+        let contact = |start, end, a, b| Contact { start, end, a, b };
+        assert_eq!(trace.contacts, [contact(0, 20, 0, 1), contact(0, 60, 2, 9), contact(21, 22, 0, 1)]);
+        assert_eq!((trace.name.as_str(), trace.nodes, trace.length()), ("two", 10, 60));
+        assert_eq!(Trace::parse("two", "start_s,end_s,node_a,node_b\r\n0,20,0,1\r\n0,60,2,9\r\n21,22,0,1").unwrap(), trace);
+    }
+
+    #[test]
+    fn the_header_must_stand_first() {
+        for text in ["", "\n", "0,20,0,1\n", "start_s, end_s,node_a,node_b\n0,20,0,1\n", "\u{feff}start_s,end_s,node_a,node_b\n0,20,0,1\n"]
+        {
+            assert_eq!(Trace::parse("t", text), Err(InputFault::Header(HEADER).at(1)), "{text:?}");
+        }
+        assert_eq!(fault(""), (2, InputFault::NoRows));
+    }
+
+    #[test]
+    fn gaps_are_named_with_their_line() {
+        let fields = |found| InputFault::Fields { expected: 4, found };
+        assert_eq!(fault("0,20,0,1\n\n30,40,0,1\n"), (3, fields(0)));
+        assert_eq!(fault("0,20,0,1\n\n"), (3, fields(0)), "an empty line at the end");
+        assert_eq!(fault("0,20,0\n"), (2, fields(3)));
+        assert_eq!(fault("0,20,0,1,\n"), (2, fields(5)));
+        assert_eq!(fault("0,,0,1\n"), (2, InputFault::NotANumber("end_s")));
+    }
+
+    #[test]
+    fn only_digits_are_numbers() {
+        for (row, field) in
+            [("+1,2,0,1", "start_s"), (" 0,2,0,1", "start_s"), ("0,2e3,0,1", "end_s"), ("0,2.0,0,1", "end_s"), ("0,2,x,1", "node_a")]
+        {
+            assert_eq!(fault(row), (2, InputFault::NotANumber(field)), "{row}");
+        }
+        assert_eq!(fault("0,9,0,-"), (2, InputFault::NotANumber("node_b")));
+        assert_eq!(fault("-5,9,0,1"), (2, InputFault::Negative("start_s")));
+        assert_eq!(fault("0,9,0,1\n5,-9,0,1"), (3, InputFault::Negative("end_s")));
+        assert_eq!(fault("0,9,0,\u{661}"), (2, InputFault::NotANumber("node_b")), "digits of another script");
+    }
+
+    #[test]
+    fn numbers_are_bounded() {
+        let too_large = |field, most| (2, InputFault::TooLarge { field, most });
+        assert_eq!(fault("0,315360001,0,1"), too_large("end_s", MAX_SECONDS));
+        assert_eq!(fault("0,18446744073709551617,0,1"), too_large("end_s", MAX_SECONDS));
+        assert_eq!(fault("0,9,0,100000"), too_large("node_b", 99_999));
+        assert_eq!(Trace::parse("t", &format!("{HEADER}\n0,315360000,0,99999")).unwrap().nodes, MAX_NODES);
+    }
+
+    #[test]
+    fn rows_are_counted_before_memory_is_taken() {
+        let columns = ["a", "b", "c", "d"].map(|name| Column { name, most: 9 });
+        let open = |most| Rows::open("h\n1,1,1,1\n\n\n", "h", columns, most).map(|(_, count)| count);
+        assert_eq!(open(3), Ok(3));
+        assert_eq!(open(2), Err(InputFault::TooManyRows(2).at(4)));
+    }
+
+    #[test]
+    fn a_contact_is_between_two_nodes_and_takes_time() {
+        assert_eq!(fault("0,9,3,3"), (2, InputFault::SelfContact(3)));
+        assert_eq!(fault("0,9,4,3"), (2, InputFault::Swapped { a: 4, b: 3 }));
+        assert_eq!(fault("9,9,3,4"), (2, InputFault::Ends { start: 9, end: 9 }));
+        assert_eq!(fault("0,9,3,4\n9,8,3,4"), (3, InputFault::Ends { start: 9, end: 8 }));
+    }
+
+    #[test]
+    fn rows_are_sorted_by_all_columns() {
+        for rows in ["5,9,0,1\n4,9,2,3", "4,9,0,1\n4,8,2,3", "4,9,2,3\n4,9,1,3", "4,9,2,4\n4,9,2,3"] {
+            assert_eq!(fault(rows), (3, InputFault::Unsorted), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn overlapping_and_touching_intervals_of_a_pair_are_refused() {
+        let overlap = |until| InputFault::Overlap { a: 0, b: 1, until };
+        assert_eq!(fault("0,9,0,1\n1,5,2,3\n8,20,0,1"), (4, overlap(9)));
+        assert_eq!(fault("0,9,0,1\n9,20,0,1"), (3, overlap(9)));
+        assert_eq!(fault("0,9,0,1\n0,9,0,1"), (3, overlap(9)), "the same row twice");
+        assert_eq!(fault("0,9,0,2\n1,9,0,1\n2,3,0,2\n3,4,0,1").0, 4, "the first of several, in the order of the file");
+        assert_eq!(Trace::parse("t", &format!("{HEADER}\n0,9,0,1\n5,9,0,2\n10,20,0,1")).unwrap().contacts.len(), 3);
+    }
+
+    #[test]
+    fn meetings_of_a_pair_that_overlap_or_touch_become_one() {
+        let contact = |start, end, a, b| Contact { start, end, a, b };
+        let meetings = vec![contact(9, 12, 0, 1), contact(30, 31, 0, 1), contact(0, 5, 2, 3), contact(0, 9, 0, 1), contact(1, 3, 0, 1)];
+        let trace = Trace::merged("m", 5, meetings);
+        assert_eq!(trace.contacts, [contact(0, 5, 2, 3), contact(0, 12, 0, 1), contact(30, 31, 0, 1)]);
+        assert_eq!((trace.nodes, trace.length()), (5, 31));
+    }
+
+    #[test]
+    fn errors_read_as_sentences() {
+        let said = |rows: &str| Trace::parse("t", &format!("{HEADER}\n{rows}")).unwrap_err().to_string();
+        assert_eq!(said("0,9,3,3"), "line 2: node 3 is in contact with itself");
+        assert_eq!(said("0,9"), "line 2: 4 fields with commas between them are needed, 2 found");
+        assert_eq!(said("0,9,0,100000"), "line 2: node_b is more than 99999");
+    }
 }

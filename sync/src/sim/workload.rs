@@ -112,3 +112,75 @@ fn draw_letter(nodes: u32, half: u32, rng: &mut impl Rng) -> Letter {
     };
     Letter { created, src, dst, size }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sim::trace::Contact;
+
+    fn trace(nodes: u32, length: u32) -> Trace {
+        let contact = Contact { start: 0, end: length, a: 0, b: nodes - 1 };
+        Trace { name: "t".to_owned(), nodes, contacts: vec![contact] }
+    }
+
+    fn fault(rows: &str) -> (usize, InputFault) {
+        let error = Workload::parse(&format!("{HEADER}\n{rows}"), &trace(10, 100)).unwrap_err();
+        (error.line, error.fault)
+    }
+
+    #[test]
+    fn rows_become_letters_in_their_order() {
+        let workload = Workload::parse("created_s,src,dst,size\n100,9,0,4194304\n7,0,9,1\n", &trace(10, 100)).unwrap();
+        let letter = |created, src, dst, size| Letter { created, src, dst, size };
+        assert_eq!(workload.letters, [letter(100, 9, 0, 4 << 20), letter(7, 0, 9, 1)]);
+    }
+
+    #[test]
+    fn what_no_node_can_send_is_refused_with_its_line() {
+        assert_eq!(fault("1,10,2,5"), (2, InputFault::UnknownNode { field: "src", node: 10, last: 9 }));
+        assert_eq!(fault("1,2,3,5\n1,2,10,5"), (3, InputFault::UnknownNode { field: "dst", node: 10, last: 9 }));
+        assert_eq!(fault("1,2,2,5"), (2, InputFault::ToItself(2)));
+        assert_eq!(fault("101,2,3,5"), (2, InputFault::AfterEnd { created: 101, length: 100 }));
+        assert_eq!(fault("1,2,3,0"), (2, InputFault::EmptyLetter));
+        assert_eq!(fault("1,2,3,4194305"), (2, InputFault::TooLarge { field: "size", most: MAX_LETTER_BYTES }));
+        assert_eq!(fault("-1,2,3,5"), (2, InputFault::Negative("created_s")));
+        assert_eq!(fault("1,2,3"), (2, InputFault::Fields { expected: 4, found: 3 }));
+        assert_eq!(fault(""), (2, InputFault::NoRows));
+    }
+
+    #[test]
+    fn drawn_sizes_have_the_shares_of_the_published_workloads() {
+        let letters = Workload::draw(&trace(300, 100_000), 100_000, 1).letters;
+        let share = |sizes: std::ops::RangeInclusive<u32>| letters.iter().filter(|letter| sizes.contains(&letter.size)).count();
+        let (text, picture, large) = (share(120..=1_000), share(8_000..=60_000), share(150_000..=500_000));
+        assert_eq!(text + picture + large, 100_000);
+        for (count, expected) in [(text, 80_000_usize), (picture, 15_000), (large, 5_000)] {
+            assert!(count.abs_diff(expected) < 500, "{count}, not about {expected}");
+        }
+        let mean = |of: &dyn Fn(&Letter) -> u32| letters.iter().map(|letter| f64::from(of(letter))).sum::<f64>() / 100_000.0;
+        assert!((mean(&|letter| letter.created) - 25_000.0).abs() < 250.0, "times are uniform over the first half");
+        assert!((mean(&|letter| letter.src) - 149.5).abs() < 2.0 && (mean(&|letter| letter.dst) - 149.5).abs() < 2.0, "so are nodes");
+    }
+
+    #[test]
+    fn a_trace_without_a_pair_gets_no_letters() {
+        let alone = Trace { name: "t".to_owned(), nodes: 1, contacts: Vec::new() };
+        assert_eq!(Workload::draw(&alone, 5, 1).letters, []);
+    }
+
+    proptest! {
+        #[test]
+        fn drawn_letters_are_valid_and_the_same_for_the_same_seed(nodes in 2_u32..50, length in 1_u32..1_000, count in 1_usize..100, seed: u64) {
+            let trace = trace(nodes, length);
+            let drawn = Workload::draw(&trace, count, seed);
+            let rows: String = drawn.letters.iter().map(|letter| format!("{},{},{},{}\n", letter.created, letter.src, letter.dst, letter.size)).collect();
+            prop_assert_eq!(&Workload::parse(&format!("{HEADER}\n{rows}"), &trace).unwrap(), &drawn);
+            prop_assert_eq!(drawn.letters.len(), count);
+            prop_assert!(drawn.letters.is_sorted_by_key(|letter| letter.created));
+            prop_assert!(drawn.letters.iter().all(|letter| letter.created <= length / 2));
+            prop_assert_eq!(Workload::draw(&trace, count, seed), drawn);
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! points of a run ([`MemoryStore::point_count`]), then repeats the run and stops it at each of them
 //! ([`MemoryStore::crash_after_writes`], [`MemoryStore::fail_full_after`]).
 
+mod pool;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use self::tables::{Outbox, Skipped, SkippedAge, Tables};
+pub use self::pool::BundlePool;
+use self::tables::{Kept, Outbox, Skipped, SkippedAge, Tables};
 use super::{
     AckRow, BundleRow, CONSTRAINT, ContactRow, Cursor, ExchangeRow, GoneRow, MISUSE, MessageRow, NOT_FOUND, Origin, OutboxRow, SecretBytes,
     Setting, SkippedRow, Store, StoreError, Summary,
@@ -49,6 +51,11 @@ impl MemoryStore {
     /// Makes an empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes an empty store that holds bundles which others of the same pool hold together with them.
+    pub fn in_pool(pool: &BundlePool) -> Self {
+        Self(Arc::new(Mutex::new(State { pool: pool.clone(), ..State::default() })))
     }
 
     /// Returns the same store once more, so that a test can steer it while an engine owns it.
@@ -140,6 +147,7 @@ impl MemoryStore {
 #[derive(Clone, Default)]
 struct State {
     tables: Tables,
+    pool: BundlePool,
     open: bool,
     points: u64,
     commits: u64,
@@ -496,6 +504,7 @@ impl Store for MemoryStore {
     }
 
     fn insert_bundle(&mut self, row: &BundleRow, bytes: &[u8]) -> Result<u64, StoreError> {
+        let body = self.state().pool.share(row, bytes);
         self.write(|tables| {
             if tables.sequences.has(&row.id) {
                 return Err(StoreError::Io(CONSTRAINT));
@@ -504,54 +513,39 @@ impl Store for MemoryStore {
             let sequence = last.checked_add(1).ok_or(StoreError::Full)?;
             tables.last_sequence.put((), sequence);
             tables.sequences.put(row.id, sequence);
-            tables.bundles.put(sequence, (BundleRow { sequence, ..row.clone() }, bytes.into()));
+            tables.bundles.put(sequence, Kept::new(row, body));
             Ok(sequence)
         })
     }
 
     fn visit_bundles(&self, visit: &mut dyn FnMut(BundleRow)) -> Result<(), StoreError> {
-        self.read(|tables| tables.bundles.iter().for_each(|(_, (row, _))| visit(row.clone())))
+        self.read(|tables| tables.bundles.iter().for_each(|(sequence, kept)| visit(kept.row(*sequence))))
     }
 
     fn load_bundle(&self, id: &BundleId) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|tables| {
             let sequence = tables.sequences.get(id)?;
-            tables.bundles.get(sequence).map(|(_, bytes)| bytes.to_vec())
+            tables.bundles.get(sequence).map(|kept| kept.body.bytes.to_vec())
         })
     }
 
     fn save_forwarded(&mut self, id: &BundleId, forwarded: u16) -> Result<(), StoreError> {
         self.write(|tables| {
-            if let Some(&sequence) = tables.sequences.get(id)
-                && let Some((row, bytes)) = tables.bundles.get(&sequence)
-            {
-                let changed = (BundleRow { forwarded, ..row.clone() }, Arc::clone(bytes));
-                tables.bundles.put(sequence, changed);
-            }
+            tables.change_bundle(id, |kept| kept.forwarded = forwarded);
             Ok(())
         })
     }
 
     fn save_stored(&mut self, id: &BundleId, stored: Hour) -> Result<(), StoreError> {
         self.write(|tables| {
-            if let Some(&sequence) = tables.sequences.get(id)
-                && let Some((row, bytes)) = tables.bundles.get(&sequence)
-            {
-                let changed = (BundleRow { stored, ..row.clone() }, Arc::clone(bytes));
-                tables.bundles.put(sequence, changed);
-            }
+            tables.change_bundle(id, |kept| kept.stored = stored);
             Ok(())
         })
     }
 
     fn save_origin(&mut self, id: &BundleId, origin: Origin) -> Result<(), StoreError> {
         self.write(|tables| {
-            if let Some(&sequence) = tables.sequences.get(id)
-                && let Some((row, bytes)) = tables.bundles.get(&sequence)
-            {
-                let changed = (BundleRow { origin, ..row.clone() }, Arc::clone(bytes));
-                tables.bundles.put(sequence, changed);
-            }
+            tables.change_bundle(id, |kept| kept.origin = origin);
             Ok(())
         })
     }

@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, ops::RangeBounds};
 
+/// Entries for which a log's memory is kept from one transaction to the next. Guess: most batches change less.
+const MOST_KEPT: usize = 64;
+
 /// Rows by key, and an undo log: what stood under each key before a write of the open transaction, in order of the writes.
 ///
 /// A transaction costs what it changes, not what the table holds.
@@ -44,6 +47,9 @@ impl<K: Ord + Clone, V> Table<K, V> {
 
     /// Keeps what was done.
     pub(super) fn commit(&mut self) {
+        if self.undo.capacity() > MOST_KEPT {
+            self.undo = Vec::new();
+        }
         self.undo.clear();
     }
 

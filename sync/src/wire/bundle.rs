@@ -139,6 +139,13 @@ pub struct Bundle {
     bytes: Vec<u8>,
 }
 
+impl BundleId {
+    /// The id of a bundle's bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(hash(&[bytes]))
+    }
+}
+
 impl Bundle {
     /// Checks bytes from anywhere. Says nothing of time: see [`BundleHeader::expiry`].
     ///
@@ -146,6 +153,13 @@ impl Bundle {
     ///
     /// [`BundleError`] if they are not a bundle of this version.
     pub fn decode(bytes: Vec<u8>) -> Result<Self, BundleError> {
+        let id = BundleId::of(&bytes);
+        Self::decode_as(id, bytes)
+    }
+
+    /// The same where the id of the bytes was computed already.
+    pub(crate) fn decode_as(id: BundleId, bytes: Vec<u8>) -> Result<Self, BundleError> {
+        debug_assert_eq!(id, BundleId::of(&bytes), "an id is that of its bytes");
         if !BUNDLE_SIZES.contains(&bytes.len()) {
             return Err(BundleError::Size);
         }
@@ -173,7 +187,7 @@ impl Bundle {
         if reader.u64()? != 0 {
             return Err(BundleError::Field);
         }
-        Ok(Self { id: BundleId(hash(&[&bytes])), header, bytes })
+        Ok(Self { id, header, bytes })
     }
 
     /// The id: SHA-256 of all bytes.

@@ -40,7 +40,7 @@ pub(crate) struct Three {
 
 /// Adds a node with its own settings.
 pub(crate) fn node_as(sim: &mut Sim, name: &str, config: EngineConfig) -> (NodeId, MemoryStore) {
-    let store = MemoryStore::new();
+    let store = sim.store();
     let (handle, reopened) = (store.handle(), store.handle());
     let open = move || {
         reopened.reopen();

@@ -1,16 +1,17 @@
 //! The ids whose bundles are gone: for how long they are remembered, and who is told of them.
 //!
-//! A bundle that was read leaves its ack secret behind, one that was dropped a mark that it is not wanted again. Contacts are told of both until
-//! the bundle has expired, strangers for a day. How many are remembered is limited, strangers' to half of it; the oldest are forgotten first.
+//! A bundle that was read leaves its ack secret behind, one that was dropped a mark that it is not wanted again. Everybody is told of what was read
+//! until it has expired; of what was dropped contacts are, and strangers for a day. How many are remembered is limited, strangers' to half of it; the oldest are forgotten first.
 
-use super::{Holdings, Known, Slot, is_between, under};
+use super::{Holdings, Known, Slot, is_between};
 use crate::{
     id::{BundleId, ContactId, Tag},
     store::{GoneReason, GoneRow, Origin, Store, StoreError},
     time::Hour,
 };
 
-/// For how long strangers are told of ids whose bundles are gone, hours (protocol review, H5).
+/// For how long strangers are told of ids whose bundles were dropped, hours (protocol review, H5). Of what was read they are told until it
+/// expires: taken anew after a day it would go round for ever (docs/design/001-acknowledged-ids.md).
 const TOLD_TO_STRANGERS: u32 = 24;
 
 /// An id remembered.
@@ -26,6 +27,9 @@ pub(super) struct Gone {
 impl Gone {
     /// Whether strangers are still told of it; without a mesh hour, running time counts.
     const fn is_told_to_strangers(&self, hour: Hour, running: u32) -> bool {
+        if matches!(self.row.reason, GoneReason::Acknowledged) {
+            return true;
+        }
         let (now, since) = if hour.0 == Hour::UNKNOWN.0 { (running, self.since) } else { (hour.0, self.row.at.0) };
         now < since.saturating_add(TOLD_TO_STRANGERS)
     }
@@ -39,9 +43,9 @@ impl Holdings {
             self.gone_of_strangers.insert((row.at, row.id));
         }
         if row.reason == GoneReason::Dropped {
-            self.by_commitment.insert((row.commitment, row.id));
-            self.dropped_by_tag.insert((row.tag, row.id));
-            self.show(row.created, row.id, Some(row.expiry), false, gone.is_told_to_strangers(hour, self.running));
+            self.by_commitment.insert((row.commitment, gone.slot));
+            self.dropped_by_tag.insert((row.tag, gone.slot));
+            self.shown.insert(row.created, row.id, Some(row.expiry), false, gone.is_told_to_strangers(hour, self.running));
         }
         self.gone.insert(row.id, gone);
     }
@@ -51,9 +55,9 @@ impl Holdings {
         self.gone_by_age.remove(&(gone.row.at, gone.row.id));
         self.gone_of_strangers.remove(&(gone.row.at, gone.row.id));
         if gone.row.reason == GoneReason::Dropped {
-            self.by_commitment.remove(&(gone.row.commitment, *id));
-            self.dropped_by_tag.remove(&(gone.row.tag, *id));
-            self.hide(gone.row.created, id);
+            self.by_commitment.remove(&(gone.row.commitment, gone.slot));
+            self.dropped_by_tag.remove(&(gone.row.tag, gone.slot));
+            self.shown.remove(gone.row.created, id);
         }
         Some(gone)
     }
@@ -102,7 +106,7 @@ impl Holdings {
 
     /// Forgets the ids dropped under a tag: they are wanted again.
     pub(in super::super) fn forget_dropped_under(&mut self, store: &mut dyn Store, tag: &Tag) -> Result<(), StoreError> {
-        let ids: Vec<BundleId> = under(&self.dropped_by_tag, *tag).collect();
+        let ids: Vec<BundleId> = self.under(&self.dropped_by_tag, *tag).collect();
         ids.iter().try_for_each(|id| self.forget_gone(store, id))
     }
 
@@ -120,7 +124,7 @@ impl Holdings {
             }
         }
         for (created, id) in faded {
-            self.for_strangers.remove(created, &id);
+            self.shown.fade(created, &id);
         }
         doomed.iter().try_for_each(|id| self.forget_gone(store, id))
     }

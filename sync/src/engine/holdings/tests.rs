@@ -86,3 +86,31 @@ fn a_slot_is_used_again_and_names_what_it_holds_now() {
     holdings.insert(&mut store, &bundle(5), Origin::StrangerInbound, 0, Hour(498_800)).unwrap();
     assert_eq!((holdings.slot_of(&bundle(5).id()), holdings.in_slot(slot)), (Some(slot), Some(bundle(5).id())));
 }
+
+#[test]
+fn expired_bundles_are_named_until_they_are_gone_and_later_ones_in_their_time() {
+    let (mut holdings, mut store) = with(0..2);
+    let expiry = expiry_of(holdings.row(&bundle(0).id()).unwrap()).unwrap();
+    let ids = |expired: Vec<(BundleId, Origin)>| expired.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(holdings.expired(Hour(expiry.0 - 1)), []);
+    assert_eq!(holdings.expired(expiry).len(), 2);
+    holdings.remove(&mut store, &bundle(0).id(), None).unwrap();
+    assert_eq!(ids(holdings.expired(expiry)), [bundle(1).id()]);
+    holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
+    assert_eq!(holdings.expired(expiry), []);
+    holdings.insert(&mut store, &bundle(2), Origin::StrangerInbound, 0, Hour(498_800)).unwrap();
+    assert_eq!(ids(holdings.expired(expiry)), [bundle(2).id()], "one that came after the last look");
+}
+
+#[test]
+fn without_a_created_hour_a_bundle_expires_by_its_age_once_that_counts() {
+    let (mut holdings, mut store) = with(0..1);
+    let mut bytes = bundle(3).into_bytes();
+    bytes[4..8].fill(0);
+    let clockless = Bundle::decode(bytes).unwrap();
+    holdings.insert(&mut store, &clockless, Origin::StrangerInbound, 0, Hour::UNKNOWN).unwrap();
+    assert_eq!(holdings.expired(Hour(400_000)), []);
+    holdings.stamp_stored(&mut store, Hour(400_000)).unwrap();
+    let expiry = expiry_of(holdings.row(&clockless.id()).unwrap()).unwrap();
+    assert_eq!((holdings.expired(Hour(expiry.0 - 1)), holdings.expired(expiry).len()), (vec![], 1));
+}

@@ -9,12 +9,12 @@ use rand_core::Rng;
 use super::super::{
     Engine,
     config::{MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS, MAX_WAITING_RANGES},
-    link::LinkState,
+    link::{LinkState, Peer},
     records::{Breach, Fault},
     routing::{Scope, rank},
 };
 use crate::{
-    id::ShortId,
+    id::{ContactId, ShortId},
     reconcile::{Finding, ItemSet, MAX_BODY_LEN, Reconciler, SessionView, cut_hour},
     session::Role,
     store::{Cursor, Origin},
@@ -82,16 +82,22 @@ impl Engine {
                 reconciler.start(set, &mut self.jitter);
             }
         }
-        let rows: Vec<_> = self.holdings.rows().filter(|row| !fits && row.origin == Origin::Own(contact)).cloned().collect();
-        if let Some(state) = self.links.get_mut(&link).filter(|_| rows.len() <= MAX_UNANSWERED_OFFERS * MAX_RECORD_IDS) {
-            // What is for the peer needs no comparison to be offered.
-            rows.iter()
-                .filter(|row| row.created != Hour::UNKNOWN)
-                .for_each(|row| state.offer(rank(&self.holdings, row, peer, false), row.id));
+        if !fits {
+            self.offer_own(link, contact, peer);
         }
         self.busy_links.insert(link);
         self.offer_held_back(now, link);
         Ok(())
+    }
+
+    /// What is for the peer needs no comparison to be offered, unless there is much of it.
+    fn offer_own(&mut self, link: LinkId, contact: ContactId, peer: Peer) {
+        let rows: Vec<_> = self.holdings.rows().filter(|row| row.origin == Origin::Own(contact)).cloned().collect();
+        if let Some(state) = self.links.get_mut(&link).filter(|_| rows.len() <= MAX_UNANSWERED_OFFERS * MAX_RECORD_IDS) {
+            rows.iter()
+                .filter(|row| row.created != Hour::UNKNOWN)
+                .for_each(|row| state.offer(rank(&self.holdings, row, peer, false), row.id));
+        }
     }
 
     /// A contact has all that arrived up to `sequence`: it is offered what came later, and told what was read since it was met.

@@ -15,7 +15,6 @@ use super::super::{
     routing::Scope,
 };
 use crate::{
-    crypto::kdf::hash,
     id::{BundleId, ContactId, Tag},
     store::{GoneReason, Origin, StoreError},
     time::{Hour, Now},
@@ -34,7 +33,7 @@ const STRANGERS_LIFETIME_HOURS: u32 = Lifetime::Fortnight.hours() + CREATED_AHEA
 impl Engine {
     pub(in super::super) fn handle_bundle(&mut self, now: Now, link: LinkId, age: u16, bytes: Vec<u8>) -> Result<(), Fault> {
         let hour = self.hour(now);
-        let id = BundleId(hash(&[&bytes]));
+        let id = BundleId::of(&bytes);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let short = state.shorts.short(&id);
         if state.asked.remove(&short) {
@@ -49,7 +48,7 @@ impl Engine {
         }
         self.busy_links.insert(link);
         let size = bytes.len() as u64;
-        let verdict = match Bundle::decode(bytes) {
+        let verdict = match Bundle::decode_as(id, bytes) {
             Ok(bundle) => self.judge_bundle(now, link, &bundle)?.map_or(Ok(bundle), Err),
             Err(_) => Err(Refusal::Malformed),
         };

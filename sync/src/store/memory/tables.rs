@@ -4,11 +4,13 @@ use std::{cmp::Reverse, sync::Arc};
 
 use zeroize::Zeroizing;
 
+use super::pool::Body;
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},
     store::{BundleRow, ContactRow, Cursor, GoneRow, MessageRow, Origin, SecretBytes, Setting, Summary, table::Table},
-    time::UnixMillis,
+    time::{Hour, UnixMillis},
     view::MessageState,
+    wire::bundle::Class,
 };
 
 type MessageKey = (ContactId, bool, MessageId);
@@ -38,6 +40,30 @@ pub(super) struct Outbox {
     pub(super) wants_receipt: bool,
     pub(super) bundle: BundleId,
     pub(super) ack: Zeroizing<[u8; 16]>,
+}
+
+/// A bundle held, without its sequence, which is its key here: what is the same at all who hold it, and what is this store's own.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) body: Arc<Body>,
+    pub(super) origin: Origin,
+    pub(super) stored: Hour,
+    pub(super) age: u16,
+    pub(super) forwarded: u16,
+    pub(super) class: Class,
+}
+
+impl Kept {
+    pub(super) fn new(row: &BundleRow, body: Arc<Body>) -> Self {
+        let &BundleRow { origin, stored, age, forwarded, class, .. } = row;
+        Self { body, origin, stored, age, forwarded, class }
+    }
+
+    pub(super) fn row(&self, sequence: u64) -> BundleRow {
+        let Body { id, size, lifetime, created, tag, commitment, .. } = *self.body;
+        let Self { origin, stored, age, forwarded, class, .. } = *self;
+        BundleRow { id, sequence, size, class, lifetime, created, tag, commitment, origin, age, stored, forwarded }
+    }
 }
 
 macro_rules! tables {
@@ -81,7 +107,7 @@ tables! {
     /// Index: outgoing messages that are queued or carried.
     undelivered: (ContactId, MessageId) => (),
     outbox: (ContactId, u32) => Outbox,
-    bundles: u64 => (BundleRow, Arc<[u8]>),
+    bundles: u64 => Kept,
     /// Index: the sequence of each bundle.
     sequences: BundleId => u64,
     /// The last sequence given to a bundle.
@@ -151,6 +177,16 @@ impl Tables {
         self.skipped_by_age.range(first..=last).map(|(age, ())| age)
     }
 
+    /// Changes what is a store's own of a bundle, if held.
+    pub(super) fn change_bundle(&mut self, id: &BundleId, change: impl FnOnce(&mut Kept)) {
+        if let Some(&sequence) = self.sequences.get(id)
+            && let Some(mut kept) = self.bundles.get(&sequence).cloned()
+        {
+            change(&mut kept);
+            self.bundles.put(sequence, kept);
+        }
+    }
+
     /// Removes a bundle, if held.
     pub(super) fn remove_bundle(&mut self, id: &BundleId) {
         if let Some(&sequence) = self.sequences.get(id) {
@@ -186,7 +222,7 @@ impl Tables {
             self.remove_skipped(tag);
         }
         let own: Vec<BundleId> =
-            self.bundles.iter().filter(|(_, (row, _))| row.origin == Origin::Own(id)).map(|(_, (row, _))| row.id).collect();
+            self.bundles.iter().filter(|(_, kept)| kept.origin == Origin::Own(id)).map(|(_, kept)| kept.body.id).collect();
         for bundle in &own {
             self.remove_bundle(bundle);
         }
