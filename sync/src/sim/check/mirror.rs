@@ -94,6 +94,8 @@ pub(super) struct Mirror {
     numbered: HashSet<BundleId>,
     messages: HashMap<MessageId, ContactId>,
     cursors: HashMap<ContactId, Cursor>,
+    /// Its mesh hour after its last batch.
+    pub(super) hour: Hour,
     /// Somebody who does harm sits at it: what it says of itself binds nobody.
     pub(super) is_hostile: bool,
     /// Its store is another one when it is opened next.
@@ -112,9 +114,8 @@ pub(super) struct Done {
 impl Mirror {
     /// Takes over what a store holds that was made before it was watched.
     pub(super) fn load(store: &dyn Store) -> Result<Self, StoreError> {
-        let mut mirror = Self::default();
-        mirror.epoch = store.load_setting(Setting::Epoch)?.and_then(|epoch| epoch.as_slice().try_into().ok());
-        mirror.last_sequence = store.last_sequence()?;
+        let epoch = store.load_setting(Setting::Epoch)?.and_then(|epoch| epoch.as_slice().try_into().ok());
+        let mut mirror = Self { epoch, last_sequence: store.last_sequence()?, ..Self::default() };
         store.visit_bundles(&mut |row| mirror.insert(&row))?;
         for row in store.load_gone()? {
             mirror.remember(row.id, row.origin);
@@ -196,6 +197,7 @@ impl Mirror {
     pub(super) fn take(&mut self, hours: Hours, limits: RelayLimits) -> Result<Done, Broken> {
         let changes = std::mem::take(&mut self.journal.lock().durable);
         let mut done = Done::default();
+        self.hour = hours.mesh;
         self.judge_deletions(&changes, hours)?;
         for change in &changes {
             self.apply(change, &mut done)?;

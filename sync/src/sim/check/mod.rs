@@ -152,7 +152,7 @@ impl Checker {
         }
         done.messages.iter().try_for_each(|id| self.judge_delivery(now, node, *id))?;
         if said.carries {
-            done.cursors.iter().try_for_each(|(before, cursor)| self.judge_cursor(node, *before, *cursor, said.hours))?;
+            done.cursors.iter().try_for_each(|(before, cursor)| self.judge_cursor(node, *before, *cursor))?;
         }
         let tables = said.tables.iter().flat_map(|(link, tables)| tables.iter().map(move |table| (link, table)));
         for (link, (name, entries, most)) in tables {
@@ -175,7 +175,7 @@ impl Checker {
         }
     }
 
-    fn judge_cursor(&self, node: NodeId, before: u64, cursor: Cursor, hours: Hours) -> Result<(), Broken> {
+    fn judge_cursor(&self, node: NodeId, before: u64, cursor: Cursor) -> Result<(), Broken> {
         let Some(owner) = self.epochs.get(&cursor.epoch).copied() else { return Ok(()) };
         let (Some(here), Some(there)) = (self.nodes.get(node.0), self.nodes.get(owner)) else { return Ok(()) };
         if there.is_hostile {
@@ -185,7 +185,9 @@ impl Checker {
             let last = there.last_sequence();
             return Err((Rule::Cursor, format!("arrivals of node {owner} count up to {}, of which there are {last}", cursor.sequence)));
         }
-        match there.shown(before, cursor.sequence, hours.mesh).find(|id| !here.knows(id)) {
+        // What has expired for either is not shown, or not taken.
+        let hour = here.hour.max(there.hour);
+        match there.shown(before, cursor.sequence, hour).find(|id| !here.knows(id)) {
             Some(id) => Err((Rule::Cursor, format!("arrivals of node {owner} count up to {}, but {id:?} is not known", cursor.sequence))),
             None => Ok(()),
         }
