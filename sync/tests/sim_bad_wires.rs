@@ -69,15 +69,29 @@ fn sim_breaks_within_handshakes_lose_nothing() {
 
 #[test]
 fn sim_everything_at_once_loses_nothing() {
-    let faults =
-        Faults { rate: 30_000, delay: Duration::from_millis(40), loss: 0.02, duplicate: 0.02, reorder: 0.02, cut_mean: Some(20 * SECOND) };
+    let faults = Faults {
+        rate: 30_000,
+        delay: Duration::from_millis(40),
+        loss: 0.02,
+        duplicate: 0.02,
+        reorder: 0.02,
+        cut_mean: Some(20 * SECOND),
+        ..Faults::NONE
+    };
     everything_arrives(faults, 5, 20);
 }
 
 #[test]
 fn sim_same_seed_same_log() {
-    let faults =
-        Faults { rate: 50_000, delay: Duration::from_millis(20), loss: 0.01, duplicate: 0.01, reorder: 0.01, cut_mean: Some(15 * SECOND) };
+    let faults = Faults {
+        rate: 50_000,
+        delay: Duration::from_millis(20),
+        loss: 0.01,
+        duplicate: 0.01,
+        reorder: 0.01,
+        cut_mean: Some(15 * SECOND),
+        ..Faults::NONE
+    };
     let first = seed();
     for seed in first..first + 3 {
         let (one, other) = (run(seed, faults, 15), run(seed, faults, 15));

@@ -3,13 +3,19 @@
 
 mod common;
 
-use common::{DAY, HOUR, MINUTE, SECOND, Two, notices, seed, states, status, texts};
+use common::{
+    DAY, HOUR, MINUTE, SECOND, Two, notices, seed, states, status, texts,
+    three::{Eve, Heard, START_HOUR, garbage},
+};
 use hedgerow_sync::{
     id::BeaconId,
-    sim::{Faults, START_MILLIS},
+    sim::{Faults, START_MILLIS, Sim},
     time::Hour,
     view::{ClockSource, MessageState},
-    wire::record::{Hello, Record},
+    wire::{
+        bundle::Lifetime,
+        record::{Hello, Record, Refusal},
+    },
 };
 
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;
@@ -130,4 +136,14 @@ fn sim_a_message_without_a_reader_expires_after_a_fortnight() {
     two.sim.send(two.ann, "ben", "later");
     two.sim.run_for(SECOND);
     assert_eq!(texts(&mut two.sim, two.ben, "ann"), ["later"]);
+}
+
+#[test]
+fn sim_a_node_without_a_clock_takes_nothing_from_strangers_that_it_could_not_pass_on() {
+    let mut sim = Sim::new(seed());
+    let (ann, _) = sim.node("ann");
+    sim.set_clock(ann, TO_1970);
+    let eve = Eve::dial(&mut sim, ann);
+    let bundles = [Lifetime::Fortnight, Lifetime::Month].map(|lifetime| garbage(1, START_HOUR, lifetime, 512));
+    assert_eq!(eve.hand(&mut sim, &bundles, 0), [Heard::Stored, Heard::Refused(Refusal::Time)]);
 }

@@ -41,6 +41,8 @@ mod pages;
 mod pair;
 mod policy;
 mod pools;
+#[cfg(feature = "sim")]
+mod probe;
 mod profile;
 mod recognise;
 mod records;
@@ -60,6 +62,8 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "sim")]
 pub use self::befriend::Room;
+#[cfg(feature = "sim")]
+pub(crate) use self::probe::{Hours, RelayLimits, Table};
 use self::{
     clock::MeshTime,
     crowd::Crowd,

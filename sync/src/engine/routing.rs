@@ -34,7 +34,7 @@ pub(super) enum Scope {
 }
 
 /// Short ids of a link that are kept whatever is known (guess: a few hundred kilobytes).
-const NAMES_KEPT: usize = 8_192;
+pub(super) const NAMES_KEPT: usize = 8_192;
 
 /// The link that is offered own bundles before all others.
 #[derive(Clone, Copy, Debug)]

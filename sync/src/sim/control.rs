@@ -22,6 +22,7 @@ impl Sim {
     /// [`take_records`](Self::take_records). Sessions that are open stay open; in new ones it is a stranger.
     pub fn possess(&mut self, node: NodeId) {
         self.nodes[node.0].puppet = true;
+        self.distrust(node);
     }
 
     /// Adds a node that is nobody's contact and speaks only for the test.
@@ -41,6 +42,7 @@ impl Sim {
     /// Gives a puppet's place back to its engine; best while the node is stopped.
     pub fn release(&mut self, node: NodeId) {
         self.nodes[node.0].puppet = false;
+        self.nodes[node.0].hostile = None;
     }
 
     /// Lets a wire stay down once it breaks.
@@ -85,6 +87,9 @@ impl Sim {
 
     /// A puppet recognises nobody, as a stranger does.
     pub(super) fn move_puppet(&mut self, node: NodeId, inputs: Vec<Input>) {
+        if self.nodes[node.0].hostile.is_some() {
+            return self.act_hostile(node, inputs);
+        }
         for input in inputs {
             match input {
                 _ if self.nodes[node.0].mute => {}
@@ -198,6 +203,7 @@ impl Sim {
     /// Puts another store into a node, as a backup is restored, and starts it again.
     pub fn restore(&mut self, node: NodeId, backup: &MemoryStore) {
         self.kill(node);
+        self.expect_other_store(node);
         let store = backup.handle();
         self.nodes[node.0].open = Box::new(move || {
             store.reopen();

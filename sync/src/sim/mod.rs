@@ -4,8 +4,11 @@
 //! gives the same [`log_hash`](Sim::log_hash). Wires lose, repeat, delay and reorder messages, break, and come up again by themselves as
 //! a transport's dialling would; a store that crashes between a write and its commit restarts its node.
 
+mod check;
 mod control;
 mod draw;
+mod faults;
+mod hostile;
 pub mod input;
 pub mod mobility;
 mod observe;
@@ -31,10 +34,16 @@ use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use self::{
+    check::Checker,
     control::OnTransmit,
+    faults::Breaker,
+    hostile::Hostile,
     wire::{Queued, Wire},
 };
 pub use self::{
+    check::{Rule, Violation},
+    faults::{FaultKind, FaultMix, FaultPlan, Trouble, UnknownFault},
+    hostile::Hostility,
     observe::{Observer, What},
     wire::{Faults, WireId},
 };
@@ -57,6 +66,8 @@ pub const START_MILLIS: u64 = 1_795_327_200_000;
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a broken wire stays down before it comes up again by itself.
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
+/// How long one end of a half-open link does not know that it broke.
+const HALF_OPEN_FOR: Duration = Duration::from_secs(15);
 
 /// Bytes of framing before a session message.
 const FRAME_LEN: usize = 2;
@@ -104,6 +115,12 @@ struct Node {
     /// Inputs are gathered for so long and fed as one batch; each alone if absent.
     gather: Option<Duration>,
     gathered: Vec<Input>,
+    /// It does harm; a puppet.
+    hostile: Option<Hostile>,
+    /// What is to go wrong with its store.
+    breaker: Breaker,
+    /// It is off until its disk has room.
+    awaits_room: bool,
     /// When the next [`Happening::Wake`] is due that counts.
     wake_at: Option<Duration>,
 }
@@ -122,6 +139,12 @@ enum Happening {
     Feed { node: usize },
     /// An engine's time-out.
     Wake { node: usize },
+    /// One end of a wire that broke a while ago learns of it.
+    Learn { node: usize, link: LinkId },
+    /// Something befalls a node.
+    Trouble { node: usize, trouble: Trouble },
+    /// A node whose disk was full tries again.
+    TryAgain { node: usize },
 }
 
 /// A session message that was put on a wire; what an eavesdropper counts.
@@ -154,6 +177,8 @@ pub struct Sim {
     crossings: Option<Vec<Crossing>>,
     on_transmit: Option<OnTransmit>,
     observer: Option<Box<dyn Observer>>,
+    checker: Option<Box<Checker>>,
+    breakable: bool,
     /// The bundles that stores of this simulation hold, each once.
     bundles: BundlePool,
 }
@@ -176,6 +201,8 @@ impl Sim {
             crossings: None,
             on_transmit: None,
             observer: None,
+            checker: None,
+            breakable: false,
             bundles: BundlePool::default(),
         }
     }
@@ -232,6 +259,9 @@ impl Sim {
             wakes: 0,
             gather: None,
             gathered: Vec::new(),
+            hostile: None,
+            breaker: Breaker::default(),
+            awaits_room: false,
             wake_at: None,
         });
         self.start(id);
@@ -282,12 +312,14 @@ impl Sim {
     /// Stops a node as `kill -9` would: nothing is saved, its wires break.
     pub fn kill(&mut self, node: NodeId) {
         self.nodes[node.0].on = false;
+        self.nodes[node.0].awaits_room = false;
         self.stop(node);
     }
 
     /// Starts a node that was stopped.
     pub fn revive(&mut self, node: NodeId) {
         self.nodes[node.0].on = true;
+        self.nodes[node.0].awaits_room = false;
         self.start(node);
         for wire in 0..self.wires.len() {
             if self.wires[wire].ends.contains(&node.0) {
@@ -375,7 +407,9 @@ impl Sim {
 
     /// Lets virtual time pass until `end` after the start; nothing happens if that is over.
     pub fn run_until(&mut self, end: Duration) {
-        while let Some(Reverse((at, _, _))) = self.agenda.peek() {
+        while self.violation().is_none()
+            && let Some(Reverse((at, _, _))) = self.agenda.peek()
+        {
             if *at > end {
                 break;
             }
@@ -383,7 +417,9 @@ impl Sim {
             self.now = at;
             self.happen(happening);
         }
-        self.now = self.now.max(end);
+        if self.violation().is_none() {
+            self.now = self.now.max(end);
+        }
     }
 
     /// Hands one input to a node's engine, as a driver with a fault of its own or a test would.
@@ -430,6 +466,7 @@ impl Sim {
                     let link = links[to];
                     let node = NodeId(state.ends[to]);
                     self.note_crossed(wire);
+                    self.check_arrival(wire, to, message.len() + FRAME_LEN);
                     self.arrive(node, link, &message);
                 }
             }
@@ -463,6 +500,9 @@ impl Sim {
                     self.wake_later(NodeId(node));
                 }
             }
+            Happening::Learn { node, link } => self.learn(NodeId(node), link),
+            Happening::Trouble { node, trouble } => self.befall(NodeId(node), trouble),
+            Happening::TryAgain { node } => self.try_again(NodeId(node)),
         }
     }
 
@@ -495,6 +535,7 @@ impl Sim {
             return;
         }
         self.observe_inputs(node, link, &inputs);
+        self.check_inputs(node, link, &inputs);
         for input in &inputs {
             if let Input::Handshaken { info, .. } = input {
                 self.nodes[node.0].infos.insert(link, info.clone());
@@ -547,9 +588,9 @@ impl Sim {
         if batch().is_err() {
             self.nodes[node.0].restarts += 1;
             self.stop(node);
-            self.start(node);
-            return;
+            return self.come_back(node);
         }
+        self.check_batch(node);
         self.let_out(node);
     }
 
@@ -584,6 +625,7 @@ impl Sim {
             Output::Transmit { link, record } => {
                 let passes = self.on_transmit.as_mut().is_none_or(|passes| passes(node, link, &record));
                 if passes {
+                    self.check_transmit(node, link, &record);
                     let what = What::of_record(&record);
                     self.with_session(node, link, what, |session| session.seal_record(&record));
                 }
@@ -702,19 +744,45 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links.take() else { return };
         wire.cut_before = None;
-        let (ends, wanted) = (wire.ends, wire.wanted);
+        let (ends, wanted, redial) = (wire.ends, wire.wanted, wire.faults.redial);
         self.note_torn(wire_id);
-        for (end, link) in ends.into_iter().zip(links) {
-            let node = &mut self.nodes[end];
-            node.sessions.remove(&link);
-            node.wires.remove(&link);
-            node.infos.remove(&link);
+        let late = self.late_end(wire_id);
+        let ended = ends.into_iter().zip(links).enumerate().map(|(end, (node, link))| (NodeId(node), link, late == Some(end)));
+        for (node, link, is_late) in ended.clone() {
+            self.nodes[node.0].wires.remove(&link);
+            if is_late {
+                self.schedule(self.now + HALF_OPEN_FOR, Happening::Learn { node: node.0, link });
+            } else {
+                self.end_link(node, link);
+            }
         }
         if wanted {
-            self.schedule(self.now + REDIAL_AFTER, Happening::Redial { wire: wire_id });
+            self.schedule(self.now + redial, Happening::Redial { wire: wire_id });
         }
-        for (end, link) in ends.into_iter().zip(links) {
-            self.feed(NodeId(end), vec![Input::LinkDown(link)]);
+        for (node, link, _) in ended.filter(|(_, _, is_late)| !is_late) {
+            self.feed(node, vec![Input::LinkDown(link)]);
+        }
+    }
+
+    /// Forgets a link at one of its ends.
+    fn end_link(&mut self, node: NodeId, link: LinkId) -> bool {
+        self.check_end(link);
+        let state = &mut self.nodes[node.0];
+        state.infos.remove(&link);
+        state.sessions.remove(&link).is_some()
+    }
+
+    /// The end of a wire that does not learn at once that it broke, if any: one of those that are up.
+    fn late_end(&mut self, wire: WireId) -> Option<usize> {
+        let Wire { ends, faults, .. } = self.wires[wire.0];
+        let late = faults.draw_late(&mut self.rng)?;
+        ends.iter().all(|node| self.nodes[*node].engine.is_some()).then_some(late)
+    }
+
+    /// One end of a link learns that it broke a while ago.
+    fn learn(&mut self, node: NodeId, link: LinkId) {
+        if self.end_link(node, link) {
+            self.feed(node, vec![Input::LinkDown(link)]);
         }
     }
 
@@ -725,15 +793,22 @@ impl Sim {
         for wire in wires {
             self.tear_down(wire);
         }
+        // Those that nobody at this end knew to have ended.
+        for link in self.nodes[node.0].sessions.keys().copied().collect::<Vec<_>>() {
+            self.end_link(node, link);
+        }
     }
 
     #[expect(clippy::expect_used, reason = "a harness: a store that can't be opened again ends the test")]
     fn start(&mut self, node: NodeId) {
         let now = self.now_of(node);
         let (keys, seed) = (self.rng.next_u64(), self.rng.next_u64());
-        let state = &mut self.nodes[node.0];
         let rng = Box::new(ChaCha20Rng::seed_from_u64(keys ^ self.seed));
-        let engine = Engine::open(state.config.clone(), (state.open)(), rng, seed, now).expect("the store opens again");
+        let store = (self.nodes[node.0].open)();
+        let store = self.break_store(node, store);
+        let store = self.watch(node, store).expect("the store can be read");
+        let state = &mut self.nodes[node.0];
+        let engine = Engine::open(state.config.clone(), store, rng, seed, now).expect("the store opens again");
         state.engine = Some(engine);
         let mut beacon = [0; 8];
         self.rng.fill_bytes(&mut beacon);

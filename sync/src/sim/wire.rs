@@ -5,15 +5,15 @@ use std::{collections::VecDeque, time::Duration};
 use hedgerow_transports::LinkId;
 use rand_core::Rng;
 
-use super::{FRAME_LEN, observe::What};
+use super::{FRAME_LEN, REDIAL_AFTER, observe::What};
 
 /// Names a wire of one simulation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct WireId(pub usize);
 
 /// What a wire is like. Probabilities are per message. Loss, repetition and reordering are below the transport's promise of order, so
 /// that a session meets them as damage and must end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Faults {
     /// Bytes a second, each way.
     pub rate: u32,
@@ -27,16 +27,33 @@ pub struct Faults {
     pub reorder: f64,
     /// After how long a connection breaks, on average; never if absent.
     pub cut_mean: Option<Duration>,
+    /// How long it stays down then, before it comes up again by itself.
+    pub redial: Duration,
+    /// How often one end alone notices that a connection broke; what the other sends for fifteen seconds is lost.
+    pub half_open: f64,
 }
 
 impl Faults {
     /// A good wire: 1 MB/s, 1 ms, nothing goes wrong.
-    pub const NONE: Self =
-        Self { rate: 1_000_000, delay: Duration::from_millis(1), loss: 0.0, duplicate: 0.0, reorder: 0.0, cut_mean: None };
+    pub const NONE: Self = Self {
+        rate: 1_000_000,
+        delay: Duration::from_millis(1),
+        loss: 0.0,
+        duplicate: 0.0,
+        reorder: 0.0,
+        cut_mean: None,
+        redial: REDIAL_AFTER,
+        half_open: 0.0,
+    };
 
     /// How long a message occupies the wire.
     pub(super) fn takes(&self, length: usize) -> Duration {
         Duration::from_secs_f64((length + FRAME_LEN) as f64 / f64::from(self.rate))
+    }
+
+    /// Draws which end of a connection that breaks learns of it late, if any.
+    pub(super) fn draw_late(&self, rng: &mut impl Rng) -> Option<usize> {
+        (self.half_open > 0.0 && draw(rng) < self.half_open).then(|| rng.next_u32() as usize & 1)
     }
 
     /// Draws when a connection breaks.
@@ -71,6 +88,8 @@ pub(super) struct Wire {
     pub(super) connection: u64,
     pub(super) wanted: bool,
     pub(super) last_arrival: Duration,
+    /// When it came up.
+    pub(super) since: Duration,
     /// Breaks in place of the message after so many.
     pub(super) cut_before: Option<u64>,
     /// Until when each direction's transmitter is busy.
@@ -88,6 +107,7 @@ impl Wire {
             connection: 0,
             wanted: true,
             last_arrival: Duration::ZERO,
+            since: Duration::ZERO,
             cut_before: None,
             busy: [Duration::ZERO; 2],
             queue: VecDeque::new(),
@@ -99,6 +119,7 @@ impl Wire {
         self.connection += 1;
         self.busy = [now; 2];
         self.last_arrival = now;
+        self.since = now;
         self.queue.clear();
     }
 
@@ -120,7 +141,10 @@ impl Wire {
         self.last_arrival = self.last_arrival.max(at);
         match (lost, doubled) {
             (true, _) => Vec::new(),
-            (false, true) => vec![at, at + self.faults.delay],
+            (false, true) => {
+                *busy += self.faults.takes(length);
+                vec![at, at + self.faults.takes(length)]
+            }
             (false, false) => vec![at],
         }
     }

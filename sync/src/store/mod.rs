@@ -22,6 +22,8 @@ use crate::{
 mod contract;
 #[cfg(feature = "sim")]
 pub mod delayed;
+#[cfg(feature = "sim")]
+pub mod layer;
 mod log;
 pub mod memory;
 #[cfg(feature = "sqlite")]

@@ -150,11 +150,13 @@ impl Engine {
         }
         // A clock that is off may make carriers careful, but must not come between two people: what its sender hands over is taken.
         let from_sender = sender.is_some() && sender == peer.contact();
-        if hour != Hour::UNKNOWN && !from_sender {
-            let (created, expiry) = (bundle.header().created, bundle.header().expiry());
+        if !from_sender {
+            let (created, expiry) = (bundle.header().created, bundle.header().expiry().filter(|_| hour != Hour::UNKNOWN));
             let left = expiry.map_or(bundle.header().lifetime.hours(), |expiry| expiry.0.saturating_sub(hour.0));
+            // Without an hour too: what nobody would take from here would only mark this node.
             let too_long = peer.contact().is_none() && left > STRANGERS_LIFETIME_HOURS;
-            if expiry.is_some_and(|expiry| expiry <= hour) || created > hour.plus(CREATED_AHEAD_HOURS) || too_long {
+            let ahead = hour != Hour::UNKNOWN && created > hour.plus(CREATED_AHEAD_HOURS);
+            if expiry.is_some_and(|expiry| expiry <= hour) || ahead || too_long {
                 return Ok(Some(Refusal::Time));
             }
         }
