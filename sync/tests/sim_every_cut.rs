@@ -24,7 +24,10 @@ use hedgerow_sync::{
     sim::{Crossing, Faults, NodeId, Sim},
     store::{BundleRow, Origin, Store, memory::MemoryStore},
     time::Hour,
-    wire::bundle::{Bundle, Lifetime},
+    wire::{
+        bundle::{Bundle, Lifetime},
+        record::COPIES_UNLIMITED,
+    },
 };
 
 /// Bytes of a bundle that may be unanswered: the least that lets the largest pass.
@@ -74,6 +77,7 @@ fn put(store: &MemoryStore, numbers: std::ops::Range<u64>) {
             age: 0,
             stored: Hour(START_HOUR),
             forwarded: 0,
+            copies: COPIES_UNLIMITED,
         };
         store.insert_bundle(&row, bundle.bytes()).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    id::{BundleId, ContactId, MessageId, Tag},
+    id::{BundleId, ContactId, MessageId},
     store::{LogEvent, Origin, StoreError},
     time::{Hour, Now},
     view::MessageState,

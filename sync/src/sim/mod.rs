@@ -7,7 +7,7 @@
 mod check;
 mod control;
 mod draw;
-mod faults;
+pub mod faults;
 mod hostile;
 pub mod input;
 pub mod mobility;

@@ -53,8 +53,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// Judges a run by a lifetime; `oracle` are the arrivals that [`earliest`](super::oracle::earliest) finds for the same workload.
-    pub fn new(workload: &Workload, outcome: &Outcome, oracle: &[Option<Duration>], lifetime: Option<Duration>) -> Self {
+    /// Judges a run by a lifetime; `oracle` are the arrivals that [`earliest`](super::oracle::earliest) finds for its workload.
+    pub fn new(outcome: &Outcome, oracle: &[Option<Duration>], lifetime: Option<Duration>) -> Self {
+        let workload = &outcome.workload;
         let arrived = workload.letters.iter().zip(&outcome.arrivals).filter(|(_, arrival)| arrival.is_some());
         Self {
             engine: Delays::within(workload, &outcome.arrivals, lifetime),
@@ -131,6 +132,8 @@ fn percent(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::sim::workload::Letter;
 
@@ -186,8 +189,14 @@ mod tests {
             duplicate: 1,
             ..Counts::default()
         };
-        let outcome = Outcome { arrivals: seconds(&[Some(10), Some(50), None]), counts, log_hash: [0; 32] };
-        let row = Row::new(&workload, &outcome, &seconds(&[Some(9), Some(11), Some(12)]), Some(Duration::from_secs(20)));
+        let outcome = Outcome {
+            workload: Arc::new(workload),
+            arrivals: seconds(&[Some(10), Some(50), None]),
+            counts,
+            log_hash: [0; 32],
+            violation: None,
+        };
+        let row = Row::new(&outcome, &seconds(&[Some(9), Some(11), Some(12)]), Some(Duration::from_secs(20)));
         assert_eq!((row.engine.delivered, row.oracle.delivered, row.payload), (1, 3, 300));
         let figures = [row.control_percent(), row.recognition_percent(), row.resent_percent(), row.duplicate_percent()];
         assert_eq!(figures.map(|figure| (figure * 100.0).round()), [1_000.0, 2_500.0, 200.0, 200.0]);
@@ -197,8 +206,14 @@ mod tests {
 
     #[test]
     fn a_row_of_nothing_divides_by_nothing() {
-        let outcome = Outcome { arrivals: seconds(&[None]), counts: Counts::default(), log_hash: [0; 32] };
-        let row = Row::new(&written_at(&[0]), &outcome, &seconds(&[None]), None);
+        let outcome = Outcome {
+            workload: Arc::new(written_at(&[0])),
+            arrivals: seconds(&[None]),
+            counts: Counts::default(),
+            log_hash: [0; 32],
+            violation: None,
+        };
+        let row = Row::new(&outcome, &seconds(&[None]), None);
         assert_eq!((row.of_oracle(), row.bytes_per_payload()), (None, None));
         assert_eq!(row.control_percent().to_bits() | row.duplicate_percent().to_bits(), 0.0_f64.to_bits());
     }

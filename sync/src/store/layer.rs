@@ -3,7 +3,7 @@
 //! The simulator watches stores and breaks them this way; a test that needs a store with a fault of its own overrides one method.
 
 use super::{
-    AckRow, BundleRow, ContactRow, Cursor, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
+    AckRow, BundleRow, ContactRow, Cursor, DataRow, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
     StoreError, Summary,
 };
 use crate::{
@@ -120,6 +120,10 @@ layer! {
         summarise_all() -> Vec<(ContactId, Summary)>;
         load_draft(contact: ContactId) -> Option<String>;
         first_unread(contact: ContactId) -> Option<(u64, MessageId)>;
+        find_data(contact: ContactId, outgoing: bool, id: MessageId) -> Option<DataRow>;
+        load_open_data(contact: ContactId) -> Vec<DataRow>;
+        load_part(contact: ContactId, outgoing: bool, id: MessageId, part: u32) -> Option<SecretBytes>;
+        visit_parts(contact: ContactId, outgoing: bool, id: MessageId, visit: &mut dyn FnMut(u32)) -> ();
         count_undelivered() -> u64;
         load_outbox(contact: ContactId) -> Vec<OutboxRow>;
         last_sequence() -> u64;
@@ -147,10 +151,15 @@ layer! {
         save_draft(contact: ContactId, text: &str) -> ();
         delete_draft(contact: ContactId) -> ();
         mark_read(contact: ContactId, outgoing: bool, before: (u64, MessageId)) -> Vec<MessageId>;
+        insert_data(row: &DataRow) -> ();
+        save_data(row: &DataRow) -> ();
+        save_part(contact: ContactId, outgoing: bool, id: MessageId, part: u32, bytes: &[u8]) -> ();
+        delete_parts(contact: ContactId, outgoing: bool, id: MessageId) -> ();
         insert_outbox(row: &OutboxRow) -> ();
         delete_outbox(contact: ContactId, number: u32) -> ();
         insert_bundle(row: &BundleRow, bytes: &[u8]) -> u64;
         save_forwarded(id: &BundleId, forwarded: u16) -> ();
+        save_copies(id: &BundleId, copies: u8) -> ();
         save_stored(id: &BundleId, stored: Hour) -> ();
         save_origin(id: &BundleId, origin: Origin) -> ();
         delete_bundle(id: &BundleId) -> ();

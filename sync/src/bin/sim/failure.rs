@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// Somebody pressed Ctrl-C.
     #[error("stopped after {done} of {runs} runs")]
     Stopped { done: usize, runs: usize },
+    /// The engine has done what it must never do.
+    #[error("a rule was broken: {what}")]
+    Violation { what: String },
     /// The simulator contradicts itself.
     #[error("message {letter} of the workload arrived before any protocol could have delivered it")]
     TooEarly { letter: usize },
@@ -49,6 +52,7 @@ impl Failure {
             Self::Input { .. } => "Nothing was run. Mend that line, or fetch the file again; docs/simulation.md describes the form.",
             Self::Output(_) => "Rows that were written before are whole.",
             Self::Stopped { .. } => "Rows that were written before are whole; the same seed gives the same ones again.",
+            Self::Violation { .. } => "This is a mistake in the engine or in the rule: please report it with the command line and the seed.",
             Self::TooEarly { .. } => "This is a mistake in the simulator: please report it with the command line and the seed.",
         }
     }
@@ -58,7 +62,7 @@ impl Failure {
             Self::Usage { .. } | Self::File { .. } | Self::Input { .. } => 2,
             Self::Output(_) => 1,
             Self::Stopped { .. } => 130,
-            Self::TooEarly { .. } => 70,
+            Self::Violation { .. } | Self::TooEarly { .. } => 70,
         }
     }
 

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use hedgerow_sync::sim::{profile::Profile, report::in_order, workload::Workload};
+use hedgerow_sync::sim::{faults::FaultMix, profile::Profile, replay::Outcome, report::in_order};
 
 use crate::{
-    args::{Arguments, Faults},
+    args::Arguments,
     failure::Failure,
 };
 
@@ -62,21 +62,16 @@ text{font:13px system-ui,sans-serif;fill:#222}.title{font-size:17px;font-weight:
 /// One run: what arrived after what time, and what the oracle would have had.
 pub(crate) struct Curve {
     profile: Profile,
-    faults: Faults,
+    faults: FaultMix,
     delays: Vec<Duration>,
     oracle: Vec<Duration>,
 }
 
 impl Curve {
     /// The curve of a run.
-    pub(crate) fn new(
-        profile: Profile,
-        faults: Faults,
-        workload: &Workload,
-        arrivals: &[Option<Duration>],
-        oracle: &[Option<Duration>],
-    ) -> Self {
-        Self { profile, faults, delays: in_order(workload, arrivals), oracle: in_order(workload, oracle) }
+    pub(crate) fn new(profile: Profile, faults: &FaultMix, outcome: &Outcome, oracle: &[Option<Duration>]) -> Self {
+        let workload = &outcome.workload;
+        Self { profile, faults: faults.clone(), delays: in_order(workload, &outcome.arrivals), oracle: in_order(workload, oracle) }
     }
 }
 
@@ -238,7 +233,7 @@ fn place<T: PartialEq>(known: &mut Vec<T>, item: T) -> usize {
 fn draw_legend(svg: &mut String, curves: &[Curve], classes: &[String], limit: Option<&Curve>) {
     let oracle = limit.map(|limit| ("oracle".to_owned(), format!("oracle, links up after {:?}", limit.profile.set_up())));
     let entries = classes.iter().zip(curves).map(|(class, curve)| {
-        let name = if curve.faults == Faults::None { curve.profile.to_string() } else { format!("{}, {}", curve.profile, curve.faults) };
+        let name = if curve.faults == FaultMix::none() { curve.profile.to_string() } else { format!("{}, {}", curve.profile, curve.faults) };
         (class.clone(), name)
     });
     for (row, (class, name)) in (0_u32..).zip(oracle.into_iter().chain(entries)) {
@@ -251,7 +246,7 @@ fn draw_legend(svg: &mut String, curves: &[Curve], classes: &[String], limit: Op
 mod tests {
     use super::*;
 
-    fn curve(profile: Profile, faults: Faults, delays: &[u64]) -> Curve {
+    fn curve(profile: Profile, faults: FaultMix, delays: &[u64]) -> Curve {
         let delays: Vec<Duration> = delays.iter().copied().map(Duration::from_secs).collect();
         Curve { profile, faults, oracle: delays.clone(), delays }
     }
@@ -286,9 +281,9 @@ mod tests {
     #[test]
     fn a_picture_has_a_curve_and_a_line_of_legend_for_each_run() {
         let curves = [
-            curve(Profile::Wifi, Faults::None, &[5, 900]),
-            curve(Profile::Wifi, Faults::Cut, &[7]),
-            curve(Profile::BlePoor, Faults::None, &[9]),
+            curve(Profile::Wifi, FaultMix::none(), &[5, 900]),
+            curve(Profile::Wifi, "cut".parse().unwrap(), &[7]),
+            curve(Profile::BlePoor, FaultMix::none(), &[9]),
         ];
         assert_eq!(classes(&curves), ["c0 d0", "c0 d1", "c1 d0"]);
         let svg = draw("school", 2, &curves, None);
@@ -303,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_picture_of_nothing_is_still_one() {
-        let svg = draw("empty", 0, &[curve(Profile::Lan, Faults::None, &[])], None);
+        let svg = draw("empty", 0, &[curve(Profile::Lan, FaultMix::none(), &[])], None);
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 }

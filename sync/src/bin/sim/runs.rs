@@ -13,6 +13,7 @@ use data_encoding::HEXLOWER;
 use hedgerow_sync::{
     engine::EngineConfig,
     sim::{
+        faults::FaultMix,
         oracle::earliest,
         profile::Profile,
         replay::{self, Outcome, Plan},
@@ -27,7 +28,7 @@ use signal_hook::{
 };
 
 use crate::{
-    args::{Arguments, Faults},
+    args::Arguments,
     failure::Failure,
     files,
     picture::{Curve, Picture},
@@ -80,7 +81,7 @@ impl Session<'_> {
 
     fn table(&self) -> Table {
         let profiles: Vec<String> = self.profiles().iter().map(Profile::to_string).collect();
-        let faults: Vec<String> = self.arguments.faults.iter().map(Faults::to_string).collect();
+        let faults: Vec<String> = self.arguments.faults.iter().map(FaultMix::to_string).collect();
         let lifetimes: Vec<String> = self.arguments.lifetimes.iter().map(ToString::to_string).collect();
         Table::new(self.arguments.json, [std::slice::from_ref(&self.trace.name), &profiles, &faults, &lifetimes])
     }
@@ -91,30 +92,34 @@ impl Session<'_> {
         let mut curves = Vec::new();
         let runs = self.profiles().len() * self.arguments.faults.len();
         for &profile in self.profiles() {
-            let oracle = earliest(&self.trace, &self.workload, profile.set_up());
-            for &faults in &self.arguments.faults {
+            for faults in &self.arguments.faults {
                 let stopped = Failure::Stopped { done: curves.len(), runs };
                 let (outcome, took) = self.run_one(profile, faults).ok_or(stopped)?;
+                if let Some(what) = outcome.violation.clone() {
+                    return Err(Failure::Violation { what });
+                }
+                let oracle = earliest(&self.trace, &outcome.workload, profile.set_up());
                 if let Some(letter) = report::arrived_too_early(&outcome.arrivals, &oracle) {
                     return Err(Failure::TooEarly { letter });
                 }
                 self.write_rows(table, profile, faults, &outcome, &oracle, took)?;
-                curves.push(Curve::new(profile, faults, &self.workload, &outcome.arrivals, &oracle));
+                curves.push(Curve::new(profile, faults, &outcome, &oracle));
             }
         }
         Ok(curves)
     }
 
     /// One run and what it took, unless it was broken off.
-    fn run_one(&self, profile: Profile, faults: Faults) -> Option<(Outcome, Duration)> {
+    fn run_one(&self, profile: Profile, faults: &FaultMix) -> Option<(Outcome, Duration)> {
         let plan = Plan {
             trace: Arc::clone(&self.trace),
             workload: Arc::clone(&self.workload),
             profile,
-            cuts: faults == Faults::Cut,
+            faults: faults.clone(),
+            checked: self.arguments.check,
             store_bytes: self.arguments.store,
             seed: self.arguments.seed,
-            config: EngineConfig::default(),
+            config: EngineConfig { relay: self.arguments.policy, ..EngineConfig::default() },
         };
         let mut teller = Teller::new(format!("{profile}, faults {faults}"), self.workload.letters.len());
         let outcome = replay::run(&plan, &mut |progress| {
@@ -129,7 +134,7 @@ impl Session<'_> {
         &self,
         table: &Table,
         profile: Profile,
-        faults: Faults,
+        faults: &FaultMix,
         outcome: &Outcome,
         oracle: &[Option<Duration>],
         took: Duration,
@@ -140,7 +145,7 @@ impl Session<'_> {
                 profile: profile.name(),
                 faults: &faults.to_string(),
                 ttl: &lifetime.name,
-                row: Row::new(&self.workload, outcome, oracle, lifetime.duration),
+                row: Row::new(outcome, oracle, lifetime.duration),
                 took,
                 log_hash: &HEXLOWER.encode(&outcome.log_hash),
             })?;

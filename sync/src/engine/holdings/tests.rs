@@ -92,7 +92,7 @@ fn a_slot_is_used_again_and_names_what_it_holds_now() {
 fn expired_bundles_are_named_until_they_are_gone_and_later_ones_in_their_time() {
     let (mut holdings, mut store) = with(0..2);
     let expiry = expiry_of(holdings.row(&bundle(0).id()).unwrap()).unwrap();
-    let ids = |expired: Vec<(BundleId, Origin)>| expired.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let ids = |expired: Vec<(BundleId, Origin, Tag)>| expired.into_iter().map(|(id, ..)| id).collect::<Vec<_>>();
     assert_eq!(holdings.expired(Hour(expiry.0 - 1)), []);
     assert_eq!(holdings.expired(expiry).len(), 2);
     holdings.remove(&mut store, &bundle(0).id(), None).unwrap();

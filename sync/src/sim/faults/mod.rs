@@ -93,6 +93,11 @@ impl FaultMix {
         Self(FaultKind::ALL.into_iter().map(|(_, kind)| kind).collect())
     }
 
+    /// Whether nodes crash, or their disks fill.
+    pub fn breaks_stores(&self) -> bool {
+        self.has(FaultKind::Crash) || self.has(FaultKind::Full)
+    }
+
     /// Whether a kind is among them.
     pub fn has(&self, kind: FaultKind) -> bool {
         self.0.contains(&kind)

@@ -2,13 +2,16 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     rc::Rc,
     time::Duration,
 };
 
 use super::super::{NodeId, Observer, What};
-use crate::{id::MessageId, view::Event};
+use crate::{
+    id::MessageId,
+    view::{Event, MessageState},
+};
 
 /// Sums over all links and nodes of a run.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -33,18 +36,10 @@ pub struct Counts {
     pub store_max: u64,
 }
 
-/// What is still to come of a letter.
-struct Awaited {
-    letter: usize,
-    parts: usize,
-}
-
 /// Counts, and notes what arrives.
 pub(super) struct Watch {
     pub(super) counts: Counts,
     pub(super) arrivals: Vec<Option<Duration>>,
-    awaited: HashMap<(usize, u64), Awaited>,
-    seen: HashSet<(usize, MessageId)>,
     sent: HashSet<(u32, u32, u64)>,
     held: HashSet<(u32, u64)>,
     delivered: usize,
@@ -55,34 +50,21 @@ impl Watch {
         Self {
             counts: Counts::default(),
             arrivals: vec![None; letters],
-            awaited: HashMap::new(),
-            seen: HashSet::new(),
             sent: HashSet::new(),
             held: HashSet::new(),
             delivered: 0,
         }
     }
 
-    /// Waits for a letter of so many parts at a node.
-    pub(super) fn expect(&mut self, letter: usize, reader: u32, parts: usize) {
-        self.awaited.insert((reader as usize, letter as u64), Awaited { letter, parts });
-    }
-
     pub(super) const fn delivered(&self) -> usize {
         self.delivered
     }
 
-    fn note(&mut self, at: Duration, node: NodeId, id: MessageId) {
+    /// A message is whole at its reader, whose id is the letter's number.
+    fn note(&mut self, at: Duration, id: MessageId) {
         let [letter, _] = id.0.as_chunks::<8>().0 else { return };
-        let letter = u64::from_be_bytes(*letter);
-        let Some(awaited) = self.awaited.get_mut(&(node.0, letter)) else { return };
-        if !self.seen.insert((node.0, id)) {
-            return;
-        }
-        awaited.parts = awaited.parts.saturating_sub(1);
-        if awaited.parts == 0
-            && let Some(arrival) = self.arrivals.get_mut(awaited.letter)
-        {
+        let place = usize::try_from(u64::from_be_bytes(*letter)).ok().and_then(|letter| self.arrivals.get_mut(letter));
+        if let Some(arrival) = place.filter(|arrival| arrival.is_none()) {
             *arrival = Some(at);
             self.delivered += 1;
         }
@@ -90,11 +72,12 @@ impl Watch {
 }
 
 impl Observer for Rc<RefCell<Watch>> {
-    fn event(&mut self, at: Duration, node: NodeId, event: &Event) {
+    fn event(&mut self, at: Duration, _: NodeId, event: &Event) {
         if let Event::Message(message) = event
             && !message.outgoing
+            && message.state >= MessageState::Delivered
         {
-            self.borrow_mut().note(at, node, message.id);
+            self.borrow_mut().note(at, message.id);
         }
     }
 

@@ -6,7 +6,7 @@ mod count;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     ops::ControlFlow,
     rc::Rc,
     sync::Arc,
@@ -20,7 +20,14 @@ use self::{
     agenda::{Act, agenda},
     count::Watch,
 };
-use super::{Faults, NodeId, Sim, WireId, profile::Profile, trace::Trace, workload::Workload};
+use super::{
+    Faults, NodeId, Sim, WireId,
+    faults::{FaultMix, FaultPlan},
+    oracle::earliest,
+    profile::Profile,
+    trace::Trace,
+    workload::{Letter, Workload},
+};
 use crate::{
     engine::EngineConfig,
     id::{ContactId, MessageId},
@@ -31,6 +38,9 @@ use crate::{
 /// How often a run tells how far it has come, in steps of its agenda.
 const STEPS_A_REPORT: usize = 512;
 
+/// After how long somebody tries again whose node took no message (guess).
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
 /// What is to be run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -40,8 +50,10 @@ pub struct Plan {
     pub workload: Arc<Workload>,
     /// What links are like.
     pub profile: Profile,
-    /// Whether links break.
-    pub cuts: bool,
+    /// What goes wrong.
+    pub faults: FaultMix,
+    /// Whether every step is held against the rules; costs time.
+    pub checked: bool,
     /// Room at each node for bundles of others, bytes.
     pub store_bytes: u64,
     /// Decides everything random.
@@ -64,12 +76,16 @@ pub struct Progress {
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// When each letter had arrived whole, in the workload's order; `None`: not within the trace.
+    /// The letters that count: those between people whose nodes do no harm, which is all but under the fault `hostile`.
+    pub workload: Arc<Workload>,
+    /// When each of them had arrived whole, in their order; `None`: not within the trace.
     pub arrivals: Vec<Option<Duration>>,
     /// What crossed the links.
     pub counts: Counts,
     /// Equal for equal plans.
     pub log_hash: [u8; 32],
+    /// The rule that was broken first, if any; the run stopped there.
+    pub violation: Option<String>,
 }
 
 /// Runs a plan to its end, or until `progress` breaks it off: then there is no outcome.
@@ -83,10 +99,13 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -
                 return None;
             }
         }
-        replay.sim.run_until(at);
-        replay.act(act);
+        replay.run_until(at);
+        replay.act(at, act);
+        if replay.sim.violation().is_some() {
+            return Some(replay.finish());
+        }
     }
-    replay.sim.run_until(length);
+    replay.run_until(length);
     Some(replay.finish())
 }
 
@@ -96,16 +115,29 @@ struct Replay<'a> {
     wires: BTreeMap<(u32, u32), WireId>,
     contacts: HashMap<(u32, u32), ContactId>,
     watch: Rc<RefCell<Watch>>,
+    faults: FaultPlan,
+    workload: Arc<Workload>,
+    /// Letters that a node could not take, and when its person tries again; in order.
+    again: VecDeque<(Duration, usize)>,
 }
 
 impl<'a> Replay<'a> {
     fn new(plan: &'a Plan) -> Self {
+        let span = Duration::from_secs(plan.trace.length().into());
+        let faults = FaultPlan::draw(&plan.faults, plan.trace.nodes as usize, span, plan.seed);
+        let workload = between_honest(&plan.workload, &faults);
         let mut sim = Sim::new(plan.seed);
+        if plan.checked {
+            sim = sim.checked();
+        }
+        if plan.faults.breaks_stores() {
+            sim = sim.breakable();
+        }
         for node in 0..plan.trace.nodes {
             sim.carrier(&format!("node {node}"), plan.config.clone(), plan.store_bytes);
         }
         let mut contacts = HashMap::new();
-        for letter in &plan.workload.letters {
+        for letter in &workload.letters {
             let (from, to) = (letter.src, letter.dst);
             if !contacts.contains_key(&(from, to)) {
                 let [there, here] = sim.befriend(node(from), node(to), &pair_secret(plan.seed, from, to));
@@ -113,12 +145,29 @@ impl<'a> Replay<'a> {
                 contacts.insert((to, from), here);
             }
         }
-        let watch = Rc::new(RefCell::new(Watch::new(plan.workload.letters.len())));
+        if plan.checked {
+            for (index, earliest) in earliest(&plan.trace, &workload, plan.profile.set_up()).into_iter().enumerate() {
+                if let Some(letter) = workload.letters.get(index) {
+                    sim.expect_delivery(message_id(index), node(letter.dst), earliest);
+                }
+            }
+        }
+        faults.apply(&mut sim, &(0..plan.trace.nodes).map(node).collect::<Vec<_>>());
+        let watch = Rc::new(RefCell::new(Watch::new(workload.letters.len())));
         sim.observe(Rc::clone(&watch));
-        Self { plan, sim, wires: BTreeMap::new(), contacts, watch }
+        Self { plan, sim, wires: BTreeMap::new(), contacts, watch, faults, workload, again: VecDeque::new() }
     }
 
-    fn act(&mut self, act: Act) {
+    /// Lets time pass; what could not be written is tried again meanwhile.
+    fn run_until(&mut self, end: Duration) {
+        while let Some((at, letter)) = self.again.pop_front_if(|(at, _)| *at <= end) {
+            self.sim.run_until(at);
+            self.write(at, letter);
+        }
+        self.sim.run_until(end);
+    }
+
+    fn act(&mut self, at: Duration, act: Act) {
         match act {
             Act::Up { a, b, turned } => {
                 let wire = self.wire(a, b);
@@ -134,25 +183,23 @@ impl<'a> Replay<'a> {
                     watch.counts.store_max = watch.counts.store_max.max(held);
                 }
             }
-            Act::Write { letter } => self.write(letter),
+            Act::Write { letter } => self.write(at, letter),
         }
     }
 
-    /// Lets a letter be written: as texts, as long as there are no longer messages.
-    fn write(&mut self, index: usize) {
-        let Some(letter) = self.plan.workload.letters.get(index) else { return };
-        let Some(contact) = self.contacts.get(&(letter.src, letter.dst)) else { return };
-        let parts = (letter.size as usize).div_ceil(MAX_TEXT_LEN);
-        self.watch.borrow_mut().expect(index, letter.dst, parts);
-        for part in 0..parts {
-            let length = (letter.size as usize - part * MAX_TEXT_LEN).min(MAX_TEXT_LEN);
-            let command = Command::Send {
-                contact: contact.0.to_string(),
-                text: "x".repeat(length),
-                id: Some(message_id(index, part)),
-                urgent: false,
-            };
-            self.sim.ask(node(letter.src), command);
+    /// Lets a letter be written: as a text, or as data if it is longer.
+    fn write(&mut self, at: Duration, index: usize) {
+        let Some(letter) = self.workload.letters.get(index).copied() else { return };
+        let Some(contact) = self.contacts.get(&(letter.src, letter.dst)).map(|contact| contact.0.to_string()) else { return };
+        let (length, id) = (letter.size as usize, Some(message_id(index)));
+        let command = if length <= MAX_TEXT_LEN {
+            Command::Send { contact, text: "x".repeat(length), id, urgent: false }
+        } else {
+            Command::SendData { contact, data: vec![b'x'; length], id }
+        };
+        // A node that stopped meanwhile, or whose disk is full, has not taken it.
+        if !matches!(self.sim.ask(node(letter.src), command), Some(Ok(_))) {
+            self.again.push_back((at + TRY_AGAIN, index));
         }
     }
 
@@ -160,16 +207,17 @@ impl<'a> Replay<'a> {
         let profile = self.plan.profile;
         let sim = &mut self.sim;
         *self.wires.entry((a, b)).or_insert_with(|| {
-            let faults = Faults { rate: profile.rate(), delay: profile.delay(), ..Faults::NONE };
+            let faults = self.faults.wire(Faults { rate: profile.rate(), delay: profile.delay(), ..Faults::NONE });
             sim.lay(node(a), node(b), faults)
         })
     }
 
     fn finish(self) -> Outcome {
-        let Self { plan, sim, watch, .. } = self;
+        let Self { plan, sim, watch, workload, .. } = self;
         let mut watch = watch.borrow_mut();
         watch.counts.evicted = (0..plan.trace.nodes).map(|at| sim.room(node(at)).evicted).sum();
-        Outcome { arrivals: watch.arrivals.clone(), counts: watch.counts, log_hash: sim.log_hash() }
+        let violation = sim.violation().map(ToString::to_string);
+        Outcome { workload, arrivals: watch.arrivals.clone(), counts: watch.counts, log_hash: sim.log_hash(), violation }
     }
 }
 
@@ -178,12 +226,20 @@ const fn node(number: u32) -> NodeId {
     NodeId(number as usize)
 }
 
-/// The id of a part of a letter.
-fn message_id(letter: usize, part: usize) -> MessageId {
+/// The id of a letter's message.
+fn message_id(letter: usize) -> MessageId {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&(letter as u64).to_be_bytes());
-    id[8..].copy_from_slice(&(part as u64).to_be_bytes());
     MessageId(id)
+}
+
+/// The letters between people whose nodes do no harm.
+fn between_honest(workload: &Arc<Workload>, faults: &FaultPlan) -> Arc<Workload> {
+    let counts = |letter: &Letter| [letter.src, letter.dst].iter().all(|end| faults.is_honest(*end as usize));
+    if workload.letters.iter().all(counts) {
+        return Arc::clone(workload);
+    }
+    Arc::new(Workload { letters: workload.letters.iter().copied().filter(counts).collect() })
 }
 
 /// What two contacts share.
