@@ -1,4 +1,5 @@
 //! The simulator's program as its users and their scripts meet it: what it prints, and what it says of bad input.
+#![expect(clippy::unwrap_used, reason = "what can't be read fails the test")]
 #![cfg(unix)]
 
 use std::{
