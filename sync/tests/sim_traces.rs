@@ -1,6 +1,7 @@
 //! The oracle against what others computed for real contact traces, where these lie at hand: in the folder that `HEDGEROW_TRACES` names,
 //! else in `shared/traces` beside the repository. They are not ours to give away, so tests that need them are ignored unless asked for:
 //! `cargo test -p hedgerow-sync --test sim_traces -- --ignored`.
+#![expect(clippy::unwrap_used, reason = "what can't be read fails the test")]
 
 use std::{
     env, fs,

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     pub(crate) trace: Option<PathBuf>,
 
     /// Made-up people in place of a trace: camp, march, city or village, as they are or with numbers of your own, such as
-    /// `camp:nodes=200,hours=72,seed=1`.
+    /// `camp:nodes=100,hours=48,seed=1`.
     #[arg(long, value_name = "MODEL", group = "meetings")]
     pub(crate) mobility: Option<Mobility>,
 

@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(named("/there/highschool-thiers-2013.csv.gz"), "highschool-thiers-2013");
         assert_eq!(named("x.csv"), "x");
         assert_eq!(named("x.gz"), "x");
-        assert_eq!(named("a b\u{1b}[31m<&\".csv"), "a_b__31m____");
+        assert_eq!(named("a b\u{1b}[31m<&\".csv"), "a_b__31m___");
         assert_eq!(named(&"n".repeat(300)).len(), 64);
     }
 }

@@ -16,8 +16,8 @@ const PACE: u32 = 80;
 /// It moves for the first part of each such time, seconds, and then stands.
 const ROUND: u32 = 3_600;
 const MOVES_FOR: u32 = 3_000;
-/// Column that each person takes, and its width, centimetres: a person on six square metres.
-const SPACE: u32 = 50;
+/// Column that each person takes, and its width, centimetres: a person on twelve square metres.
+const SPACE: u32 = 100;
 const STREET: u32 = 1_200;
 /// Streets to the east and to the north, by turns, metres.
 const EAST: u32 = 400;

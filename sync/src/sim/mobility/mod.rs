@@ -55,8 +55,8 @@ impl Model {
     /// People and hours where nobody says otherwise.
     const fn defaults(self) -> (u32, u32) {
         match self {
-            Self::Camp => (200, 72),
-            Self::March => (300, 6),
+            Self::Camp => (100, 48),
+            Self::March => (200, 4),
             Self::City => (300, 96),
             Self::Village => (150, 96),
         }
@@ -73,7 +73,7 @@ impl Model {
     }
 }
 
-/// A model and its numbers; as text `camp` or `camp:nodes=200,hours=72,seed=1`.
+/// A model and its numbers; as text `camp` or `camp:nodes=100,hours=48,seed=1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mobility {
     model: Model,
