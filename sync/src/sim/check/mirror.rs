@@ -94,7 +94,7 @@ pub(super) struct Mirror {
     numbered: HashSet<BundleId>,
     messages: HashMap<MessageId, ContactId>,
     cursors: HashMap<ContactId, Cursor>,
-    /// Its mesh hour after its last batch.
+    /// The latest mesh hour that it has had after a batch.
     pub(super) hour: Hour,
     /// Somebody who does harm sits at it: what it says of itself binds nobody.
     pub(super) is_hostile: bool,
@@ -193,11 +193,18 @@ impl Mirror {
         })
     }
 
+    /// Where a bundle held came from, and its created and expiry hour.
+    pub(super) fn describe(&self, id: &BundleId) -> String {
+        self.held
+            .get(id)
+            .map_or_else(String::new, |held| format!("from {:?}, of hour {}, until {:?}", held.origin, held.created.0, held.expiry()))
+    }
+
     /// Takes what has become durable in one batch; what it did, or the first rule that it broke.
     pub(super) fn take(&mut self, hours: Hours, limits: RelayLimits) -> Result<Done, Broken> {
         let changes = std::mem::take(&mut self.journal.lock().durable);
         let mut done = Done::default();
-        self.hour = hours.mesh;
+        self.hour = self.hour.max(hours.mesh);
         self.judge_deletions(&changes, hours)?;
         for change in &changes {
             self.apply(change, &mut done)?;

@@ -25,6 +25,7 @@ use super::{Input, NodeId, Sim, WireId};
 use crate::{
     engine::{Engine, Hours, RelayLimits, Table},
     id::{BundleId, MessageId},
+    reconcile::cut_hour,
     store::{Cursor, Store, StoreError},
 };
 
@@ -185,10 +186,14 @@ impl Checker {
             let last = there.last_sequence();
             return Err((Rule::Cursor, format!("arrivals of node {owner} count up to {}, of which there are {last}", cursor.sequence)));
         }
-        // What has expired for either is not shown, or not taken.
-        let hour = here.hour.max(there.hour);
+        // What has expired for either, or is about to, is not shown or not taken (docs/protocol.md, section 6.1).
+        let hour = cut_hour(here.hour, there.hour).max(cut_hour(there.hour, here.hour));
         match there.shown(before, cursor.sequence, hour).find(|id| !here.knows(id)) {
-            Some(id) => Err((Rule::Cursor, format!("arrivals of node {owner} count up to {}, but {id:?} is not known", cursor.sequence))),
+            Some(id) => {
+                let (up_to, bundle) = (cursor.sequence, there.describe(id));
+                let hours = format!("in hour {} here and {} there", here.hour.0, there.hour.0);
+                Err((Rule::Cursor, format!("arrivals of node {owner} count up to {up_to}, but {id:?} ({bundle}) is not known, {hours}")))
+            }
             None => Ok(()),
         }
     }
