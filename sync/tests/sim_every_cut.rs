@@ -74,6 +74,7 @@ fn put(store: &MemoryStore, numbers: std::ops::Range<u64>) {
             age: 0,
             stored: Hour(START_HOUR),
             forwarded: 0,
+            copies: 255,
         };
         store.insert_bundle(&row, bundle.bytes()).unwrap();
     }
