@@ -128,7 +128,7 @@ pub struct EngineConfig {
     pub ack_delay: (Duration, Duration),
     /// How long a gap lasts until it is asked for. Default 24 h (docs/protocol.md, section 8.6).
     pub ask_after: Duration,
-    /// How long a peer may take to store a bundle and answer without the link falling idle. Default 250 ms (docs/design/011-relay-policy.md).
+    /// How long a peer may take to store a bundle and answer without the link falling idle. Default 100 ms (docs/design/011-relay-policy.md).
     pub window_time: Duration,
     /// Window that we grant to a peer, bytes. Default 1 MiB.
     pub window: u32,
@@ -176,7 +176,7 @@ impl Default for EngineConfig {
             receipt_delay: Duration::from_secs(60),
             ack_delay: (Duration::from_secs(30 * 60), Duration::from_secs(4 * 3600)),
             ask_after: Duration::from_secs(24 * 3600),
-            window_time: Duration::from_millis(250),
+            window_time: Duration::from_millis(100),
             window: MAX_WINDOW as u32,
             own_delay: (Duration::from_secs(60), Duration::from_secs(300)),
             stem_for: Duration::from_secs(3600),

@@ -74,6 +74,6 @@ impl Engine {
         // Of this link alone: else whoever offers and never sends would take the room of all.
         let asked = state.asked.len();
         let available = self.buckets.available(now.mono, kind, direction, &self.config) / smallest;
-        usize::try_from(available).unwrap_or(usize::MAX).saturating_sub(asked)
+        usize::try_from(available).unwrap_or(usize::MAX).min(MAX_ASKED_IDS).saturating_sub(asked)
     }
 }

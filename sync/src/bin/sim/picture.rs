@@ -216,7 +216,7 @@ fn classes(curves: &[Curve]) -> Vec<String> {
     let (mut profiles, mut faults) = (Vec::new(), Vec::new());
     let class = |curve: &Curve| {
         let colour = place(&mut profiles, curve.profile) % COLOURS;
-        let dash = place(&mut faults, curve.faults) % DASHES;
+        let dash = place(&mut faults, curve.faults.clone()) % DASHES;
         format!("c{colour} d{dash}")
     };
     curves.iter().map(class).collect()

@@ -1,0 +1,153 @@
+//! What a link does with its time: it is never idle while something can be sent, little is lost when it breaks, and nothing comes twice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
+
+mod common;
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+
+use common::{
+    MINUTE, SECOND, bundles, listen, seed,
+    three::{Eve, START_HOUR, garbage, give_space, node_as},
+};
+use hedgerow_sync::{
+    engine::{EngineConfig, RelayPolicy},
+    sim::{Faults, NodeId, Observer, Sim, What},
+    wire::{
+        bundle::Lifetime,
+        record::{COPIES_UNLIMITED, Record},
+    },
+};
+
+/// What came, of bundles.
+#[derive(Default)]
+struct Seen {
+    /// Times at which bundles came in at a node, with their bytes.
+    came: BTreeMap<NodeId, Vec<(Duration, u64)>>,
+    /// How often each bundle came in at a node.
+    times: BTreeMap<(NodeId, u64), usize>,
+}
+
+struct Ears(Rc<RefCell<Seen>>);
+
+impl Observer for Ears {
+    fn arrived(&mut self, at: Duration, [_, to]: [NodeId; 2], what: What) {
+        if let What::Bundle { tag, length } = what {
+            let mut seen = self.0.borrow_mut();
+            seen.came.entry(to).or_default().push((at, length.into()));
+            *seen.times.entry((to, tag)).or_default() += 1;
+        }
+    }
+}
+
+/// A carrier to whom a stranger has handed so many bundles.
+fn carrier(sim: &mut Sim, name: &str, numbers: impl Iterator<Item = u64>, size: usize) -> NodeId {
+    let (node, _) = sim.node(name);
+    let eve = Eve::dial(sim, node);
+    let bundles: Vec<Vec<u8>> = numbers.map(|number| garbage(number, START_HOUR, Lifetime::Week, size)).collect();
+    eve.hand(sim, &bundles, 0);
+    sim.cut(eve.wire);
+    sim.run_for(MINUTE);
+    node
+}
+
+fn wire(rate: u32, delay_ms: u64) -> Faults {
+    Faults { rate, delay: Duration::from_millis(delay_ms), ..Faults::NONE }
+}
+
+/// For how long a link carries bundles, and what is on its way when it breaks.
+#[test]
+fn sim_a_link_is_never_idle_and_loses_little_when_it_breaks() {
+    for (rate, delay_ms, most_lost) in [(10_000, 20, 12_000), (50_000, 20, 18_000), (50_000, 400, 58_000), (300_000, 5, 47_000)] {
+        let mut sim = Sim::new(seed());
+        let count = u64::from(rate) / 40;
+        let full = carrier(&mut sim, "full", 0..count, 1024);
+        let (empty, _) = sim.node("empty");
+        let seen = Rc::new(RefCell::new(Seen::default()));
+        sim.observe(Ears(Rc::clone(&seen)));
+        let heard = listen(&mut sim);
+        let link = sim.connect(empty, full, wire(rate, delay_ms));
+        let begun = sim.elapsed();
+        sim.run_for(15 * SECOND);
+        sim.cut(link);
+        sim.run_for(SECOND);
+        let seen = seen.borrow();
+        let came = &seen.came[&empty];
+        let first = came[0].0 - begun;
+        let carried: u64 = came.iter().map(|(_, bytes)| bytes).sum();
+        let span = came[came.len() - 1].0 - came[0].0;
+        let used = carried as f64 / f64::from(rate) / span.as_secs_f64();
+        // On its way, or waiting for the wire.
+        let lost = bundles(&heard, full).iter().map(|bytes| bytes.len() as u64).sum::<u64>() - carried;
+        println!("{rate} B/s, {delay_ms} ms: first after {first:?}, {:.0} % used, {lost} bytes lost", used * 100.0);
+        assert!(span > 8 * SECOND, "there was enough to carry");
+        assert!(used > 0.93, "{rate} B/s, {delay_ms} ms: {used:.2} of it used");
+        assert!(lost < most_lost, "{rate} B/s, {delay_ms} ms: {lost} bytes lost");
+        // Handshake, lists and HELLO take about seven journeys and four kilobytes, comparing about eight journeys more.
+        let most = Duration::from_millis(15 * delay_ms) + Duration::from_secs_f64(9_000.0 / f64::from(rate)) + SECOND / 10;
+        assert!(first < most, "{rate} B/s, {delay_ms} ms: the first bundle came after {first:?}");
+    }
+}
+
+/// Two carriers of the same bundles meet a third node at once.
+#[test]
+fn sim_what_two_links_bring_at_once_hardly_comes_twice() {
+    let mut sim = Sim::new(seed());
+    let count = 120;
+    // They got them in different orders, as carriers do.
+    let one = carrier(&mut sim, "one", 0..count, 2048);
+    let other = carrier(&mut sim, "other", (0..count).rev(), 2048);
+    let (empty, _) = sim.node("empty");
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    sim.observe(Ears(Rc::clone(&seen)));
+    for carrier in [one, other] {
+        sim.connect(empty, carrier, wire(50_000, 20));
+    }
+    sim.run_for(MINUTE);
+    let seen = seen.borrow();
+    let times: Vec<usize> = seen.times.iter().filter(|((node, _), _)| *node == empty).map(|(_, times)| *times).collect();
+    let twice = times.iter().sum::<usize>() - times.len();
+    println!("{twice} of {count} came twice");
+    assert_eq!(times.len() as u64, count, "all came");
+    assert!(twice * 8 < times.len(), "{twice} of {count} came twice");
+}
+
+/// The copies that a node hands out with chunks and with small bundles.
+fn copies_given(space: u64, relay: RelayPolicy) -> (Vec<u8>, Vec<u8>) {
+    let mut sim = Sim::new(seed());
+    let (node, store) = node_as(&mut sim, "bob", EngineConfig { relay, ..EngineConfig::default() });
+    give_space(&mut sim, node, &store, space);
+    let eve = Eve::dial(&mut sim, node);
+    let chunks: Vec<Vec<u8>> = (0..200).map(|number| garbage(number, START_HOUR, Lifetime::Week, 4096)).collect();
+    let small: Vec<Vec<u8>> = (200..220).map(|number| garbage(number, START_HOUR, Lifetime::Week, 512)).collect();
+    eve.hand(&mut sim, &chunks, 0);
+    eve.hand(&mut sim, &small, 0);
+    sim.cut(eve.wire);
+    let heard = listen(&mut sim);
+    Eve::dial(&mut sim, node).collect(&mut sim, 10 * SECOND);
+    let given = |is_chunk: fn(usize) -> bool| -> Vec<u8> {
+        let heard = heard.borrow();
+        let records = heard.iter().filter(|(from, _)| *from == node).map(|(_, record)| Record::decode(record).unwrap());
+        records
+            .filter_map(|record| match record {
+                Record::Bundle { copies, bytes, .. } if is_chunk(bytes.len()) => Some(copies),
+                _ => None,
+            })
+            .collect()
+    };
+    (given(|len| len == 4096), given(|len| len < 4096))
+}
+
+#[test]
+fn sim_chunks_carry_counts_only_where_room_is_short() {
+    let (chunks, small) = copies_given(256 << 20, RelayPolicy::Standard);
+    assert_eq!((chunks, small), (vec![COPIES_UNLIMITED; 200], vec![COPIES_UNLIMITED; 20]));
+    // 800 kB of the least room there is.
+    let (chunks, small) = copies_given(1 << 20, RelayPolicy::Standard);
+    assert_eq!((chunks.len(), small), (200, vec![COPIES_UNLIMITED; 20]));
+    assert!(chunks.iter().all(|copies| (12..=16).contains(copies)), "{chunks:?}");
+}
+
+#[test]
+fn sim_a_carrier_that_only_delivers_hands_nothing_on() {
+    assert_eq!(copies_given(256 << 20, RelayPolicy::Direct), (Vec::new(), Vec::new()));
+}
