@@ -9,10 +9,10 @@ use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 
 use super::{
     config::{EngineConfig, MAX_ASKED_IDS, MAX_KNOWN_IDS, MAX_WINDOW, MIN_WINDOW},
-    holdings::Slot,
     nearby::LinkNearby,
     recognise::Listed,
     routing::Scope,
+    transfer::Names,
 };
 use crate::{
     crypto::identity::Name,
@@ -226,8 +226,8 @@ pub(super) struct LinkState {
     pub(super) offered: HashSet<BundleId>,
     pub(super) next_offer: u16,
     pub(super) next_peer_offer: u16,
-    /// Short ids of all that is held or remembered: made when first asked for, then kept up. What is listed may have been let go meanwhile.
-    pub(super) names: Option<HashMap<ShortId, Slot>>,
+    /// Short ids of all that is held or remembered.
+    pub(super) names: Names,
     /// Offers of the peer that wait, oldest first.
     pub(super) waiting_offers: VecDeque<WaitingOffer>,
     /// Bodies of a contact's RANGES that wait until it has brought what it was asked for, oldest first.
@@ -316,7 +316,7 @@ impl LinkState {
             offered: HashSet::new(),
             next_offer: 0,
             next_peer_offer: 0,
-            names: None,
+            names: Names::default(),
             waiting_offers: VecDeque::new(),
             waiting_ranges: VecDeque::new(),
             acks: Vec::new(),
