@@ -12,7 +12,7 @@ use super::{
     nearby::LinkNearby,
     recognise::Listed,
     routing::Scope,
-    transfer::Names,
+    transfer::{Names, Talk},
 };
 use crate::{
     crypto::identity::Name,
@@ -208,6 +208,8 @@ pub(super) struct LinkState {
     /// What this session compares where it is not one of the shared sets.
     pub(super) set: ItemSet,
     pub(super) reconciler: Option<Reconciler>,
+    /// What may be said of bundles while some wait.
+    pub(super) talk: Talk,
     /// The peer has been sent, holds or refuses these.
     pub(super) known: HashMap<BundleId, Given>,
     /// The peer picked or asked for these, and they have not been sent: it waits for an answer.
@@ -232,6 +234,8 @@ pub(super) struct LinkState {
     pub(super) waiting_offers: VecDeque<WaitingOffer>,
     /// Bodies of a contact's RANGES that wait until it has brought what it was asked for, oldest first.
     pub(super) waiting_ranges: VecDeque<Vec<u8>>,
+    /// How often the peer has asked for what it was not given.
+    pub(super) vain_wants: usize,
     /// Ack secrets to be told.
     pub(super) acks: Vec<[u8; 16]>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
@@ -305,6 +309,7 @@ impl LinkState {
             scope: Scope::Nothing,
             set: ItemSet::new(),
             reconciler: None,
+            talk: Talk::default(),
             known: HashMap::new(),
             owed: HashSet::new(),
             let_in: HashSet::new(),
@@ -319,6 +324,7 @@ impl LinkState {
             names: Names::default(),
             waiting_offers: VecDeque::new(),
             waiting_ranges: VecDeque::new(),
+            vain_wants: 0,
             acks: Vec::new(),
             asked: BTreeSet::new(),
             asked_since: None,
@@ -402,6 +408,11 @@ impl LinkState {
             }
         }
         again
+    }
+
+    /// Whether more may be said of bundles now.
+    pub(super) fn may_say(&self) -> bool {
+        self.queue.is_empty() || self.talk.has_room()
     }
 
     /// How many bytes of bundles may be unanswered: what the peer grants, and no more than a short time of the link's rate.

@@ -19,7 +19,7 @@ mod taking;
 
 use hedgerow_transports::LinkId;
 
-pub(super) use self::names::Names;
+pub(super) use self::{comparing::Talk, names::Names};
 use super::{Engine, config::MAX_ASKED_IDS, holdings::reader_of, routing::Scope};
 use crate::{
     id::{BundleId, ShortId},
@@ -31,7 +31,9 @@ impl Engine {
     /// The ids that a peer names, in the same order, as far as they are held or remembered. Who is shown nothing can name nothing.
     fn named(&mut self, link: LinkId, shorts: &[ShortId]) -> Vec<Option<BundleId>> {
         let Some(state) = self.links.get_mut(&link).filter(|state| state.scope != Scope::Nothing) else { return vec![None; shorts.len()] };
-        state.names.find(&state.shorts, self.holdings.slots(), shorts)
+        // Mostly it names what it was just told of.
+        let told = state.reconciler.as_ref().and_then(|reconciler| shorts.iter().map(|short| reconciler.listed(short).map(Some)).collect());
+        told.unwrap_or_else(|| state.names.find(&state.shorts, self.holdings.slots(), shorts))
     }
 
     /// Whether a bundle is an own one that is held back, and this peer was not shown it: it is treated as unknown.

@@ -7,7 +7,7 @@ use hedgerow_transports::LinkId;
 
 use super::super::{
     Engine, Timer,
-    config::{MAX_HELD_OFFERS_BEHIND, MAX_UNANSWERED_OFFERS},
+    config::{MAX_HELD_OFFERS_BEHIND, MAX_UNANSWERED_OFFERS, MAX_VAIN_WANTS},
     holdings::Known,
     link::{LinkState, WaitingOffer},
     records::{Breach, Fault},
@@ -166,16 +166,23 @@ impl Engine {
         Ok(())
     }
 
-    pub(in super::super) fn handle_want(&mut self, link: LinkId, ids: &[ShortId]) {
+    pub(in super::super) fn handle_want(&mut self, link: LinkId, ids: &[ShortId]) -> Result<(), Fault> {
         for (short, id) in ids.iter().zip(self.named(link, ids)) {
             let shown = id.filter(|id| self.links.get(&link).is_some_and(|state| self.shows(state, id)));
             let row = shown.and_then(|id| self.holdings.row(&id));
-            let Some(state) = self.links.get_mut(&link) else { return };
+            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             match row {
                 Some(row) if state.owe(rank(&self.holdings, row, state.peer, true), row.id, short) => {}
-                Some(_) | None => state.refused.push((*short, Refusal::Unwanted)),
+                Some(_) | None => {
+                    state.vain_wants += 1;
+                    state.refused.push((*short, Refusal::Unwanted));
+                }
             }
         }
+        if self.links.get(&link).is_some_and(|state| state.vain_wants > MAX_VAIN_WANTS + self.holdings.slots().len()) {
+            return Err(Breach.into());
+        }
         self.busy_links.insert(link);
+        Ok(())
     }
 }
