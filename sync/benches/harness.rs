@@ -60,6 +60,7 @@ fn fill(sim: &mut Sim, node: NodeId, store: &MemoryStore, bundles: &[Bundle]) {
             age: 0,
             stored: Hour(START_HOUR),
             forwarded: 0,
+            copies: 255,
         };
         store.insert_bundle(&row, bundle.bytes()).unwrap();
     }

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod crypto;
+mod delay;
 pub mod engine;
 pub mod id;
 pub mod reconcile;

@@ -69,6 +69,9 @@ pub(crate) const MAX_STEM_CHANGES: u8 = 3;
 /// A link that owes at most so many bundles may bring what another one offers, and the other's offers wait (guess: more is no news, but a
 /// store being copied).
 pub(crate) const MAX_HELD_OFFERS_BEHIND: usize = 64;
+/// Ids that a peer may ask for in vain in one session, beside as many as are known here: what it was listed may have been let go since, what
+/// it had twice is not sent again; more is no honest peer's (guess).
+pub(crate) const MAX_VAIN_WANTS: usize = 65_536;
 /// Bundles with one commitment that one ack lets go at once, at most: more than one is somebody's copies (guess).
 pub(crate) const MAX_ACKED_AT_ONCE: usize = 1_024;
 /// Bundles that wait to be sent on a link while more are offered, at most (guess: half of what a stranger may be asked for).

@@ -2,8 +2,6 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use rand_core::Rng;
-
 use super::{
     Changed, Engine, Expected, Timer,
     config::{MAX_ASKED_PER_DAY, MAX_COMPLETE_TOLD, MAX_ORDER_STEP, MAX_SEALS, MAX_TRIES_PER_TAG, SEAL_BATCH},
@@ -15,6 +13,7 @@ use crate::{
         bundle_seal::{AckSecret, Envelope},
         ratchet::{MAX_SKIPPED_PER_CONTACT, Opened, PqItem, SKIPPED_KEY_HOURS, SkippedKey},
     },
+    delay,
     id::{BundleId, ContactId, MessageId, Tag},
     store::{AckRow, GoneReason, LogEvent, MessageLog, MessageRow, Origin, OutboxRow, SkippedRow, StoreError},
     time::{Hour, Now, UnixMillis},
@@ -627,7 +626,6 @@ impl Engine {
 
     /// Draws a delay: exponential with this mean, at most `most`.
     pub(super) fn exponential(&mut self, mean: Duration, most: Duration) -> Duration {
-        let uniform = (f64::from(self.jitter.next_u32()) + 1.0) / (f64::from(u32::MAX) + 1.0);
-        mean.mul_f64(-uniform.ln()).min(most)
+        delay::exponential(mean, &mut self.jitter).min(most)
     }
 }

@@ -406,20 +406,19 @@ impl Holdings {
         expired
     }
 
-    /// All ids held or remembered, with their slots.
-    pub(super) fn all_known(&self) -> impl Iterator<Item = (&BundleId, Slot)> {
-        let held = self.held.iter().map(|(id, held)| (id, held.slot));
-        held.chain(self.gone.iter().map(|(id, gone)| (id, gone.slot)))
-    }
-
     /// The slot of an id that is held or remembered.
     pub(super) fn slot_of(&self, id: &BundleId) -> Option<Slot> {
         self.held.get(id).map(|held| held.slot).or_else(|| Some(self.gone.get(id)?.slot))
     }
 
     /// The id that a slot stands for now, or stood for last.
-    pub(super) fn in_slot(&self, slot: Slot) -> Option<BundleId> {
+    fn in_slot(&self, slot: Slot) -> Option<BundleId> {
         self.slots.get(slot as usize).copied()
+    }
+
+    /// The ids that the slots stand for now, or stood for last: all that is held or remembered, and some that was.
+    pub(super) fn slots(&self) -> &[BundleId] {
+        &self.slots
     }
 
     /// What is known of an id.
@@ -445,11 +444,6 @@ impl Holdings {
     /// Bundles held under a tag.
     pub(super) fn with_tag(&self, tag: &Tag) -> Vec<BundleId> {
         self.under(&self.by_tag, *tag).collect()
-    }
-
-    /// How many ids are held or remembered.
-    pub(super) fn count_known(&self) -> usize {
-        self.held.len() + self.gone.len()
     }
 
     /// The bundles held or dropped with this commitment, at most so many.

@@ -9,11 +9,11 @@ use hedgerow_transports::{BeaconId, Direction, LinkId, LinkProperties};
 
 use super::{
     config::{EngineConfig, MAX_ASKED_IDS, MAX_KNOWN_IDS, MAX_WINDOW, MIN_WINDOW},
-    holdings::Slot,
     nearby::LinkNearby,
     recognise::Listed,
     relay::Rank,
     routing::Scope,
+    transfer::{Names, Talk},
 };
 use crate::{
     crypto::identity::Name,
@@ -189,6 +189,8 @@ pub(super) struct LinkState {
     /// What this session compares where it is not one of the shared sets.
     pub(super) set: ItemSet,
     pub(super) reconciler: Option<Reconciler>,
+    /// What may be said of bundles while some wait.
+    pub(super) talk: Talk,
     /// The peer has been sent, holds or refuses these.
     pub(super) known: HashMap<BundleId, Given>,
     /// The peer picked or asked for these, and they have not been sent: it waits for an answer.
@@ -207,12 +209,14 @@ pub(super) struct LinkState {
     pub(super) offered: HashSet<BundleId>,
     pub(super) next_offer: u16,
     pub(super) next_peer_offer: u16,
-    /// Short ids of all that is held or remembered: made when first asked for, then kept up. What is listed may have been let go meanwhile.
-    pub(super) names: Option<HashMap<ShortId, Slot>>,
+    /// Short ids of all that is held or remembered.
+    pub(super) names: Names,
     /// Offers of the peer that wait, oldest first.
     pub(super) waiting_offers: VecDeque<WaitingOffer>,
     /// Bodies of a contact's RANGES that wait until it has brought what it was asked for, oldest first.
     pub(super) waiting_ranges: VecDeque<Vec<u8>>,
+    /// How often the peer has asked for what it was not given.
+    pub(super) vain_wants: usize,
     /// Ack secrets to be told.
     pub(super) acks: Vec<[u8; 16]>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
@@ -286,6 +290,7 @@ impl LinkState {
             scope: Scope::Nothing,
             set: ItemSet::new(),
             reconciler: None,
+            talk: Talk::default(),
             known: HashMap::new(),
             owed: HashSet::new(),
             let_in: HashSet::new(),
@@ -297,9 +302,10 @@ impl LinkState {
             offered: HashSet::new(),
             next_offer: 0,
             next_peer_offer: 0,
-            names: None,
+            names: Names::default(),
             waiting_offers: VecDeque::new(),
             waiting_ranges: VecDeque::new(),
+            vain_wants: 0,
             acks: Vec::new(),
             asked: BTreeSet::new(),
             asked_since: None,
@@ -383,6 +389,11 @@ impl LinkState {
             }
         }
         again
+    }
+
+    /// Whether more may be said of bundles now.
+    pub(super) fn may_say(&self) -> bool {
+        self.queue.is_empty() || self.talk.has_room()
     }
 
     /// How many bytes of bundles may be unanswered: what the peer grants, and no more than keeps the link busy. That is one bundle on its

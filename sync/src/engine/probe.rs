@@ -6,7 +6,7 @@ use super::{
     Engine,
     config::{MAX_ASKED_IDS, MAX_KNOWN_IDS, MAX_QUEUED, MAX_TOLD_ACKS, MAX_UNANSWERED_OFFERS, MAX_WAITING_RANGES},
     link::Peer,
-    routing::NAMES_KEPT,
+    transfer::STALE_KEPT,
 };
 use crate::{
     time::{Hour, Now},
@@ -69,15 +69,15 @@ impl Engine {
 
     /// The tables of all links.
     pub(crate) fn link_tables(&self) -> impl Iterator<Item = (LinkId, [Table; 13])> {
-        let known = self.holdings.count_known();
+        let known = self.holdings.slots().len();
         let held = self.holdings.size().0;
         // What a record names may have been let go since: as much again, and some.
-        let listed = 2 * known + NAMES_KEPT + 1;
+        let listed = 2 * known + STALE_KEPT + 1;
         let in_offers = MAX_UNANSWERED_OFFERS * MAX_RECORD_IDS;
         self.links.iter().map(move |(link, state)| {
             let tables = [
                 ("ids known to the peer", state.known.len(), MAX_KNOWN_IDS + known),
-                ("short ids", state.names.as_ref().map_or(0, std::collections::HashMap::len), listed),
+                ("short ids", state.names.len(), listed),
                 ("bundles to send", state.queue.len(), MAX_QUEUED + in_offers + held),
                 ("bytes in flight", state.in_flight_bytes, state.window(&self.config)),
                 ("bundles to offer", state.backlog.len(), listed),

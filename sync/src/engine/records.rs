@@ -65,7 +65,7 @@ impl Engine {
             Record::Hello(hello) => self.handle_hello(now, link, hello),
             Record::Offer { batch, ids } => self.handle_offer(now, link, batch, ids)?,
             Record::Pick { batch, wanted } => self.handle_pick(link, batch, &wanted)?,
-            Record::Want(ids) => self.handle_want(link, &ids),
+            Record::Want(ids) => self.handle_want(link, &ids)?,
             Record::Bundle { age, copies, bytes } => {
                 self.handle_bundle(now, link, age, copies, bytes)?;
                 self.compare_waiting(now, link)?;

@@ -33,9 +33,6 @@ pub(super) enum Scope {
     Nothing,
 }
 
-/// Short ids of a link that are kept whatever is known (guess: a few hundred kilobytes).
-pub(super) const NAMES_KEPT: usize = 8_192;
-
 /// The link that is offered own bundles before all others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stem {
@@ -136,14 +133,10 @@ impl Engine {
     /// Schedules a bundle that is new here, and came on `from` if it was not sealed here.
     pub(super) fn route_new(&mut self, now: Now, id: &BundleId, from: Option<LinkId>) {
         let Some(row) = self.holdings.row(id).cloned() else { return };
-        let (slot, known) = (self.holdings.slot_of(id), self.holdings.count_known());
+        let slot = self.holdings.slot_of(id);
         for link in self.links.values_mut() {
-            if let (Some(names), Some(slot)) = (&mut link.names, slot) {
-                names.insert(link.shorts.short(id), slot);
-                // Names of what was forgotten since stay in it: made anew once they are the most.
-                if names.len() > 2 * known + NAMES_KEPT {
-                    link.names = None;
-                }
+            if let Some(slot) = slot {
+                link.names.note(&link.shorts, slot, id);
             }
             if matches!(link.scope, Scope::Between(contact) if is_between(row.origin, contact)) {
                 link.set.insert(row.created, row.id, expiry_of(&row), true);

@@ -7,25 +7,22 @@
 //! ```
 //!
 //! One file a part of it: `comparing` (what either side lacks), `offers` (OFFER, PICK and WANT), `sending` (all that leaves on a link, and what
-//! is said of bundles that left), `taking` (a bundle comes), `acks` (what was read, and who hears of it). Here is what they share: which bundle a
-//! peer means by a short id, and how many it may be asked for.
+//! is said of bundles that left), `taking` (a bundle comes), `acks` (what was read, and who hears of it), `names` (which bundles a peer means by
+//! its short ids). Here is what they share: whom a peer names, and how many bundles it may be asked for.
 
 mod acks;
 mod comparing;
+mod names;
 mod offers;
 mod sending;
 mod taking;
 
-use std::collections::HashMap;
-
 use hedgerow_transports::LinkId;
 
-use super::{
-    Engine,
-    config::MAX_ASKED_IDS,
-    holdings::{Slot, reader_of},
-    routing::Scope,
-};
+#[cfg(feature = "sim")]
+pub(super) use self::names::STALE_KEPT;
+pub(super) use self::{comparing::Talk, names::Names};
+use super::{Engine, config::MAX_ASKED_IDS, holdings::reader_of, routing::Scope};
 use crate::{
     id::{BundleId, ShortId},
     time::Now,
@@ -33,25 +30,12 @@ use crate::{
 };
 
 impl Engine {
-    /// Takes the short ids of all that is known; [`keep_names`](Self::keep_names) puts them back. Empty for who is shown nothing.
-    fn names_of(&mut self, link: LinkId) -> HashMap<ShortId, Slot> {
-        let Some(state) = self.links.get_mut(&link).filter(|state| state.scope != Scope::Nothing) else { return HashMap::new() };
-        let names = state.names.take();
-        let shorts = &state.shorts;
-        names.unwrap_or_else(|| self.holdings.all_known().map(|(id, slot)| (shorts.short(id), slot)).collect())
-    }
-
-    fn keep_names(&mut self, link: LinkId, names: HashMap<ShortId, Slot>) {
-        if let Some(state) = self.links.get_mut(&link).filter(|state| state.scope != Scope::Nothing) {
-            state.names = Some(names);
-        }
-    }
-
-    /// The id that a peer names, if it is known.
-    fn named(&self, names: &HashMap<ShortId, Slot>, link: LinkId, short: &ShortId) -> Option<BundleId> {
-        let id = self.holdings.in_slot(*names.get(short)?)?;
-        // The slot may stand for another id since.
-        (self.links.get(&link)?.shorts.short(&id) == *short).then_some(id)
+    /// The ids that a peer names, in the same order, as far as they are held or remembered. Who is shown nothing can name nothing.
+    fn named(&mut self, link: LinkId, shorts: &[ShortId]) -> Vec<Option<BundleId>> {
+        let Some(state) = self.links.get_mut(&link).filter(|state| state.scope != Scope::Nothing) else { return vec![None; shorts.len()] };
+        // Mostly it names what it was just told of.
+        let told = state.reconciler.as_ref().and_then(|reconciler| shorts.iter().map(|short| reconciler.listed(short).map(Some)).collect());
+        told.unwrap_or_else(|| state.names.find(&state.shorts, self.holdings.slots(), shorts))
     }
 
     /// Whether a bundle is an own one that is held back, and this peer was not shown it: it is treated as unknown.

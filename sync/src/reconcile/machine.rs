@@ -37,6 +37,9 @@ const GROWTH: usize = 4;
 /// In one session of this many the first question has random bounds (docs/protocol.md, section 6.3).
 const RANDOM_ONE_IN: u32 = 16;
 
+/// Ids of one session's lists that are kept by their short ids: as many as a few records list. More are found by whoever knows all.
+const MAX_LISTED_KEPT: usize = 1_024;
+
 /// Bytes that one session may receive, and as many that it may send: these, and [`BYTES_PER_ITEM`] for each item of one's own set *(policy)*.
 ///
 /// measured: at most 17 bytes an item each way with our own node, whatever the sizes of the two sets.
@@ -125,6 +128,8 @@ pub struct Reconciler {
     owed: usize,
     /// The peer has said that it sends more.
     peer_has_more: bool,
+    /// What was listed, up to [`MAX_LISTED_KEPT`].
+    listed: BTreeMap<ShortId, BundleId>,
     spent: Spent,
 }
 
@@ -174,6 +179,7 @@ impl Reconciler {
             unanswered: 0,
             owed: 0,
             peer_has_more: false,
+            listed: BTreeMap::new(),
             spent: Spent::default(),
         }
     }
@@ -265,6 +271,11 @@ impl Reconciler {
         Some(body)
     }
 
+    /// The bundle that a short id stands for, if it was listed to the peer; only some of those that were are kept.
+    pub fn listed(&self, short: &ShortId) -> Option<BundleId> {
+        self.listed.get(short).copied()
+    }
+
     /// Says whether either side has sent or received ranges.
     pub fn has_begun(&self) -> bool {
         self.begun
@@ -352,7 +363,7 @@ impl Reconciler {
     }
 
     /// Lists a range of at most `most_listed` items; otherwise gives its fingerprint.
-    fn content(&self, visible: &Visible<'_>, range: Range, most_listed: usize) -> Content {
+    fn content(&mut self, visible: &Visible<'_>, range: Range, most_listed: usize) -> Content {
         let total = visible.total(range);
         if total.count > most_listed as u64 {
             return Content::Fingerprint(visible.fingerprint(&self.session_hash, total));
@@ -363,6 +374,9 @@ impl Reconciler {
             // Two ids with one short id: the second waits for another session's key.
             if listed.iter().all(|other| other.short != short) {
                 listed.push(Listed { short, held: item.is_held() });
+                if self.listed.len() < MAX_LISTED_KEPT {
+                    self.listed.insert(short, item.id());
+                }
             }
         }
         Content::Ids(listed)

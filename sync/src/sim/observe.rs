@@ -69,7 +69,9 @@ impl Sim {
         let Some(observer) = &mut self.observer else { return };
         let state = &mut self.wires[wire.0];
         // The two directions are queued together: those that have left are told, whichever comes first.
-        while let Some(queued) = state.queue.pop_front_if(|queued| queued.sent <= self.now) {
+        while state.queue.front().is_some_and(|queued| queued.sent <= self.now)
+            && let Some(queued) = state.queue.pop_front()
+        {
             let [first, second] = state.ends.map(NodeId);
             let between = if queued.to == 0 { [second, first] } else { [first, second] };
             observer.crossed(self.now, between, queued.what, queued.length, true);

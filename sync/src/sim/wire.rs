@@ -6,6 +6,7 @@ use hedgerow_transports::LinkId;
 use rand_core::Rng;
 
 use super::{FRAME_LEN, REDIAL_AFTER, observe::What};
+use crate::delay::exponential;
 
 /// Names a wire of one simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -58,7 +59,7 @@ impl Faults {
 
     /// Draws when a connection breaks.
     pub(super) fn cut_after(&self, rng: &mut impl Rng) -> Option<Duration> {
-        self.cut_mean.map(|mean| mean.mul_f64(-(1.0 - draw(rng)).ln()))
+        self.cut_mean.map(|mean| exponential(mean, rng))
     }
 }
 

@@ -3,8 +3,8 @@
 //! The simulator watches stores and breaks them this way; a test that needs a store with a fault of its own overrides one method.
 
 use super::{
-    AckRow, BundleRow, ContactRow, Cursor, DataRow, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow, Store,
-    StoreError, Summary,
+    AckRow, BundleRow, ContactRow, Cursor, DataRow, ExchangeRow, GoneRow, MessageRow, Origin, OutboxRow, SecretBytes, Setting, SkippedRow,
+    Store, StoreError, Summary,
 };
 use crate::{
     id::{BundleId, ContactId, MessageId, Tag},

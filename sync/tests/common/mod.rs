@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test: what fails ends it")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod carriers;
 pub(crate) mod nearby;
 pub(crate) mod three;
 

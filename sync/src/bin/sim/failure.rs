@@ -52,7 +52,9 @@ impl Failure {
             Self::Input { .. } => "Nothing was run. Mend that line, or fetch the file again; docs/simulation.md describes the form.",
             Self::Output(_) => "Rows that were written before are whole.",
             Self::Stopped { .. } => "Rows that were written before are whole; the same seed gives the same ones again.",
-            Self::Violation { .. } => "This is a mistake in the engine or in the rule: please report it with the command line and the seed.",
+            Self::Violation { .. } => {
+                "This is a mistake in the engine or in the rule: please report it with the command line and the seed."
+            }
             Self::TooEarly { .. } => "This is a mistake in the simulator: please report it with the command line and the seed.",
         }
     }

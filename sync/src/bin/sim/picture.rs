@@ -11,10 +11,7 @@ use std::{
 
 use hedgerow_sync::sim::{faults::FaultMix, profile::Profile, replay::Outcome, report::in_order};
 
-use crate::{
-    args::Arguments,
-    failure::Failure,
-};
+use crate::{args::Arguments, failure::Failure};
 
 const WIDTH: u32 = 920;
 const HEIGHT: u32 = 480;
@@ -233,7 +230,8 @@ fn place<T: PartialEq>(known: &mut Vec<T>, item: T) -> usize {
 fn draw_legend(svg: &mut String, curves: &[Curve], classes: &[String], limit: Option<&Curve>) {
     let oracle = limit.map(|limit| ("oracle".to_owned(), format!("oracle, links up after {:?}", limit.profile.set_up())));
     let entries = classes.iter().zip(curves).map(|(class, curve)| {
-        let name = if curve.faults == FaultMix::none() { curve.profile.to_string() } else { format!("{}, {}", curve.profile, curve.faults) };
+        let name =
+            if curve.faults == FaultMix::none() { curve.profile.to_string() } else { format!("{}, {}", curve.profile, curve.faults) };
         (class.clone(), name)
     });
     for (row, (class, name)) in (0_u32..).zip(oracle.into_iter().chain(entries)) {

@@ -85,7 +85,7 @@ fn a_slot_is_used_again_and_names_what_it_holds_now() {
     let slot = holdings.slot_of(&bundle(1).id()).unwrap();
     holdings.remove(&mut store, &bundle(1).id(), None).unwrap();
     holdings.insert(&mut store, &bundle(5), Origin::StrangerInbound, 0, Hour(498_800)).unwrap();
-    assert_eq!((holdings.slot_of(&bundle(5).id()), holdings.in_slot(slot)), (Some(slot), Some(bundle(5).id())));
+    assert_eq!((holdings.slot_of(&bundle(5).id()), holdings.slots()[slot as usize]), (Some(slot), bundle(5).id()));
 }
 
 #[test]

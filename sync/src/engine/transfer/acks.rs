@@ -83,10 +83,9 @@ impl Engine {
         if shorts.is_empty() {
             return (Vec::new(), shorts);
         }
-        let names = self.names_of(link);
+        let named = self.named(link, &shorts);
         let (mut acks, mut rest) = (Vec::new(), Vec::new());
-        for short in shorts {
-            let id = self.named(&names, link, &short);
+        for (short, id) in shorts.into_iter().zip(named) {
             match id.and_then(|id| self.ack_for(link, hour, &id)) {
                 Some(ack) => acks.push(ack),
                 // Own bundles that are held back are in no set: they are not asked for where they were offered.
@@ -94,7 +93,6 @@ impl Engine {
                 None => rest.push(short),
             }
         }
-        self.keep_names(link, names);
         (acks, rest)
     }
 

@@ -25,8 +25,41 @@ use crate::{
 /// In one session of so many that exchange something, ranges are compared although cursors fit (docs/protocol.md, section 6.4).
 const COMPARE_ANYWAY: u32 = 16;
 
+/// While bundles wait, for one byte said of bundles so many bytes of them go out: with STORED and the like it is a quarter (design brief, 4.3).
+const BUNDLE_BYTES_A_BYTE: i64 = 4;
+
+/// Bytes that were said too much and count, at most: what a comparison says before it has found anything.
+const MAX_OVERDRAWN: i64 = 32 * 1024;
+
+/// Bytes that may be saved up while bundles go out: one record.
+const MAX_SAVED: i64 = MAX_BODY_LEN as i64;
+
 /// Ids that the lists of one RANGES record name, at most.
 const MAX_LISTED_IN_RECORD: usize = MAX_BODY_LEN / size_of::<ShortId>();
+
+/// What may be said of bundles on a link while some wait to be sent: RANGES, WANT and OFFER, beside the bundles that go out meanwhile.
+///
+/// Only RANGES and OFFER wait for it. So on a slow link what is found first goes out before the rest is compared, and a comparison never holds
+/// up the mail. Where nothing waits to be sent nothing is held back.
+#[derive(Default)]
+pub(in super::super) struct Talk(i64);
+
+impl Talk {
+    /// Whether more may be said while bundles wait.
+    pub(in super::super) const fn has_room(&self) -> bool {
+        self.0 >= 0
+    }
+
+    /// Notes bytes said of bundles.
+    pub(super) fn said(&mut self, bytes: usize) {
+        self.0 = (self.0 - bytes as i64).max(-MAX_OVERDRAWN);
+    }
+
+    /// Notes bytes of bundles that went out.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.0 = (self.0 + bytes as i64 / BUNDLE_BYTES_A_BYTE).min(MAX_SAVED);
+    }
+}
 
 impl Engine {
     /// HELLO has come from somebody who is no contact: if both sides carry, all is compared.
@@ -171,6 +204,7 @@ impl Engine {
             state.acks.extend(acks);
             wanted.iter().skip(room).for_each(|short| state.put_off(*short));
             let wanted: Vec<ShortId> = wanted.into_iter().take(room).filter(|short| state.ask(now.mono, *short)).collect();
+            state.talk.said(wanted.len() * size_of::<ShortId>());
             for ids in wanted.chunks(MAX_RECORD_IDS) {
                 self.transmit(link, &Record::Want(ids.to_vec()));
             }

@@ -7,7 +7,7 @@ use hedgerow_transports::LinkId;
 
 use super::super::{
     Engine, Timer,
-    config::{MAX_HELD_OFFERS_BEHIND, MAX_UNANSWERED_OFFERS},
+    config::{MAX_HELD_OFFERS_BEHIND, MAX_UNANSWERED_OFFERS, MAX_VAIN_WANTS},
     holdings::Known,
     link::{LinkState, WaitingOffer},
     records::{Breach, Fault},
@@ -73,13 +73,12 @@ impl Engine {
 
     fn answer_offer(&mut self, now: Now, link: LinkId, batch: u16, ids: &[ShortId]) {
         let hour = self.hour(now);
-        let names = self.names_of(link);
+        let named = self.named(link, ids);
         let mut room = self.room_for_picks(now, link);
         let Some(state) = self.links.get(&link) else { return };
         let (scope, is_contact) = (state.scope, state.peer.contact().is_some());
         let (mut acks, mut wanted) = (Vec::new(), Vec::with_capacity(ids.len()));
-        for short in ids {
-            let id = self.named(&names, link, short);
+        for (short, id) in ids.iter().zip(named) {
             let wants = match id.and_then(|id| self.holdings.known(&id).map(|known| (id, known))) {
                 _ if scope == Scope::Nothing => false,
                 // Picked as by anybody else: who is offered an own bundle that nobody should see yet does not have it.
@@ -117,7 +116,6 @@ impl Engine {
             // What was asked for already is still wanted: a zero would say that it is known.
             wanted.push(asks || (wants && state.asked.contains(short)));
         }
-        self.keep_names(link, names);
         if let Some(state) = self.links.get_mut(&link) {
             state.acks.extend(acks);
         }
@@ -132,17 +130,18 @@ impl Engine {
             return;
         }
         let room = self.room_for_picks(now, link);
-        let names = self.names_of(link);
         let mut wanted = Vec::new();
         while wanted.len() < room
-            && let Some(short) = self.links.get_mut(&link).and_then(|state| state.put_off.pop_front())
+            && let Some(state) = self.links.get_mut(&link).filter(|state| !state.put_off.is_empty())
         {
-            let is_known = self.named(&names, link, &short).is_some_and(|id| self.holdings.known(&id).is_some());
-            if !is_known && self.links.get_mut(&link).is_some_and(|state| state.ask(now.mono, short)) {
-                wanted.push(short);
+            let next: Vec<ShortId> = state.put_off.drain(..state.put_off.len().min(room - wanted.len())).collect();
+            for (short, id) in next.iter().zip(self.named(link, &next)) {
+                let is_known = id.is_some_and(|id| self.holdings.known(&id).is_some());
+                if !is_known && self.links.get_mut(&link).is_some_and(|state| state.ask(now.mono, *short)) {
+                    wanted.push(*short);
+                }
             }
         }
-        self.keep_names(link, names);
         for ids in wanted.chunks(MAX_RECORD_IDS) {
             self.transmit(link, &Record::Want(ids.to_vec()));
         }
@@ -171,19 +170,23 @@ impl Engine {
         Ok(())
     }
 
-    pub(in super::super) fn handle_want(&mut self, link: LinkId, ids: &[ShortId]) {
-        let names = self.names_of(link);
-        for short in ids {
-            let id = self.named(&names, link, short);
+    pub(in super::super) fn handle_want(&mut self, link: LinkId, ids: &[ShortId]) -> Result<(), Fault> {
+        for (short, id) in ids.iter().zip(self.named(link, ids)) {
             let shown = id.filter(|id| self.links.get(&link).is_some_and(|state| self.shows(state, id)));
             let row = shown.and_then(|id| self.holdings.row(&id));
-            let Some(state) = self.links.get_mut(&link) else { return };
+            let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             match row {
                 Some(row) if state.owe(rank(&self.holdings, row, state.peer, true), row.id, short) => {}
-                Some(_) | None => state.refused.push((*short, Refusal::Unwanted)),
+                Some(_) | None => {
+                    state.vain_wants += 1;
+                    state.refused.push((*short, Refusal::Unwanted));
+                }
             }
         }
-        self.keep_names(link, names);
+        if self.links.get(&link).is_some_and(|state| state.vain_wants > MAX_VAIN_WANTS + self.holdings.slots().len()) {
+            return Err(Breach.into());
+        }
         self.busy_links.insert(link);
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::super::{
     Engine, Output, Timer,
     config::{MAX_QUEUED, MAX_UNANSWERED_OFFERS},
     holdings::reader_of,
-    link::{Given, InFlight, Peer},
+    link::{Given, InFlight, LinkState, Peer},
     records::{Breach, Fault},
     relay::{Copies, Share},
     routing::{Scope, side},
@@ -50,7 +50,12 @@ impl Engine {
         }
         if let Some(reconciler) = &mut state.reconciler {
             let before = records.len();
-            records.extend(std::iter::from_fn(|| reconciler.poll_record()).map(Record::Ranges));
+            while (state.queue.is_empty() || state.talk.has_room())
+                && let Some(body) = reconciler.poll_record()
+            {
+                state.talk.said(body.len());
+                records.push(Record::Ranges(body));
+            }
             state.fence_owed |= records.len() > before;
             if state.fence_owed && reconciler.is_done() {
                 state.fence_owed = false;
@@ -59,7 +64,7 @@ impl Engine {
                 records.push(Record::Ping);
             }
         }
-        while state.offers.len() < MAX_UNANSWERED_OFFERS && state.queue.len() < MAX_QUEUED && !state.backlog.is_empty() {
+        while state.offers.len() < MAX_UNANSWERED_OFFERS && state.queue.len() < MAX_QUEUED && !state.backlog.is_empty() && state.may_say() {
             let mut ids = Vec::new();
             while ids.len() < MAX_RECORD_IDS
                 && let Some(id) = state.backlog.pop()
@@ -73,6 +78,7 @@ impl Engine {
             if ids.is_empty() {
                 continue;
             }
+            state.talk.said(ids.len() * size_of::<ShortId>());
             state.offered.extend(&ids);
             shuffle(&mut ids, &mut self.jitter);
             let batch = state.next_offer;
@@ -80,10 +86,14 @@ impl Engine {
             records.push(Record::Offer { batch, ids: ids.iter().map(|id| state.shorts.short(id)).collect() });
             state.offers.push_back((batch, ids));
         }
+        let waits = !state.may_say();
         for record in records {
             self.outputs.push_back(Output::Transmit { link, record: record.encode() });
         }
         self.send_bundles(now, link)?;
+        if waits && self.links.get(&link).is_some_and(LinkState::may_say) {
+            return self.pump(now, link);
+        }
         self.send_mark(now, link);
         Ok(())
     }
@@ -115,6 +125,7 @@ impl Engine {
             };
             let short = state.shorts.short(&id);
             state.owed.remove(&id);
+            state.talk.sent(size);
             let given = if matches!(state.known.get(&id), Some(Given::Once | Given::Again)) { Given::Again } else { Given::Once };
             state.known.insert(id, given);
             if state.in_flight.insert(short, InFlight { id, size, copies }).is_none() {

@@ -232,3 +232,21 @@ fn overlapping_ranges_cost_no_more_than_the_budget() {
         body
     });
 }
+
+#[test]
+fn crafted_sums_hide_nothing_where_bounds_are_random() {
+    // Two bundles on either side whose ids have one sum, in one range of the first question: between the newest 160 and the newest 672.
+    let with = |last: [u8; 2]| {
+        let mut set = set_of(1_000);
+        for (back, last) in [(20, last[0]), (60, last[1])] {
+            let mut id = [0x40; 32];
+            id[31] = last;
+            set.insert(Hour(NOW.0 - back), BundleId(id), None, true);
+        }
+        set
+    };
+    let sets = [with([5, 9]), with([6, 8])];
+    let found = |random_bounds| reconcile([&sets[0], &sets[1]], &mut rng(random_bounds)).findings.iter().map(Vec::len).sum::<usize>();
+    assert_eq!(found(false), 0, "a sum can be crafted");
+    assert_eq!(found(true), 4, "and does not hold in parts of it");
+}

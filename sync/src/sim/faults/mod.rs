@@ -17,6 +17,7 @@ use rand_core::{Rng, SeedableRng};
 pub(super) use self::breaker::Breaker;
 pub use self::breaker::Trouble;
 use super::{Faults, NodeId, START_MILLIS, Sim, draw::between, hostile::Hostility};
+use crate::delay::exponential;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -246,11 +247,6 @@ fn draw_hostile(nodes: usize, rng: &mut ChaCha20Rng) -> BTreeMap<usize, Hostilit
         hostile.entry(node).or_insert(kind);
     }
     hostile
-}
-
-fn exponential(mean: Duration, rng: &mut impl Rng) -> Duration {
-    let uniform = (f64::from(rng.next_u32()) + 1.0) / (f64::from(u32::MAX) + 1.0);
-    mean.mul_f64(-uniform.ln())
 }
 
 fn uniform(span: Duration, rng: &mut impl Rng) -> Duration {

@@ -1,11 +1,6 @@
 //! What crossed the links of a run, and what arrived.
 
-use std::{
-    cell::RefCell,
-    collections::HashSet,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::HashSet, rc::Rc, time::Duration};
 
 use super::super::{NodeId, Observer, What};
 use crate::{
@@ -47,13 +42,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(letters: usize) -> Self {
-        Self {
-            counts: Counts::default(),
-            arrivals: vec![None; letters],
-            sent: HashSet::new(),
-            held: HashSet::new(),
-            delivered: 0,
-        }
+        Self { counts: Counts::default(), arrivals: vec![None; letters], sent: HashSet::new(), held: HashSet::new(), delivered: 0 }
     }
 
     pub(super) const fn delivered(&self) -> usize {

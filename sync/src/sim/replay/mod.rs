@@ -160,7 +160,9 @@ impl<'a> Replay<'a> {
 
     /// Lets time pass; what could not be written is tried again meanwhile.
     fn run_until(&mut self, end: Duration) {
-        while let Some((at, letter)) = self.again.pop_front_if(|(at, _)| *at <= end) {
+        while self.again.front().is_some_and(|(at, _)| *at <= end)
+            && let Some((at, letter)) = self.again.pop_front()
+        {
             self.sim.run_until(at);
             self.write(at, letter);
         }
