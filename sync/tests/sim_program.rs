@@ -26,6 +26,8 @@ const KEYS: [&str; 20] = [
     "oracle_med_delay_s",
     "p95_delay_s",
     "oracle_p95_delay_s",
+    "small",
+    "oracle_small",
     "bytes_payload",
     "control_pct",
     "recognition_pct",

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{
     replay::{Counts, Outcome},
-    workload::Workload,
+    workload::{Letter, Workload},
 };
+use crate::wire::item::MAX_TEXT_LEN;
 
 /// What was delivered of a workload within a lifetime, and after what time.
 ///
@@ -31,6 +32,13 @@ impl Delays {
         Self { letters: workload.letters.len(), delivered: delays.len(), median: nearest_rank(&delays, 50), p95: nearest_rank(&delays, 95) }
     }
 
+    /// The same for the letters that one bundle holds.
+    fn of_small(workload: &Workload, arrivals: &[Option<Duration>], lifetime: Option<Duration>) -> Self {
+        let small = |(letter, arrival): (&Letter, &Option<Duration>)| (letter.size as usize <= MAX_TEXT_LEN).then_some((*letter, *arrival));
+        let (letters, arrivals): (Vec<_>, Vec<_>) = workload.letters.iter().zip(arrivals).filter_map(small).unzip();
+        Self::within(&Workload { letters }, &arrivals, lifetime)
+    }
+
     /// How many of the letters were delivered, 0 to 1; 0 if there are none.
     pub fn ratio(&self) -> f64 {
         share(self.delivered as u64, self.letters as u64).unwrap_or(0.0)
@@ -46,6 +54,10 @@ pub struct Row {
     pub engine: Delays,
     /// What the oracle would have, over links with the same set-up and without faults.
     pub oracle: Delays,
+    /// What the engine delivered of small letters, those that one bundle holds.
+    pub small: Delays,
+    /// What the oracle would have of them.
+    pub oracle_small: Delays,
     /// Bytes of all letters that arrived in the run, however late.
     pub payload: u64,
     /// What crossed the links in the run.
@@ -60,6 +72,8 @@ impl Row {
         Self {
             engine: Delays::within(workload, &outcome.arrivals, lifetime),
             oracle: Delays::within(workload, oracle, lifetime),
+            small: Delays::of_small(workload, &outcome.arrivals, lifetime),
+            oracle_small: Delays::of_small(workload, oracle, lifetime),
             payload: arrived.map(|(letter, _)| u64::from(letter.size)).sum(),
             counts: outcome.counts,
         }

@@ -149,6 +149,8 @@ struct Json<'a> {
     p95_delay_s: Option<f64>,
     oracle_p95_delay_s: Option<f64>,
     bytes_payload: Option<f64>,
+    small: f64,
+    oracle_small: f64,
     control_pct: f64,
     recognition_pct: f64,
     resent_pct: f64,
@@ -175,6 +177,8 @@ impl<'a> Json<'a> {
             oracle_med_delay_s: seconds(row.oracle.median),
             p95_delay_s: seconds(row.engine.p95),
             oracle_p95_delay_s: seconds(row.oracle.p95),
+            small: rounded(row.small.ratio(), 6),
+            oracle_small: rounded(row.oracle_small.ratio(), 6),
             bytes_payload: row.bytes_per_payload().map(|share| rounded(share, 3)),
             control_pct: rounded(row.control_percent(), 3),
             recognition_pct: rounded(row.recognition_percent(), 3),
@@ -217,7 +221,8 @@ mod tests {
             evicted: 12,
             store_max: 5_250_000,
         };
-        let row = Row { engine: delays(400, 36_800, 77_000_250), oracle: delays(407, 36_679, 76_174_000), payload: 50_000, counts };
+        let (engine, oracle) = (delays(400, 36_800, 77_000_250), delays(407, 36_679, 76_174_000));
+        let row = Row { engine, oracle, small: delays(350, 9, 9), oracle_small: delays(360, 8, 8), payload: 50_000, counts };
         Entry {
             trace: "school",
             profile: "ble-good",
@@ -234,7 +239,8 @@ mod tests {
         let json = serde_json::to_string(&Json::of(&entry())).unwrap();
         let expected = concat!(
             r#"{"trace":"school","profile":"ble-good","faults":"cut","ttl":"24h","delivered":0.8,"oracle":0.814,"of_oracle":0.982801,"#,
-            r#""med_delay_s":36800.0,"oracle_med_delay_s":36679.0,"p95_delay_s":77000.25,"oracle_p95_delay_s":76174.0,"bytes_payload":20.0,"#,
+            r#""med_delay_s":36800.0,"oracle_med_delay_s":36679.0,"p95_delay_s":77000.25,"oracle_p95_delay_s":76174.0,"#,
+            r#""small":0.7,"oracle_small":0.72,"bytes_payload":20.0,"#,
             r#""control_pct":10.0,"recognition_pct":12.346,"resent_pct":1.0,"dup_pct":1.5,"evicted":12,"store_max":5250000,"sim_s":12.35,"#,
             r#""log_hash":"00112233445566778899aabbccddeeff"}"#
         );
@@ -257,7 +263,7 @@ mod tests {
     fn what_was_never_delivered_has_no_delay() {
         let nothing = Delays { letters: 5, delivered: 0, median: None, p95: None };
         let mut entry = entry();
-        entry.row = Row { engine: nothing, oracle: nothing, payload: 0, counts: Counts::default() };
+        entry.row = Row { engine: nothing, oracle: nothing, small: nothing, oracle_small: nothing, payload: 0, counts: Counts::default() };
         let shown = cells(&entry);
         assert_eq!(shown[6..12], ["-"; 6].map(str::to_owned));
         let json = serde_json::to_value(Json::of(&entry)).unwrap();

@@ -1,6 +1,11 @@
 //! What crossed the links of a run, and what arrived.
 
-use std::{cell::RefCell, collections::HashSet, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    time::Duration,
+};
 
 use super::super::{NodeId, Observer, What};
 use crate::{
@@ -19,7 +24,7 @@ pub struct Counts {
     pub control: u64,
     /// Bytes of BUNDLE records.
     pub bundles: u64,
-    /// Of them such as were sent before from the same node to the same node.
+    /// Of them what had left before, from the same node to the same node: of a bundle that was cut off, what of it is sent again.
     pub resent: u64,
     /// BUNDLE records that came in whole.
     pub taken: u64,
@@ -35,14 +40,15 @@ pub struct Counts {
 pub(super) struct Watch {
     pub(super) counts: Counts,
     pub(super) arrivals: Vec<Option<Duration>>,
-    sent: HashSet<(u32, u32, u64)>,
+    /// Bytes of each bundle that have left from one node for another.
+    sent: HashMap<(u32, u32, u64), u64>,
     held: HashSet<(u32, u64)>,
     delivered: usize,
 }
 
 impl Watch {
     pub(super) fn new(letters: usize) -> Self {
-        Self { counts: Counts::default(), arrivals: vec![None; letters], sent: HashSet::new(), held: HashSet::new(), delivered: 0 }
+        Self { counts: Counts::default(), arrivals: vec![None; letters], sent: HashMap::new(), held: HashSet::new(), delivered: 0 }
     }
 
     pub(super) const fn delivered(&self) -> usize {
@@ -79,9 +85,10 @@ impl Observer for Rc<RefCell<Watch>> {
             What::Handshake | What::Control => watch.counts.control += length,
             What::Bundle { tag, .. } => {
                 watch.counts.bundles += length;
-                if !watch.sent.insert((from.0 as u32, to.0 as u32, tag)) {
-                    watch.counts.resent += length;
-                }
+                let before = watch.sent.entry((from.0 as u32, to.0 as u32, tag)).or_default();
+                let again = length.min(*before);
+                *before = length.max(*before);
+                watch.counts.resent += again;
             }
         }
     }
