@@ -57,6 +57,8 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "sim")]
 pub use self::befriend::Room;
+#[cfg(feature = "sim")]
+pub use self::config::LeftOut;
 use self::{
     clock::MeshTime,
     crowd::Crowd,

@@ -2,6 +2,7 @@
 //! the oracle (docs/simulation.md).
 
 mod agenda;
+mod beside;
 mod count;
 
 use std::{
@@ -15,15 +16,18 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+pub(super) use self::beside::Companion;
 pub use self::count::Counts;
 use self::{
     agenda::{Act, agenda},
+    beside::{Alone, Both},
     count::Watch,
 };
 use super::{Faults, NodeId, Sim, WireId, profile::Profile, trace::Trace, workload::Workload};
 use crate::{
     engine::EngineConfig,
     id::{ContactId, MessageId},
+    store::memory::MemoryStore,
     view::Command,
     wire::item::MAX_TEXT_LEN,
 };
@@ -74,7 +78,18 @@ pub struct Outcome {
 
 /// Runs a plan to its end, or until `progress` breaks it off: then there is no outcome.
 pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Option<Outcome> {
+    run_beside(plan, &mut Alone, progress)
+}
+
+/// Runs a plan while somebody goes along: listens, or takes part with nodes of its own.
+pub(super) fn run_beside(
+    plan: &Plan,
+    companion: &mut dyn Companion,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Option<Outcome> {
     let mut replay = Replay::new(plan);
+    replay.sim.observe(Both(Rc::clone(&replay.watch), companion.observer()));
+    companion.begin(&mut replay.sim, &replay.stores);
     let length = Duration::from_secs(plan.trace.length().into());
     for (step, (at, act)) in agenda(plan).into_iter().enumerate() {
         if step % STEPS_A_REPORT == 0 {
@@ -83,10 +98,18 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -
                 return None;
             }
         }
-        replay.sim.run_until(at);
+        replay.run_until(at, companion);
         replay.act(act);
+        match act {
+            Act::Write { letter } => companion.written(letter),
+            Act::Up { a, b, .. } => {
+                let wire = replay.wire(a, b);
+                companion.met(&mut replay.sim, wire, [node(a), node(b)]);
+            }
+            Act::Down { .. } => {}
+        }
     }
-    replay.sim.run_until(length);
+    replay.run_until(length, companion);
     Some(replay.finish())
 }
 
@@ -96,14 +119,15 @@ struct Replay<'a> {
     wires: BTreeMap<(u32, u32), WireId>,
     contacts: HashMap<(u32, u32), ContactId>,
     watch: Rc<RefCell<Watch>>,
+    /// By node.
+    stores: Vec<MemoryStore>,
 }
 
 impl<'a> Replay<'a> {
     fn new(plan: &'a Plan) -> Self {
         let mut sim = Sim::new(plan.seed);
-        for node in 0..plan.trace.nodes {
-            sim.carrier(&format!("node {node}"), plan.config.clone(), plan.store_bytes);
-        }
+        let stores =
+            (0..plan.trace.nodes).map(|node| sim.carrier(&format!("node {node}"), plan.config.clone(), plan.store_bytes).1).collect();
         let mut contacts = HashMap::new();
         for letter in &plan.workload.letters {
             let (from, to) = (letter.src, letter.dst);
@@ -114,8 +138,16 @@ impl<'a> Replay<'a> {
             }
         }
         let watch = Rc::new(RefCell::new(Watch::new(plan.workload.letters.len())));
-        sim.observe(Rc::clone(&watch));
-        Self { plan, sim, wires: BTreeMap::new(), contacts, watch }
+        Self { plan, sim, wires: BTreeMap::new(), contacts, watch, stores }
+    }
+
+    /// Lets time pass, and the companion act when it wants to.
+    fn run_until(&mut self, end: Duration, companion: &mut dyn Companion) {
+        while let Some(due) = companion.due().filter(|due| *due <= end) {
+            self.sim.run_until(due);
+            companion.wake(&mut self.sim);
+        }
+        self.sim.run_until(end);
     }
 
     fn act(&mut self, act: Act) {
