@@ -110,6 +110,17 @@ pub(crate) const MIN_WINDOW: usize = 4_096;
 /// Largest window, bytes (docs/protocol.md, section 4).
 pub(crate) const MAX_WINDOW: usize = 1_048_576;
 
+/// Rules against strangers' guesses that a simulation leaves out, to see what each of them is for. No node that ships can: the field exists
+/// with the feature `sim` alone.
+#[cfg(feature = "sim")]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct LeftOut {
+    /// No link is offered own bundles before all others.
+    pub stem: bool,
+    /// A reader lets go of a bundle as soon as it has opened it.
+    pub carrying_on: bool,
+}
+
 /// What may be tuned.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -166,6 +177,29 @@ pub struct EngineConfig {
     pub nearby_comparison: Duration,
     /// Mean time after which a stranger's link gives way to another. Default 10 min (guess: within one beacon's time).
     pub refresh_after: Duration,
+    /// Rules that are left out. Default: none.
+    #[cfg(feature = "sim")]
+    pub left_out: LeftOut,
+}
+
+impl EngineConfig {
+    /// Whether one link is offered own bundles before all others.
+    #[cfg_attr(not(feature = "sim"), expect(clippy::unused_self, reason = "only a simulation can leave it out"))]
+    pub(crate) const fn has_stem(&self) -> bool {
+        #[cfg(feature = "sim")]
+        return !self.left_out.stem;
+        #[cfg(not(feature = "sim"))]
+        true
+    }
+
+    /// Whether a reader goes on carrying what it has opened.
+    #[cfg_attr(not(feature = "sim"), expect(clippy::unused_self, reason = "only a simulation can leave it out"))]
+    pub(crate) const fn carries_on(&self) -> bool {
+        #[cfg(feature = "sim")]
+        return !self.left_out.carrying_on;
+        #[cfg(not(feature = "sim"))]
+        true
+    }
 }
 
 impl Default for EngineConfig {
@@ -196,6 +230,8 @@ impl Default for EngineConfig {
             nearby_answer: Duration::from_secs(10),
             nearby_comparison: Duration::from_secs(5 * 60),
             refresh_after: Duration::from_secs(10 * 60),
+            #[cfg(feature = "sim")]
+            left_out: LeftOut::default(),
         }
     }
 }

@@ -164,6 +164,10 @@ impl Engine {
         }
         self.note_met(now, contact)?;
         self.schedule_ack(now, bundle, &opened.ack)?;
+        if !self.config.carries_on() {
+            let hour = self.hour(now);
+            self.holdings.remove(self.store.as_mut(), &bundle, Some((GoneReason::Dropped, [0; 16], hour)))?;
+        }
         self.close_confirmed(now, contact)?;
         match Item::decode_all(&opened.plaintext) {
             Ok(items) => self.take_items(now, contact, opened.number, items)?,

@@ -63,6 +63,8 @@ use zeroize::Zeroizing;
 #[cfg(feature = "sim")]
 pub use self::befriend::Room;
 #[cfg(feature = "sim")]
+pub use self::config::LeftOut;
+#[cfg(feature = "sim")]
 pub(crate) use self::probe::{Hours, RelayLimits, Table};
 use self::{
     clock::MeshTime,

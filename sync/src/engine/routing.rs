@@ -263,6 +263,9 @@ impl Engine {
     /// The one link that own bundles are offered on at once: kept for an hour, and chosen again only so often if it ends; a contact is
     /// always taken in place of a stranger.
     fn stem_link(&mut self, now: Now) -> Option<LinkId> {
+        if !self.config.has_stem() {
+            return None;
+        }
         let may = |state: &LinkState| state.live && state.is_open() && state.scope == Scope::Everything;
         let contacts: Vec<(LinkId, ContactId)> =
             self.links.iter().filter(|(_, state)| may(state)).filter_map(|(id, state)| Some((*id, state.peer.contact()?))).collect();

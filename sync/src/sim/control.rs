@@ -85,6 +85,13 @@ impl Sim {
         std::mem::take(&mut self.nodes[puppet.0].records).into_iter().map(|(_, record)| record).collect()
     }
 
+    /// Takes what a puppet was sent on one wire, since it last came up.
+    pub(super) fn take_records_on(&mut self, wire: WireId, puppet: NodeId) -> Vec<Vec<u8>> {
+        let Some(link) = self.link_of(wire, puppet) else { return Vec::new() };
+        let here = self.nodes[puppet.0].records.extract_if(.., |(on, _)| *on == link);
+        here.map(|(_, record)| record).collect()
+    }
+
     /// A puppet recognises nobody, as a stranger does.
     pub(super) fn move_puppet(&mut self, node: NodeId, inputs: Vec<Input>) {
         if self.nodes[node.0].hostile.is_some() {

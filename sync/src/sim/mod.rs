@@ -4,6 +4,7 @@
 //! gives the same [`log_hash`](Sim::log_hash). Wires lose, repeat, delay and reorder messages, break, and come up again by themselves as
 //! a transport's dialling would; a store that crashes between a write and its commit restarts its node.
 
+pub mod attack;
 mod check;
 mod control;
 mod draw;
@@ -44,7 +45,7 @@ pub use self::{
     check::{Rule, Violation},
     faults::{FaultKind, FaultMix, FaultPlan, Trouble, UnknownFault},
     hostile::Hostility,
-    observe::{Observer, What},
+    observe::{Observer, Tapped, What},
     wire::{Faults, WireId},
 };
 use crate::{
@@ -694,7 +695,10 @@ impl Sim {
                 return;
             }
         }
-        if self.observer.is_some() {
+        if let Some(observer) = &mut self.observer {
+            let (from, to_node) = (node, NodeId(wire.ends[to]));
+            let tapped = Tapped { wire: wire_id, connection, from, to: to_node, dialled: to == 1, what, message: &message };
+            observer.tapped(self.now, &tapped);
             let length = message.len() + FRAME_LEN;
             wire.queue.push_back(Queued { to, what, length, sent: wire.sent_at(self.now, to, message.len()) });
         }

@@ -40,11 +40,40 @@ impl What {
     }
 }
 
+/// A message of a session as it is put on a wire: with `what` left aside, all that a listener on that wire has.
+#[derive(Clone, Copy, Debug)]
+pub struct Tapped<'a> {
+    /// Where.
+    pub wire: WireId,
+    /// Which connection of this wire, counted from 1.
+    pub connection: u64,
+    /// Who sends.
+    pub from: NodeId,
+    /// To whom.
+    pub to: NodeId,
+    /// Whether the sender has dialled.
+    pub dialled: bool,
+    /// What it is.
+    pub what: What,
+    /// The message, sealed, without framing.
+    pub message: &'a [u8],
+}
+
 /// Is told of a run as it goes on. Nothing it does may change the run.
 pub trait Observer {
     /// A node tells its person something; it is not kept for [`Sim::take_events`].
     fn event(&mut self, at: Duration, node: NodeId, event: &Event) {
         let _ = (at, node, event);
+    }
+
+    /// A message is put on a wire.
+    fn tapped(&mut self, at: Duration, tapped: &Tapped<'_>) {
+        let _ = (at, tapped);
+    }
+
+    /// A node has opened a record that came from another in the session of this handshake hash.
+    fn heard(&mut self, at: Duration, [from, to]: [NodeId; 2], session: &[u8; 32], record: &[u8]) {
+        let _ = (at, from, to, session, record);
     }
 
     /// Bytes of a message have left `from` for `to`, with framing; all of them if it is `whole`, as many as there was time for if the wire broke.
@@ -99,9 +128,13 @@ impl Sim {
         let Some(wire) = self.nodes[node.0].wires.get(&link) else { return };
         let ends = self.wires[wire.0].ends;
         let other = if ends[0] == node.0 { ends[1] } else { ends[0] };
+        let session = self.nodes[node.0].infos.get(&link).map(|info| info.hash);
         for input in inputs {
             if let Input::Record { record, .. } = input {
                 observer.arrived(self.now, [NodeId(other), node], What::of_record(record));
+                if let Some(session) = &session {
+                    observer.heard(self.now, [NodeId(other), node], session, record);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //! the oracle (docs/simulation.md).
 
 mod agenda;
+mod beside;
 mod count;
 
 use std::{
@@ -15,9 +16,11 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+pub(super) use self::beside::Companion;
 pub use self::count::Counts;
 use self::{
     agenda::{Act, agenda},
+    beside::{Alone, Both},
     count::Watch,
 };
 use super::{
@@ -31,6 +34,7 @@ use super::{
 use crate::{
     engine::EngineConfig,
     id::{ContactId, MessageId},
+    store::memory::MemoryStore,
     view::Command,
     wire::item::MAX_TEXT_LEN,
 };
@@ -90,7 +94,18 @@ pub struct Outcome {
 
 /// Runs a plan to its end, or until `progress` breaks it off: then there is no outcome.
 pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Option<Outcome> {
+    run_beside(plan, &mut Alone, progress)
+}
+
+/// Runs a plan while somebody goes along: listens, or takes part with nodes of its own.
+pub(super) fn run_beside(
+    plan: &Plan,
+    companion: &mut dyn Companion,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Option<Outcome> {
     let mut replay = Replay::new(plan);
+    replay.sim.observe(Both(Rc::clone(&replay.watch), companion.observer()));
+    companion.begin(&mut replay.sim, &replay.stores);
     let length = Duration::from_secs(plan.trace.length().into());
     for (step, (at, act)) in agenda(plan).into_iter().enumerate() {
         if step % STEPS_A_REPORT == 0 {
@@ -99,13 +114,21 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -
                 return None;
             }
         }
-        replay.run_until(at);
+        replay.run_until(at, companion);
         replay.act(at, act);
         if replay.sim.violation().is_some() {
             return Some(replay.finish());
         }
+        match act {
+            Act::Write { letter } => companion.written(letter),
+            Act::Up { a, b, .. } => {
+                let wire = replay.wire(a, b);
+                companion.met(&mut replay.sim, wire, [node(a), node(b)]);
+            }
+            Act::Down { .. } => {}
+        }
     }
-    replay.run_until(length);
+    replay.run_until(length, companion);
     Some(replay.finish())
 }
 
@@ -119,6 +142,8 @@ struct Replay<'a> {
     workload: Arc<Workload>,
     /// Letters that a node could not take, and when its person tries again; in order.
     again: VecDeque<(Duration, usize)>,
+    /// By node.
+    stores: Vec<MemoryStore>,
 }
 
 impl<'a> Replay<'a> {
@@ -133,9 +158,8 @@ impl<'a> Replay<'a> {
         if plan.faults.breaks_stores() {
             sim = sim.breakable();
         }
-        for node in 0..plan.trace.nodes {
-            sim.carrier(&format!("node {node}"), plan.config.clone(), plan.store_bytes);
-        }
+        let stores =
+            (0..plan.trace.nodes).map(|node| sim.carrier(&format!("node {node}"), plan.config.clone(), plan.store_bytes).1).collect();
         let mut contacts = HashMap::new();
         for letter in &workload.letters {
             let (from, to) = (letter.src, letter.dst);
@@ -154,17 +178,20 @@ impl<'a> Replay<'a> {
         }
         faults.apply(&mut sim, &(0..plan.trace.nodes).map(node).collect::<Vec<_>>());
         let watch = Rc::new(RefCell::new(Watch::new(workload.letters.len())));
-        sim.observe(Rc::clone(&watch));
-        Self { plan, sim, wires: BTreeMap::new(), contacts, watch, faults, workload, again: VecDeque::new() }
+        Self { plan, sim, wires: BTreeMap::new(), contacts, watch, faults, workload, again: VecDeque::new(), stores }
     }
 
-    /// Lets time pass; what could not be written is tried again meanwhile.
-    fn run_until(&mut self, end: Duration) {
-        while self.again.front().is_some_and(|(at, _)| *at <= end)
-            && let Some((at, letter)) = self.again.pop_front()
-        {
-            self.sim.run_until(at);
-            self.write(at, letter);
+    /// Lets time pass; meanwhile the companion acts when it wants to, and what could not be written is tried again.
+    fn run_until(&mut self, end: Duration, companion: &mut dyn Companion) {
+        loop {
+            let (again, due) = (self.again.front().map(|(at, _)| *at), companion.due());
+            let Some(next) = [again, due].into_iter().flatten().min().filter(|next| *next <= end) else { break };
+            self.sim.run_until(next);
+            if due == Some(next) {
+                companion.wake(&mut self.sim);
+            } else if let Some((at, letter)) = self.again.pop_front() {
+                self.write(at, letter);
+            }
         }
         self.sim.run_until(end);
     }
