@@ -6,10 +6,11 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    HOUR, MINUTE, SECOND, seed,
+    DAY, HOUR, MINUTE, SECOND, seed,
     three::{Eve, Heard, START_HOUR, Three, garbage, give_space, gone, held, id_of},
 };
 use hedgerow_sync::{
+    engine::EngineConfig,
     id::BundleId,
     sim::{Faults, NodeId, Sim},
     store::{GoneReason, Store, memory::MemoryStore},
@@ -56,7 +57,12 @@ struct Suspects {
 }
 
 fn suspects(seed: u64) -> Suspects {
-    let mut three = Three::new(seed);
+    suspects_as(seed, &EngineConfig::default())
+}
+
+/// With settings for Carol, who reads, and for Ann, who wrote.
+fn suspects_as(seed: u64, ends: &EngineConfig) -> Suspects {
+    let mut three = Three::with(seed, ends, EngineConfig::default());
     three.round();
     let before = three.bob_store.bundle_ids();
     three.sim.send(three.ann, "carol", "whose is it?");
@@ -147,9 +153,8 @@ fn sim_what_a_reader_holds_it_hands_to_a_stranger_as_anybody_does() {
     assert_eq!(given, [1, 1]);
 }
 
-#[test]
-fn sim_a_reader_that_dropped_a_bundle_answers_as_anybody_that_dropped_it() {
-    let mut suspects = suspects(seed());
+/// Lets Carol, who reads it, and Dave drop the bundle for lack of room.
+fn dropped_by_both(suspects: &mut Suspects) -> BundleId {
     for (node, store) in [(suspects.three.carol, &suspects.three.carol_store), (suspects.dave, &suspects.dave_store)] {
         give_space(&mut suspects.three.sim, node, store, 200_000);
     }
@@ -170,9 +175,34 @@ fn sim_a_reader_that_dropped_a_bundle_answers_as_anybody_that_dropped_it() {
         suspects.three.sim.cut(eve.wire);
         assert!(gone(&store, GoneReason::Dropped).contains(&id));
     }
+    id
+}
+
+#[test]
+fn sim_a_reader_that_dropped_a_bundle_answers_as_anybody_that_dropped_it_until_its_ack_is_due() {
+    // Its ack comes due after all that is asked here: only the reader could know it.
+    let mut suspects = suspects_as(seed(), &EngineConfig { ack_delay: (1_000 * DAY, 1_000 * DAY), ..EngineConfig::default() });
+    let id = dropped_by_both(&mut suspects);
     suspects.expect_equal("dropped");
     suspects.three.sim.run_for(25 * HOUR);
+    assert!(suspects.three.carol_store.load_acks().unwrap().iter().any(|row| row.bundle == id), "it still waits");
     suspects.expect_equal("dropped a day ago");
+}
+
+#[test]
+fn sim_a_reader_that_dropped_a_bundle_and_tells_its_ack_answers_as_anybody_that_was_told() {
+    let mut suspects = suspects(seed());
+    let id = dropped_by_both(&mut suspects);
+    // Carol tells the ack to Dave, as to any stranger, within four hours.
+    let wire = suspects.three.sim.connect(suspects.three.carol, suspects.dave, Faults::NONE);
+    suspects.three.sim.run_for(5 * HOUR);
+    suspects.three.sim.cut(wire);
+    for store in [&suspects.three.carol_store, &suspects.dave_store] {
+        assert!(gone(store, GoneReason::Acknowledged).contains(&id));
+    }
+    suspects.expect_equal("dropped and acknowledged");
+    suspects.three.sim.run_for(25 * HOUR);
+    suspects.expect_equal("dropped and acknowledged a day ago");
 }
 
 #[test]
