@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const TRACE: &str = "start_s,end_s,node_a,node_b\n0,60,0,1\n100,160,1,2\n400,460,0,2\n500,560,2,3\n";
 const WORKLOAD: &str = "created_s,src,dst,size\n0,0,1,120\n10,0,2,900\n300,3,2,500\n";
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "trace",
     "profile",
     "faults",
