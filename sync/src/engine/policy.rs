@@ -171,6 +171,12 @@ impl Engine {
         self.change_policy(now, |policy| policy.mode = mode)
     }
 
+    /// Gives so much room for bundles of others, bytes: for simulations of stores smaller than a person may choose.
+    #[cfg(feature = "sim")]
+    pub(crate) fn give_room(&mut self, now: Now, bytes: u64) -> Result<(), StoreError> {
+        self.change_policy(now, |policy| policy.relay.bytes = bytes).map(drop)
+    }
+
     /// Changes what is given to carry for others; what is absent stays.
     pub(super) fn set_relay(
         &mut self,

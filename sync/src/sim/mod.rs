@@ -4,6 +4,7 @@
 //! gives the same [`log_hash`](Sim::log_hash). Wires lose, repeat, delay and reorder messages, break, and come up again by themselves as
 //! a transport's dialling would; a store that crashes between a write and its commit restarts its node.
 
+pub mod abuse;
 pub mod attack;
 mod check;
 mod control;
@@ -38,7 +39,7 @@ use self::{
     check::Checker,
     control::OnTransmit,
     faults::Breaker,
-    hostile::Hostile,
+    hostile::Puppeteer,
     wire::{Queued, Wire},
 };
 pub use self::{
@@ -117,7 +118,7 @@ struct Node {
     gather: Option<Duration>,
     gathered: Vec<Input>,
     /// It does harm; a puppet.
-    hostile: Option<Hostile>,
+    hostile: Option<Box<dyn Puppeteer>>,
     /// What is to go wrong with its store.
     breaker: Breaker,
     /// It is off until its disk has room.
@@ -719,6 +720,7 @@ impl Sim {
         if !wire.wanted || wire.links.is_some() || ends.iter().any(|end| !self.nodes[*end].on) {
             return;
         }
+        ends.into_iter().for_each(|end| self.mask(NodeId(end)));
         let links = [LinkId(self.next_link), LinkId(self.next_link + 1)];
         self.next_link += 2;
         let wire = &mut self.wires[wire_id.0];

@@ -6,7 +6,6 @@ use crate::{
     engine::{EngineConfig, Room},
     id::ContactId,
     store::{Store, memory::MemoryStore},
-    view::Command,
 };
 
 impl Sim {
@@ -19,8 +18,19 @@ impl Sim {
             Box::new(reopened.handle()) as Box<dyn Store>
         });
         let node = self.node_with(name, Box::new(store), open, config);
-        self.tell(node, Command::SetRelay { on: None, bytes: Some(bytes), metered: None });
+        self.give_room(node, bytes);
         (node, handle)
+    }
+
+    /// Gives a node so much room for bundles of others, bytes; also less than a person may choose.
+    #[expect(clippy::expect_used, reason = "a harness: a node that can't be given room ends the run")]
+    fn give_room(&mut self, node: NodeId, bytes: u64) {
+        let now = self.now_of(node);
+        let engine = self.nodes[node.0].engine.as_mut().expect("the node is on");
+        engine.begin().expect("the store takes a batch");
+        engine.give_room(now, bytes).expect("the store takes a setting");
+        engine.commit(now).expect("the store commits");
+        self.let_out(node);
     }
 
     /// Makes two nodes contacts without a link between them; what each calls the other: the number of the second at the first, and of the

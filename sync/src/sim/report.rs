@@ -149,7 +149,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::sim::workload::Letter;
+    use crate::sim::{abuse::Tally, workload::Letter};
 
     fn written_at(created: &[u32]) -> Workload {
         Workload { letters: created.iter().map(|&created| Letter { created, src: 0, dst: 1, size: 1 }).collect() }
@@ -207,6 +207,7 @@ mod tests {
             workload: Arc::new(workload),
             arrivals: seconds(&[Some(10), Some(50), None]),
             counts,
+            tally: Tally::default(),
             log_hash: [0; 32],
             violation: None,
         };
@@ -224,6 +225,7 @@ mod tests {
             workload: Arc::new(written_at(&[0])),
             arrivals: seconds(&[None]),
             counts: Counts::default(),
+            tally: Tally::default(),
             log_hash: [0; 32],
             violation: None,
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser};
 use hedgerow_sync::{
     engine::RelayPolicy,
-    sim::{faults::FaultMix, mobility::Mobility, profile::Profile, workload::MAX_LETTERS},
+    sim::{abuse::Abuses, faults::FaultMix, mobility::Mobility, profile::Profile, workload::MAX_LETTERS},
 };
 
 use crate::units::{self, Lifetime};
@@ -46,6 +46,12 @@ pub(crate) struct Arguments {
     /// tenth of the nodes does harm); several joined by commas; or mix, for all of them.
     #[arg(long, value_name = "NAMES", default_value = "none")]
     pub(crate) faults: Vec<FaultMix>,
+
+    /// Turns the three devices that meet most against the others, and prints a table of its own, a row with the defence and one without; may be
+    /// given several times: flood (six times the honest traffic), urgent (the same, all of it urgent), aged, copied-tags, lying-stored; to
+    /// hold them against, carrying (the three carry honestly) and absent (they are switched off); or all.
+    #[arg(long = "abuse", value_name = "NAME", conflicts_with_all = ["policy", "svg"])]
+    pub(crate) abuses: Vec<Abuses>,
 
     /// How bundles spread: standard, which is what ships, or for comparison direct (only to the reader), spray-N (N copies of everything),
     /// oldest-first or random-order.

@@ -4,6 +4,7 @@
 //! lifetime one row of its own. Rows go to standard output, all else to standard error (docs/simulation.md).
 #![forbid(unsafe_code)]
 
+mod abuses;
 mod args;
 mod clock;
 mod failure;

@@ -13,6 +13,7 @@ use data_encoding::HEXLOWER;
 use hedgerow_sync::{
     engine::EngineConfig,
     sim::{
+        abuse::Assault,
         faults::FaultMix,
         oracle::earliest,
         profile::Profile,
@@ -28,6 +29,7 @@ use signal_hook::{
 };
 
 use crate::{
+    abuses,
     args::Arguments,
     failure::Failure,
     files,
@@ -47,6 +49,9 @@ pub(crate) fn run_all(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_on_signals().map_err(Failure::Output)?;
     tell_what_is_run(arguments, &trace, &workload);
     let session = Session { arguments, trace, workload, stop };
+    if !arguments.abuses.is_empty() {
+        return abuses::run(&session);
+    }
     let curves = session.run(&session.table())?;
     picture.map_or(Ok(()), |picture| picture.finish(&session.trace.name, session.workload.letters.len(), &curves, arguments))
 }
@@ -67,15 +72,16 @@ fn tell_what_is_run(arguments: &Arguments, trace: &Trace, workload: &Workload) {
     eprintln!("{}: {nodes} nodes, {contacts} contacts in {hours:.1} h, {letters} messages, seed {}", trace.name, arguments.seed);
 }
 
-struct Session<'a> {
-    arguments: &'a Arguments,
-    trace: Arc<Trace>,
+/// What was read, and what all runs share.
+pub(crate) struct Session<'a> {
+    pub(crate) arguments: &'a Arguments,
+    pub(crate) trace: Arc<Trace>,
     workload: Arc<Workload>,
     stop: Arc<AtomicBool>,
 }
 
 impl Session<'_> {
-    fn profiles(&self) -> &[Profile] {
+    pub(crate) fn profiles(&self) -> &[Profile] {
         if self.arguments.profiles.is_empty() { &Profile::ALL } else { &self.arguments.profiles }
     }
 
@@ -111,17 +117,31 @@ impl Session<'_> {
 
     /// One run and what it took, unless it was broken off.
     fn run_one(&self, profile: Profile, faults: &FaultMix) -> Option<(Outcome, Duration)> {
+        let config = EngineConfig { relay: self.arguments.policy, ..EngineConfig::default() };
+        self.run_plan(profile, faults, None, config)
+    }
+
+    /// One run with these numbers of the engines, under attack or not, and what it took, unless it was broken off.
+    pub(crate) fn run_plan(
+        &self,
+        profile: Profile,
+        faults: &FaultMix,
+        assault: Option<Assault>,
+        config: EngineConfig,
+    ) -> Option<(Outcome, Duration)> {
         let plan = Plan {
             trace: Arc::clone(&self.trace),
             workload: Arc::clone(&self.workload),
             profile,
             faults: faults.clone(),
+            assault,
             checked: self.arguments.check,
             store_bytes: self.arguments.store,
             seed: self.arguments.seed,
-            config: EngineConfig { relay: self.arguments.policy, ..EngineConfig::default() },
+            config,
         };
-        let mut teller = Teller::new(format!("{profile}, faults {faults}"), self.workload.letters.len());
+        let abuse = assault.map_or_else(String::new, |assault| format!(", {}", assault.abuse));
+        let mut teller = Teller::new(format!("{profile}, faults {faults}{abuse}"), self.workload.letters.len());
         let outcome = replay::run(&plan, &mut |progress| {
             teller.tell(progress);
             if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// The columns that say which run a row is of; the rest are figures.
 const NAMES: usize = 4;
 /// Digits of the log's hash that people are shown; JSON has all.
-const HASH_SHOWN: usize = 16;
+pub(crate) const HASH_SHOWN: usize = 16;
 /// Heads of the columns, and how wide they are where the heads are narrower than what stands below.
 const COLUMNS: [(&str, usize); 19] = [
     ("trace", 0),
@@ -90,7 +90,7 @@ impl Table {
 }
 
 /// One write for the whole line, so that nothing that ends this program can halve it.
-fn write_line(line: &str) -> Result<(), Failure> {
+pub(crate) fn write_line(line: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
 }
@@ -122,7 +122,7 @@ fn cells(entry: &Entry<'_>) -> [String; COLUMNS.len()] {
 }
 
 /// Hours, minutes and seconds.
-fn clock_time(delay: Option<Duration>) -> String {
+pub(crate) fn clock_time(delay: Option<Duration>) -> String {
     delay.map_or("-".to_owned(), |delay| {
         let seconds = (delay.as_secs_f64().round()) as u64;
         format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
@@ -192,7 +192,7 @@ impl<'a> Json<'a> {
     }
 }
 
-fn rounded(value: f64, digits: i32) -> f64 {
+pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }

@@ -5,21 +5,25 @@
 
 mod records;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use hedgerow_transports::LinkId;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use self::records::{garbage_bundle, garbage_record, pick_all};
-use super::{Input, NodeId, Role, Sim, Verdict, What, build_list};
+use self::records::{garbage_bundle, garbage_record};
+pub(super) use self::records::{hello, pick};
+use super::{Input, NodeId, Role, Sim, Verdict, What, abuse::Tally, build_list};
 use crate::{
     crypto::kdf::hash,
     id::{BeaconId, BundleId},
     reconcile::{Finding, ItemSet, Reconciler, SessionView, cut_hour},
     session::{SessionInfo, ShortIds},
     time::Hour,
-    wire::record::{Hello, Record, Refusal, WINDOW_RANGE},
+    wire::record::{Record, Refusal},
 };
 
 /// Records that one hostile node sends on one link, at most: a run is to end.
@@ -55,6 +59,29 @@ impl Hostility {
     pub const ALL: [Self; 6] = [Self::Garbage, Self::EndlessRanges, Self::Replay, Self::Flood, Self::Refuse, Self::Lie];
 }
 
+/// When something happens to a hostile node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Since the simulation began.
+    pub(super) elapsed: Duration,
+    /// By the node's clock.
+    pub(super) hour: Hour,
+}
+
+/// Decides what a hostile node says: whole records, in order. It knows nothing of the network.
+pub(super) trait Puppeteer {
+    /// A session opens: what is said at once, HELLO first.
+    fn greet(&mut self, link: LinkId, info: &SessionInfo, at: Moment) -> Vec<Vec<u8>>;
+
+    /// A record comes: what is said to it.
+    fn answer(&mut self, link: LinkId, bytes: &[u8], at: Moment) -> Vec<Vec<u8>>;
+
+    /// What was done so far, where it is counted.
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
+}
+
 /// What a hostile node knows of one of its links.
 struct Face {
     hash: [u8; 32],
@@ -78,49 +105,6 @@ impl Hostile {
         Self { kind, rng: ChaCha20Rng::seed_from_u64(seed), faces: BTreeMap::new(), captured: VecDeque::new() }
     }
 
-    /// A session opens: what is said at once.
-    fn greet(&mut self, link: LinkId, info: &SessionInfo, hour: Hour) -> Vec<Vec<u8>> {
-        let initiator = info.role == Role::Initiator;
-        let mut set = ItemSet::new();
-        if self.kind == Hostility::EndlessRanges {
-            for _ in 0..INVENTED_IDS {
-                let mut id = [0; 32];
-                self.rng.fill_bytes(&mut id);
-                set.insert(hour, BundleId(id), Some(hour.plus(24)), true);
-            }
-        }
-        let face = Face { hash: info.hash, initiator, shorts: ShortIds::new(&info.hash), reconciler: None, set, sent: 0 };
-        while self.faces.len() >= MAX_LINKS {
-            self.faces.pop_first();
-        }
-        self.faces.insert(link, face);
-        let mut beacon = [0; 8];
-        self.rng.fill_bytes(&mut beacon);
-        let hello = Hello { beacon: BeaconId(beacon), hour, window: *WINDOW_RANGE.end(), carries: true };
-        let mut said = vec![Record::Hello(hello).encode()];
-        match self.kind {
-            Hostility::Garbage => said.push(garbage_record(&mut self.rng)),
-            Hostility::Flood => said.extend(self.flood(hour)),
-            Hostility::EndlessRanges | Hostility::Replay | Hostility::Refuse | Hostility::Lie => {}
-        }
-        self.within_limit(link, said)
-    }
-
-    /// A record comes: what is said to it.
-    fn answer(&mut self, link: LinkId, bytes: &[u8], hour: Hour) -> Vec<Vec<u8>> {
-        let Ok(record) = Record::decode(bytes) else { return Vec::new() };
-        let mut said = self.answer_as_anybody(link, &record, hour);
-        match self.kind {
-            Hostility::Garbage => said.push(garbage_record(&mut self.rng)),
-            Hostility::Flood => said.extend(self.flood(hour)),
-            Hostility::EndlessRanges => said.extend(self.begin_again(link)),
-            Hostility::Replay => said.extend(self.replay(bytes)),
-            Hostility::Refuse => said.extend(self.settle(link, &record, |short| Record::Refused(vec![(short, Refusal::Room)]))),
-            Hostility::Lie => said.extend(self.settle(link, &record, |short| Record::Stored(vec![short]))),
-        }
-        self.within_limit(link, said)
-    }
-
     /// What an honest node that carries would say, as far as that is needed to be listened to.
     fn answer_as_anybody(&mut self, link: LinkId, record: &Record, hour: Hour) -> Vec<Vec<u8>> {
         let Some(face) = self.faces.get_mut(&link) else { return Vec::new() };
@@ -136,7 +120,7 @@ impl Hostile {
                 said
             }
             Record::Ping => vec![Record::Pong.encode()],
-            Record::Offer { batch, ids } => vec![pick_all(*batch, ids.len()).encode()],
+            Record::Offer { batch, ids } => vec![pick(*batch, ids.len(), true).encode()],
             Record::Ranges(body) => {
                 let Some(reconciler) = &mut face.reconciler else { return Vec::new() };
                 let findings = reconciler.handle_ranges(body, &face.set).unwrap_or_default();
@@ -188,19 +172,80 @@ impl Hostile {
     }
 }
 
+impl Puppeteer for Hostile {
+    fn greet(&mut self, link: LinkId, info: &SessionInfo, Moment { hour, .. }: Moment) -> Vec<Vec<u8>> {
+        let initiator = info.role == Role::Initiator;
+        let mut set = ItemSet::new();
+        if self.kind == Hostility::EndlessRanges {
+            for _ in 0..INVENTED_IDS {
+                let mut id = [0; 32];
+                self.rng.fill_bytes(&mut id);
+                set.insert(hour, BundleId(id), Some(hour.plus(24)), true);
+            }
+        }
+        let face = Face { hash: info.hash, initiator, shorts: ShortIds::new(&info.hash), reconciler: None, set, sent: 0 };
+        while self.faces.len() >= MAX_LINKS {
+            self.faces.pop_first();
+        }
+        self.faces.insert(link, face);
+        let mut said = vec![hello(&mut self.rng, hour).encode()];
+        match self.kind {
+            Hostility::Garbage => said.push(garbage_record(&mut self.rng)),
+            Hostility::Flood => said.extend(self.flood(hour)),
+            Hostility::EndlessRanges | Hostility::Replay | Hostility::Refuse | Hostility::Lie => {}
+        }
+        self.within_limit(link, said)
+    }
+
+    fn answer(&mut self, link: LinkId, bytes: &[u8], Moment { hour, .. }: Moment) -> Vec<Vec<u8>> {
+        let Ok(record) = Record::decode(bytes) else { return Vec::new() };
+        let mut said = self.answer_as_anybody(link, &record, hour);
+        match self.kind {
+            Hostility::Garbage => said.push(garbage_record(&mut self.rng)),
+            Hostility::Flood => said.extend(self.flood(hour)),
+            Hostility::EndlessRanges => said.extend(self.begin_again(link)),
+            Hostility::Replay => said.extend(self.replay(bytes)),
+            Hostility::Refuse => said.extend(self.settle(link, &record, |short| Record::Refused(vec![(short, Refusal::Room)]))),
+            Hostility::Lie => said.extend(self.settle(link, &record, |short| Record::Stored(vec![short]))),
+        }
+        self.within_limit(link, said)
+    }
+}
+
 impl Sim {
     /// Lets a node do harm from now on, in sessions in which it is a stranger. Those that are open end.
     pub fn turn_hostile(&mut self, node: NodeId, kind: Hostility) {
         let seed = self.rng.next_u64();
+        self.turn_against(node, Box::new(Hostile::new(kind, seed)));
+    }
+
+    /// Lets somebody speak for a node from now on, in sessions in which it is a stranger. Those that are open end.
+    pub(super) fn turn_against(&mut self, node: NodeId, puppeteer: Box<dyn Puppeteer>) {
         self.possess(node);
-        self.nodes[node.0].hostile = Some(Hostile::new(kind, seed));
+        self.nodes[node.0].hostile = Some(puppeteer);
         let wires: Vec<_> = self.nodes[node.0].wires.values().copied().collect();
         wires.into_iter().for_each(|wire| self.tear_down(wire));
     }
 
+    /// What hostile nodes have done so far, where it is counted.
+    pub(super) fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.nodes.iter().filter_map(|node| node.hostile.as_ref()).for_each(|hostile| sum.add(&hostile.tally()));
+        sum
+    }
+
+    /// Gives a node that is hostile a new beacon, before a session: nobody is to know it again.
+    pub(super) fn mask(&mut self, node: NodeId) {
+        if self.nodes[node.0].hostile.is_some() {
+            let mut beacon = [0; 8];
+            self.rng.fill_bytes(&mut beacon);
+            self.nodes[node.0].beacon = BeaconId(beacon);
+        }
+    }
+
     /// Something happens to a hostile node.
     pub(super) fn act_hostile(&mut self, node: NodeId, inputs: Vec<Input>) {
-        let hour = self.now_of(node).wall.hour();
+        let at = Moment { elapsed: self.now, hour: self.now_of(node).wall.hour() };
         for input in inputs {
             let Some(hostile) = self.nodes[node.0].hostile.as_mut() else { return };
             let (link, said) = match input {
@@ -217,9 +262,9 @@ impl Sim {
                 Input::Open { link, .. } => {
                     let Some(info) = self.nodes[node.0].infos.get(&link).cloned() else { continue };
                     let Some(hostile) = self.nodes[node.0].hostile.as_mut() else { return };
-                    (link, hostile.greet(link, &info, hour))
+                    (link, hostile.greet(link, &info, at))
                 }
-                Input::Record { link, record } => (link, hostile.answer(link, &record, hour)),
+                Input::Record { link, record } => (link, hostile.answer(link, &record, at)),
                 _ => continue,
             };
             for record in said {

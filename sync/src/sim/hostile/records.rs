@@ -3,20 +3,25 @@
 use rand_core::Rng;
 
 use crate::{
-    id::{Commitment, ShortId, Tag},
+    id::{BeaconId, Commitment, ShortId, Tag},
     time::Hour,
     wire::{
         bundle::{BUNDLE_HEADER_LEN, BUNDLE_SIZES, BundleHeader, Class, Lifetime},
-        record::{MAX_RECORD_IDS, Record, encode_bitmap},
+        record::{Hello, MAX_RECORD_IDS, Record, WINDOW_RANGE, encode_bitmap},
     },
 };
 
 /// Longest record of random bytes.
 const MAX_GARBAGE: u32 = 1_024;
 
-/// Asks for everything of an offer.
-pub(super) fn pick_all(batch: u16, count: usize) -> Record {
-    Record::Pick { batch, wanted: encode_bitmap((0..count).map(|_| true)) }
+/// HELLO of a node that carries, with a beacon of its own.
+pub(in super::super) fn hello(rng: &mut impl Rng, hour: Hour) -> Record {
+    Record::Hello(Hello { beacon: BeaconId(random(rng)), hour, window: *WINDOW_RANGE.end(), carries: true })
+}
+
+/// Asks for everything of an offer, or for nothing.
+pub(in super::super) fn pick(batch: u16, count: usize, all: bool) -> Record {
+    Record::Pick { batch, wanted: encode_bitmap((0..count).map(|_| all)) }
 }
 
 /// A bundle of random bytes under a good header.

@@ -25,6 +25,7 @@ use self::{
 };
 use super::{
     Faults, NodeId, Sim, WireId,
+    abuse::{self, Assault, Tally},
     faults::{FaultMix, FaultPlan},
     oracle::earliest,
     profile::Profile,
@@ -56,6 +57,8 @@ pub struct Plan {
     pub profile: Profile,
     /// What goes wrong.
     pub faults: FaultMix,
+    /// Who does harm beside that, and how: the nodes that [`abuse::attackers`] names.
+    pub assault: Option<Assault>,
     /// Whether every step is held against the rules; costs time.
     pub checked: bool,
     /// Room at each node for bundles of others, bytes.
@@ -80,12 +83,14 @@ pub struct Progress {
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The letters that count: those between people whose nodes do no harm, which is all but under the fault `hostile`.
+    /// The letters that count: those between people whose nodes do no harm, which is all but under the fault `hostile` and where there are attackers.
     pub workload: Arc<Workload>,
     /// When each of them had arrived whole, in their order; `None`: not within the trace.
     pub arrivals: Vec<Option<Duration>>,
     /// What crossed the links.
     pub counts: Counts,
+    /// What attackers did.
+    pub tally: Tally,
     /// Equal for equal plans.
     pub log_hash: [u8; 32],
     /// The rule that was broken first, if any; the run stopped there.
@@ -150,7 +155,8 @@ impl<'a> Replay<'a> {
     fn new(plan: &'a Plan) -> Self {
         let span = Duration::from_secs(plan.trace.length().into());
         let faults = FaultPlan::draw(&plan.faults, plan.trace.nodes as usize, span, plan.seed);
-        let workload = between_honest(&plan.workload, &faults);
+        let attackers = plan.assault.map(|_| abuse::attackers(&plan.trace)).unwrap_or_default();
+        let workload = abuse::between_others(&between_honest(&plan.workload, &faults), &attackers);
         let mut sim = Sim::new(plan.seed);
         if plan.checked {
             sim = sim.checked();
@@ -177,6 +183,9 @@ impl<'a> Replay<'a> {
             }
         }
         faults.apply(&mut sim, &(0..plan.trace.nodes).map(node).collect::<Vec<_>>());
+        if let Some(assault) = plan.assault {
+            assault.begin(&mut sim, &attackers, &workload);
+        }
         let watch = Rc::new(RefCell::new(Watch::new(workload.letters.len())));
         Self { plan, sim, wires: BTreeMap::new(), contacts, watch, faults, workload, again: VecDeque::new(), stores }
     }
@@ -246,7 +255,8 @@ impl<'a> Replay<'a> {
         let mut watch = watch.borrow_mut();
         watch.counts.evicted = (0..plan.trace.nodes).map(|at| sim.room(node(at)).evicted).sum();
         let violation = sim.violation().map(ToString::to_string);
-        Outcome { workload, arrivals: watch.arrivals.clone(), counts: watch.counts, log_hash: sim.log_hash(), violation }
+        let (arrivals, counts) = (watch.arrivals.clone(), watch.counts);
+        Outcome { workload, arrivals, counts, tally: sim.tally(), log_hash: sim.log_hash(), violation }
     }
 }
 
