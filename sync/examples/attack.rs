@@ -73,6 +73,7 @@ fn main() {
         profile: Profile::BleGood,
         faults: FaultMix::none(),
         checked: false,
+        assault: None,
         store_bytes: 20_000_000,
         seed,
         config: EngineConfig::default(),

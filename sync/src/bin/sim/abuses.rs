@@ -224,7 +224,9 @@ mod tests {
     fn entry() -> Entry<'static> {
         let delays = |delivered| Delays { letters: 480, delivered, median: Some(Duration::from_secs(3_661)), p95: None };
         let tally = Tally { made: 12, made_bytes: 49_152, handed: 300, placed: 200, swallowed: 7 };
-        let row = Row { engine: delays(240), oracle: delays(360), payload: 1, counts: Counts { evicted: 99, ..Counts::default() } };
+        let (engine, oracle) = (delays(240), delays(360));
+        let row =
+            Row { engine, oracle, small: engine, oracle_small: oracle, payload: 1, counts: Counts { evicted: 99, ..Counts::default() } };
         let names = ["office", "ble-good", "none", "24h", "flood", "on"];
         Entry { names, row, tally, took: Duration::from_millis(1_250), log_hash: "00112233445566778899".to_owned() }
     }
