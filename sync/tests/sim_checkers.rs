@@ -222,7 +222,7 @@ fn sim_a_message_that_is_lost_after_delivery_is_seen() {
     assert_eq!(sim.violation().map(|violation| (violation.rule, violation.node)), Some((Rule::PlaintextKept, ben)));
 }
 
-/// Ben gives a megabyte, and a stranger brings 400 bundles: more than a stranger's share.
+/// Ben gives a megabyte, and a stranger brings 700 bundles: more than there is room for.
 fn flood(run: &mut Checked) {
     run.sim.tell(run.ben, Command::SetRelay { on: None, bytes: Some(1 << 20), metered: None });
     let eve = run.sim.stranger("eve");
@@ -231,15 +231,15 @@ fn flood(run: &mut Checked) {
     let hello =
         Hello { beacon: hedgerow_sync::id::BeaconId([7; 8]), hour: hedgerow_sync::time::Hour(START_HOUR), window: 4096, carries: true };
     run.sim.send_raw(wire, eve, &Record::Hello(hello).encode());
-    for number in 0..400 {
-        run.sim.send_raw(wire, eve, &handing(&garbage(number, START_HOUR, Lifetime::Day, 512), 0));
+    for number in 0..700 {
+        run.sim.send_raw(wire, eve, &handing(&garbage(number, START_HOUR, Lifetime::Day, 2048), 0));
         run.sim.run_for(Duration::from_millis(10));
     }
     run.sim.run_for(SECOND);
 }
 
 #[test]
-fn sim_others_over_their_share_are_seen() {
+fn sim_more_of_others_than_there_is_room_for_is_seen() {
     let mut run = Checked::new();
     flood(&mut run);
     assert_eq!(run.sim.violation(), None, "what is too much gives way");
@@ -247,6 +247,16 @@ fn sim_others_over_their_share_are_seen() {
     run.break_engine(run.ben, Wrong::KeepBundles);
     flood(&mut run);
     run.expect(Rule::Quota, run.ben);
+}
+
+#[test]
+fn sim_a_pool_that_loses_what_is_within_its_share_is_seen() {
+    let mut run = Checked::new();
+    run.break_engine(run.ben, Wrong::Drop);
+    run.write();
+    run.sim.run_for(5 * HOUR);
+    run.expect(Rule::Quota, run.ben);
+    assert!(run.sim.violation().unwrap().what.contains("of its"));
 }
 
 #[test]

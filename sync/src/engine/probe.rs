@@ -18,9 +18,11 @@ use crate::{
 pub(crate) struct RelayLimits {
     /// Bytes of bundles of others.
     pub(crate) space: u64,
-    /// Of them, brought by one contact.
+    /// Whether each who brings bundles has a share of it that others do not take, as far as the shares in use fit.
+    pub(crate) has_pools: bool,
+    /// The share of one contact.
     pub(crate) contact: u64,
-    /// Of them, brought by strangers who dialled, and as many by those whom we dialled.
+    /// The share of strangers who dialled, and of those whom we dialled.
     pub(crate) strangers: u64,
     /// Ids without their bundles.
     pub(crate) gone: usize,
@@ -46,6 +48,7 @@ impl Engine {
         let percent = |share: u8| space / 100 * u64::from(share);
         RelayLimits {
             space,
+            has_pools: self.config.relay.has_pools(),
             contact: percent(self.config.contact_share),
             strangers: percent(self.config.stranger_share / 2),
             gone: self.config.gone_ids,

@@ -206,6 +206,7 @@ impl Mirror {
         let mut done = Done::default();
         self.hour = self.hour.max(hours.mesh);
         self.judge_deletions(&changes, hours)?;
+        self.judge_shares(&changes, limits)?;
         for change in &changes {
             self.apply(change, &mut done)?;
         }
@@ -291,16 +292,43 @@ impl Mirror {
         Ok(())
     }
 
-    /// What others fill is judged where something came in: settings may change below what is there.
-    fn judge_quotas(&self, changes: &[Change], limits: RelayLimits) -> Result<(), Broken> {
+    /// Nothing gives way in a pool that is within its share, unless the shares in use are more than there is.
+    fn judge_shares(&self, changes: &[Change], limits: RelayLimits) -> Result<(), Broken> {
+        let dropped = |change: &Change| match change {
+            Change::Gone { id, origin, reason: GoneReason::Dropped, .. } if !matches!(origin, Origin::Own(_)) => Some((*id, *origin)),
+            _ => None,
+        };
+        if !limits.has_pools || !changes.iter().any(|change| dropped(change).is_some()) {
+            return Ok(());
+        }
+        // At its most in this batch: what it held, and all that came.
+        let mut pools: BTreeMap<Origin, u64> =
+            self.pools.iter().filter(|(_, bytes)| **bytes > 0).map(|(pool, bytes)| (*pool, *bytes)).collect();
         for row in changes.iter().filter_map(|change| if let Change::Bundle { row, .. } = change { Some(row) } else { None }) {
-            let Some(pool) = pool_of(row.origin) else { continue };
-            let (filled, all) = (self.pools.get(&pool).copied().unwrap_or(0), self.pools.values().sum::<u64>());
-            let share = if is_strangers(pool) { limits.strangers } else { limits.contact };
-            if filled > share || all > limits.space {
-                let text = format!("{pool:?} fills {filled} bytes of {share}, all others together {all} of {}", limits.space);
-                return Err((Rule::Quota, text));
+            if let Some(pool) = pool_of(row.origin) {
+                *pools.entry(pool).or_default() += u64::from(row.size);
             }
+        }
+        let share = |pool: Origin| if is_strangers(pool) { limits.strangers } else { limits.contact };
+        if pools.keys().map(|pool| share(*pool)).sum::<u64>() > limits.space {
+            return Ok(());
+        }
+        for (id, pool) in changes.iter().filter_map(dropped) {
+            let filled = pools.get(&pool).copied().unwrap_or(0);
+            if filled <= share(pool) {
+                return Err((Rule::Quota, format!("{id:?} gave way, of {pool:?} that fills {filled} bytes of its {}", share(pool))));
+            }
+        }
+        Ok(())
+    }
+
+    /// What others fill is judged where something came in: settings may change below what is there. Shares are no caps: who brings much may
+    /// fill what nobody uses.
+    fn judge_quotas(&self, changes: &[Change], limits: RelayLimits) -> Result<(), Broken> {
+        let came = |change: &Change| matches!(change, Change::Bundle { row, .. } if pool_of(row.origin).is_some());
+        let all = self.pools.values().sum::<u64>();
+        if all > limits.space && changes.iter().any(came) {
+            return Err((Rule::Quota, format!("all others together fill {all} bytes of {}", limits.space)));
         }
         let (gone, of_strangers) = (self.gone.len(), self.gone_of_strangers);
         if gone > limits.gone || of_strangers > limits.gone_of_strangers {

@@ -38,7 +38,7 @@ pub enum Rule {
     OwnKept,
     /// What was delivered stays until its contact is removed.
     PlaintextKept,
-    /// Bundles of others, and ids remembered, stay within what the owner gives and each pool's share of it.
+    /// Bundles of others, and ids remembered, stay within what the owner gives; no pool loses what is within its share.
     Quota,
     /// No more crosses a link than its rate allows.
     Rate,
@@ -327,7 +327,7 @@ mod tests {
         checker.watch(NodeId(0), Box::new(MemoryStore::new())).unwrap();
         let mut said = Said {
             hours: Hours { mesh: Hour(500_000), settled: None },
-            limits: RelayLimits { space: 1, contact: 1, strangers: 1, gone: 1, gone_of_strangers: 1 },
+            limits: RelayLimits { space: 1, has_pools: true, contact: 1, strangers: 1, gone: 1, gone_of_strangers: 1 },
             carries: true,
             tables: vec![(LinkId(3), [("things", 7, 7); 13])],
         };
