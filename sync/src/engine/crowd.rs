@@ -303,11 +303,15 @@ impl Engine {
 
     /// The open links of a transport: those that hold a place, and those that hold none.
     fn seated(&self, kind: TransportKind) -> (Vec<Holder>, Vec<Holder>) {
-        let open = self.links.iter().filter(|(_, state)| state.is_open() && state.properties.kind == kind && !state.nearby.visits);
-        let (guests, held): (Vec<_>, Vec<_>) =
-            open.map(|(link, state)| (Holder::new(*link, state), state)).partition(|(holder, state)| self.is_guest(state, holder.claim));
-        let holder = |(holder, _)| holder;
-        (held.into_iter().map(holder).collect(), guests.into_iter().map(holder).collect())
+        let (mut held, mut guests) = (Vec::with_capacity(self.links.len()), Vec::new());
+        for (link, state) in &self.links {
+            if state.is_open() && state.properties.kind == kind && !state.nearby.visits {
+                let holder = Holder::new(*link, state);
+                let place = if self.is_guest(state, holder.claim) { &mut guests } else { &mut held };
+                place.push(holder);
+            }
+        }
+        (held, guests)
     }
 
     fn holders(&self, kind: TransportKind) -> Vec<Holder> {
