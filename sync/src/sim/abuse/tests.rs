@@ -212,7 +212,8 @@ fn what_is_said_to_be_stored_is_dropped() {
 
 #[test]
 fn floods_take_nothing_and_are_of_their_class() {
-    let workload = Workload { letters: vec![Letter { created: 0, src: 0, dst: 1, size: LETTER }] };
+    // Made while both sessions stand: what was made before goes by comparison.
+    let workload = Workload { letters: vec![Letter { created: 5, src: 0, dst: 1, size: LETTER }] };
     for (abuse, class) in [(Abuse::Flood, Class::Normal), (Abuse::Urgent, Class::Urgent)] {
         let (mut attacker, _) = attacker(abuse, &workload);
         let [answer, elsewhere] = give(&mut attacker, &honest());
