@@ -147,17 +147,17 @@ impl Mirror {
             };
         }
         let mut expected: HashSet<BundleId> = self.held.keys().copied().collect();
-        if landed {
-            for change in &journal.open {
-                match change {
-                    Change::Bundle { row, .. } => drop(expected.insert(row.id)),
-                    Change::Deleted(id) => drop(expected.remove(id)),
-                    Change::Removed(contact) => {
-                        expected.retain(|id| self.held.get(id).is_none_or(|held| held.origin != Origin::Own(*contact)))
-                    }
-                    _ => {}
-                }
+        // What became durable just before, and is not mirrored yet, counts: a node may crash twice in one step.
+        let open = if landed { journal.open.as_slice() } else { &[] };
+        for change in journal.durable.iter().chain(open) {
+            match change {
+                Change::Bundle { row, .. } => drop(expected.insert(row.id)),
+                Change::Deleted(id) => drop(expected.remove(id)),
+                Change::Removed(contact) => expected.retain(|id| self.held.get(id).is_none_or(|held| held.origin != Origin::Own(*contact))),
+                _ => {}
             }
+        }
+        if landed {
             journal.confirm();
         } else {
             journal.open.clear();
