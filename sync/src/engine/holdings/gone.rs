@@ -1,7 +1,8 @@
 //! The ids whose bundles are gone: for how long they are remembered, and who is told of them.
 //!
 //! A bundle that was read leaves its ack secret behind, one that was dropped a mark that it is not wanted again. Contacts are told of both until
-//! the bundle has expired, strangers of what was read for a week and of what was dropped for a day. How many are remembered is limited, strangers' to half of it; the oldest are forgotten first.
+//! the bundle has expired, strangers of what was read for a week and of what was dropped for a day. How many are remembered is limited, strangers'
+//! to half of it; the oldest are forgotten first.
 
 use super::{Holdings, Known, Slot, is_between};
 use crate::{
