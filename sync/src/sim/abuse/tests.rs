@@ -56,10 +56,14 @@ fn letters(trace: &Trace, each: u32) -> Workload {
 
 fn run(assault: Assault, store_bytes: u64) -> Outcome {
     let trace = rounds(8, 4);
-    let workload = Arc::new(letters(&trace, 20));
+    let workload = letters(&trace, 20);
+    replay(trace, workload, assault, store_bytes)
+}
+
+fn replay(trace: Trace, workload: Workload, assault: Assault, store_bytes: u64) -> Outcome {
     let plan = Plan {
         trace: Arc::new(trace),
-        workload,
+        workload: Arc::new(workload),
         profile: Profile::BleGood,
         faults: FaultMix::none(),
         assault: Some(assault),
@@ -71,6 +75,22 @@ fn run(assault: Assault, store_bytes: u64) -> Outcome {
     let outcome = replay::run(&plan, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(outcome.violation, None, "{assault:?}");
     outcome
+}
+
+#[test]
+fn letters_of_attackers_are_not_written_and_shift_nobody_elses() {
+    let trace = rounds(8, 4);
+    let mut workload = letters(&trace, 20);
+    let count = workload.letters.len();
+    let created = trace.length() / 2;
+    workload.letters.insert(0, Letter { created, src: 0, dst: 5, size: LETTER });
+    let outcome = replay(trace, workload, on(Abuse::Absent), 20 << 20);
+    assert_eq!(outcome.workload.letters.len(), count);
+    let too_early = |(letter, arrival): &(&Letter, &Option<Duration>)| {
+        arrival.is_some_and(|arrival| arrival < Duration::from_secs(letter.created.into()))
+    };
+    assert_eq!(outcome.workload.letters.iter().zip(&outcome.arrivals).filter(too_early).count(), 0);
+    assert_eq!(delivered(&outcome), count, "all meet in time");
 }
 
 fn delivered(outcome: &Outcome) -> usize {

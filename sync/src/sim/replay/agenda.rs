@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::Plan;
+use super::{Plan, Workload};
 
 /// One thing that happens.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -18,10 +18,10 @@ pub(super) enum Act {
     Write { letter: usize },
 }
 
-/// Everything that happens, in order.
-pub(super) fn agenda(plan: &Plan) -> Vec<(Duration, Act)> {
+/// Everything that happens, in order. `workload` holds the letters that are written: those of the plan that count.
+pub(super) fn agenda(plan: &Plan, workload: &Workload) -> Vec<(Duration, Act)> {
     let mut rng = ChaCha20Rng::seed_from_u64(plan.seed ^ 0x000a_6e0d_a000);
-    let mut acts = Vec::with_capacity(2 * plan.trace.contacts.len() + plan.workload.letters.len());
+    let mut acts = Vec::with_capacity(2 * plan.trace.contacts.len() + workload.letters.len());
     for contact in &plan.trace.contacts {
         let (a, b) = (contact.a, contact.b);
         let end = Duration::from_secs(contact.end.into());
@@ -32,7 +32,7 @@ pub(super) fn agenda(plan: &Plan) -> Vec<(Duration, Act)> {
             acts.push((end, Act::Down { a, b }));
         }
     }
-    let letters = plan.workload.letters.iter().enumerate();
+    let letters = workload.letters.iter().enumerate();
     acts.extend(letters.map(|(letter, at)| (Duration::from_secs(at.created.into()), Act::Write { letter })));
     acts.sort_unstable();
     acts

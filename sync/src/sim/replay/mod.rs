@@ -115,7 +115,7 @@ pub(super) fn run_beside(
     replay.sim.observe(Both(Rc::clone(&replay.watch), companion.observer()));
     companion.begin(&mut replay.sim, &replay.stores);
     let length = Duration::from_secs(plan.trace.length().into());
-    for (step, (at, act)) in agenda(plan).into_iter().enumerate() {
+    for (step, (at, act)) in agenda(plan, &replay.workload).into_iter().enumerate() {
         if step % STEPS_A_REPORT == 0 {
             let delivered = replay.watch.borrow().delivered();
             if progress(Progress { at, length, delivered }).is_break() {
