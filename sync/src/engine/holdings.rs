@@ -368,9 +368,9 @@ impl Holdings {
         &self.pools
     }
 
-    /// The bundle that gives way first in a pool.
-    pub(super) fn victim(&self, pool: Pool) -> Option<BundleId> {
-        self.pools.victim(pool)
+    /// The bundle that gives way first in a pool, in this hour.
+    pub(super) fn victim(&self, pool: Pool, hour: Hour) -> Option<BundleId> {
+        self.pools.victim(pool, hour)
     }
 
     /// Begins to count the age of bundles whose sender had no clock and that came while there was none here, or while it was ahead.

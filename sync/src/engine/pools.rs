@@ -183,13 +183,17 @@ impl Pools {
         if is_strangers && class == Class::Urgent && sum(|state| state.urgent) + u64::from(size) > most { Class::Normal } else { class }
     }
 
-    /// The bundle that gives way first: of the kind that goes first the fullest slot, and in it as the relay policy has it.
-    pub(super) fn victim(&self, pool: Pool) -> Option<BundleId> {
+    /// The bundle that gives way first in this hour: of the kind that goes first the slot that weighs most, and in it as the relay policy has it.
+    ///
+    /// A slot weighs its bytes times the square of its age in hours, counted from one. So under steady pressure an hour keeps room by the
+    /// inverse square of its age: what has lain longest has spread furthest, and what a short flood has left behind is soon gone.
+    pub(super) fn victim(&self, pool: Pool, hour: Hour) -> Option<BundleId> {
         let slots = &self.pools.get(&pool)?.slots;
         let (first, _) = slots.first_key_value()?;
         let alike = slots.iter().take_while(|(place, _)| place.kind == first.kind);
-        let (_, fullest) = alike.max_by_key(|(_, slot)| slot.bytes)?;
-        fullest.order.first().map(|first| first.id)
+        let age = |place: &Place| u64::from((hour.0 % SLOTS + SLOTS - place.slot) % SLOTS) + 1;
+        let (_, heaviest) = alike.max_by_key(|(place, slot)| slot.bytes * age(place).pow(2))?;
+        heaviest.order.first().map(|first| first.id)
     }
 
     /// Bytes in a pool.
@@ -320,7 +324,7 @@ impl Engine {
 
     fn drop_from(&mut self, now: Now, pool: Pool) -> Result<bool, StoreError> {
         let hour = self.hour(now);
-        let Some(id) = self.holdings.victim(pool) else { return Ok(false) };
+        let Some(id) = self.holdings.victim(pool, hour) else { return Ok(false) };
         Ok(self.holdings.remove(self.store.as_mut(), &id, Some((GoneReason::Dropped, [0; 16], hour)))?.is_some())
     }
 }

@@ -144,6 +144,27 @@ fn of_a_pool_chunks_give_way_before_small_ones_and_those_of_the_hour_that_brough
 }
 
 #[test]
+fn under_steady_pressure_an_hour_keeps_room_by_the_inverse_square_of_its_age() {
+    let mut room = Room::new();
+    let brought: Vec<Vec<BundleId>> = (1..=24).map(|hour| (0..100).filter_map(|_| room.take(IN, 4096, hour)).collect()).collect();
+    let kept: Vec<usize> = brought.iter().rev().map(|ids| room.held(ids)).collect();
+    assert_eq!(kept.iter().sum::<usize>(), 100);
+    assert_eq!(kept[..4], [68, 16, 7, 4], "1, 1/4, 1/9, 1/16 of what the newest keeps, but for what is less than one chunk");
+}
+
+#[test]
+fn what_a_flood_of_an_hour_leaves_behind_goes_before_what_comes_later() {
+    let mut room = Room::new();
+    let before: Vec<BundleId> = (1..=10).flat_map(|hour| [hour; 10]).filter_map(|hour| room.take(IN, 4096, hour)).collect();
+    let flood: Vec<BundleId> = (0..1000).filter_map(|_| room.take(IN, 4096, 11)).collect();
+    let kept = room.held(&before);
+    assert!(kept >= 25, "a flood of ten times the room has left {kept} of 100");
+    let after: Vec<BundleId> = (0..60).filter_map(|_| room.take(IN, 4096, 15)).collect();
+    assert_eq!(room.held(&after), 60);
+    assert!(room.held(&flood) < 20, "{} of the flood are left", room.held(&flood));
+}
+
+#[test]
 fn own_bundles_give_way_to_nobody_and_take_no_room() {
     let mut room = Room::new();
     let own: Vec<BundleId> = (0..200).filter_map(|_| room.take(Origin::Own(ContactId(1)), 4096, 0)).collect();
