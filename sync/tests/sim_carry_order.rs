@@ -7,18 +7,19 @@ use std::{cell::Cell, collections::BTreeSet, rc::Rc};
 
 use common::{
     DAY, HOUR, MINUTE, SECOND, Two, seed, texts,
-    three::{Eve, START_HOUR, Three, garbage, held, id_of},
+    three::{Eve, Heard, START_HOUR, Three, garbage, held, id_of},
 };
 use hedgerow_sync::{
+    crypto::bundle_seal::commitment,
     engine::EngineConfig,
     id::BundleId,
-    sim::Faults,
+    sim::{Faults, Sim},
     store::{BundleRow, Origin, Store},
     time::Hour,
     view::Command,
     wire::{
         bundle::{Bundle, Lifetime},
-        record::{Record, encode_bitmap},
+        record::{Record, Refusal, encode_bitmap},
     },
 };
 
@@ -259,18 +260,25 @@ fn sim_a_large_store_is_copied_to_a_contact() {
     assert!((8_192..=16_384).contains(&most.get()), "as many are asked for at a time as keep a link busy, and no more: {}", most.get());
 }
 
+/// A bundle that shows the commitment of a secret.
+fn acked_by(secret: &[u8; 16], number: u64, hour: u32) -> Vec<u8> {
+    let mut bytes = garbage(number, hour, Lifetime::Fortnight, 512);
+    bytes[24..40].copy_from_slice(&commitment(secret).0);
+    bytes
+}
+
+/// The secrets that Eve was told since she last looked.
+fn acks_heard(sim: &mut Sim, eve: &Eve) -> Vec<[u8; 16]> {
+    eve.hear(sim).into_iter().flat_map(|record| if let Record::Ack(secrets) = record { secrets } else { Vec::new() }).collect()
+}
+
 /// Copies of one commitment are told of once.
 #[test]
 fn sim_an_ack_of_many_copies_is_told_once() {
     let mut three = Three::new(seed());
     let secret = [7; 16];
-    let copies: Vec<Vec<u8>> = (0..500)
-        .map(|number| {
-            let mut bytes = garbage(number, three.hour(), Lifetime::Fortnight, 512);
-            bytes[24..40].copy_from_slice(&hedgerow_sync::crypto::bundle_seal::commitment(&secret).0);
-            bytes
-        })
-        .collect();
+    let hour = three.hour();
+    let copies: Vec<Vec<u8>> = (0..500).map(|number| acked_by(&secret, number, hour)).collect();
     let eve = Eve::dial(&mut three.sim, three.bob);
     let other = Eve::dial(&mut three.sim, three.bob);
     eve.hand(&mut three.sim, &copies, 0);
@@ -278,7 +286,33 @@ fn sim_an_ack_of_many_copies_is_told_once() {
     other.hear(&mut three.sim);
     eve.say(&mut three.sim, &Record::Ack(vec![secret]));
     three.sim.run_for(2 * SECOND);
-    let told: usize =
-        other.hear(&mut three.sim).into_iter().map(|record| if let Record::Ack(secrets) = record { secrets.len() } else { 0 }).sum();
-    assert_eq!(told, 1, "secrets told to each other link for one of 16 bytes");
+    assert_eq!(acks_heard(&mut three.sim, &other), [secret], "secrets told to each other link for one of 16 bytes");
+}
+
+/// Bob offers a bundle to somebody who is about to get it from elsewhere, and hears meanwhile that it was read: what he tells of it at once comes
+/// too early. Who says by its PICK that it has it hears it again, who wants it after all hears that it is gone.
+#[test]
+fn sim_an_ack_that_came_before_its_bundle_is_told_again() {
+    for wanted in [false, true] {
+        let mut three = Three::new(seed());
+        let secret = [7; 16];
+        let bytes = acked_by(&secret, 1, three.hour());
+        let (reader, carrier) = (Eve::dial(&mut three.sim, three.bob), Eve::dial(&mut three.sim, three.bob));
+        three.sim.run_for(SECOND);
+        carrier.hear(&mut three.sim);
+        assert_eq!(reader.hand(&mut three.sim, std::slice::from_ref(&bytes), 0), [Heard::Stored]);
+        let short = carrier.short(&id_of(&bytes));
+        let offer = carrier.hear(&mut three.sim).into_iter().find_map(|record| match record {
+            Record::Offer { batch, ids } if ids == [short] => Some(batch),
+            _ => None,
+        });
+        reader.say(&mut three.sim, &Record::Ack(vec![secret]));
+        three.sim.run_for(SECOND);
+        assert_eq!(acks_heard(&mut three.sim, &carrier), [secret], "all are told at once");
+        let batch = offer.expect("it is offered");
+        carrier.say(&mut three.sim, &Record::Pick { batch, wanted: encode_bitmap([wanted].into_iter()) });
+        three.sim.run_for(SECOND);
+        let answer = if wanted { Record::Refused(vec![(short, Refusal::Unwanted)]) } else { Record::Ack(vec![secret]) };
+        assert_eq!(carrier.hear(&mut three.sim), [answer], "wanted: {wanted}");
+    }
 }

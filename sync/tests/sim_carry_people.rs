@@ -6,14 +6,16 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{
-    DAY, HOUR, MINUTE, SECOND, add, contact_states, contacts, in_reach, invite, notices, seed,
-    three::{Eve, Three},
+    DAY, HOUR, MINUTE, SECOND, Two, add, contact_states, contacts, in_reach, invite, notices, seed,
+    three::{Eve, Heard, START_HOUR, Three, garbage, id_of},
 };
 use hedgerow_sync::{
+    crypto::bundle_seal::commitment,
     id::BundleId,
     sim::{Faults, NodeId, START_MILLIS, Sim, WireId},
     store::{GoneRow, Origin, Setting, Store, memory::MemoryStore},
     view::{Command, ContactState, Event, MessageState},
+    wire::{bundle::Lifetime, record::Record},
 };
 
 /// Milliseconds from the start of a simulation to 2100.
@@ -102,6 +104,67 @@ fn sim_a_carrier_without_a_clock_carries() {
         let elapsed = three.sim.elapsed().as_millis() as i64;
         three.sim.set_clock(three.bob, -(START_MILLIS as i64) - elapsed);
     });
+}
+
+/// A bundle that shows the commitment of a secret.
+fn acked_by(secret: &[u8; 16], hour: u32) -> Vec<u8> {
+    let mut bytes = garbage(1, hour, Lifetime::Fortnight, 512);
+    bytes[24..40].copy_from_slice(&commitment(secret).0);
+    bytes
+}
+
+/// Else the first stranger that still has it would bring it again.
+#[test]
+fn sim_what_was_read_while_a_carrier_had_no_clock_is_not_taken_again_once_it_has_one() {
+    let mut three = Three::new(seed());
+    let elapsed = three.sim.elapsed().as_millis() as i64;
+    three.sim.set_clock(three.bob, -(START_MILLIS as i64) - elapsed);
+    let secret = [7; 16];
+    let bytes = acked_by(&secret, three.hour());
+    let eve = Eve::dial(&mut three.sim, three.bob);
+    assert_eq!(eve.hand(&mut three.sim, std::slice::from_ref(&bytes), 0), [Heard::Stored]);
+    eve.say(&mut three.sim, &Record::Ack(vec![secret]));
+    three.sim.run_for(SECOND);
+    three.sim.cut(eve.wire);
+    three.sim.set_clock(three.bob, 0);
+    // At once, a day later, and a week after it was read.
+    for (after, is_wanted) in [(SECOND, false), (DAY, false), (6 * DAY, true)] {
+        three.sim.run_for(after);
+        let mut eve = Eve::dial(&mut three.sim, three.bob);
+        assert_eq!(eve.offer(&mut three.sim, &[id_of(&bytes)]), [is_wanted], "{after:?} later");
+        three.sim.cut(eve.wire);
+    }
+}
+
+/// By its date that was before the last meeting, at which the contact would have been told.
+#[test]
+fn sim_a_contact_hears_of_what_was_read_while_the_clock_was_set_back() {
+    let elsewhen = [-2 * 86_400_000, -(START_MILLIS as i64) - 86_400_000];
+    for offset in elsewhen {
+        let mut two = Two::contacts(seed());
+        let secret = [7; 16];
+        let bytes = acked_by(&secret, START_HOUR);
+        let id = id_of(&bytes);
+        let eve = Eve::dial(&mut two.sim, two.ann);
+        assert_eq!(eve.hand(&mut two.sim, std::slice::from_ref(&bytes), 0), [Heard::Stored]);
+        two.sim.cut(eve.wire);
+        two.sim.run_for(3 * HOUR);
+        assert!(two.ben_store.bundle_ids().contains(&id));
+        two.sim.cut(two.wire);
+        two.sim.set_clock(two.ann, offset);
+        two.sim.run_for(MINUTE);
+        let eve = Eve::dial(&mut two.sim, two.ann);
+        eve.say(&mut two.sim, &Record::Ack(vec![secret]));
+        two.sim.run_for(SECOND);
+        two.sim.cut(eve.wire);
+        assert!(!two.ann_store.bundle_ids().contains(&id));
+        two.sim.set_clock(two.ann, 0);
+        two.sim.kill(two.ann);
+        two.sim.revive(two.ann);
+        two.sim.mend(two.wire);
+        two.sim.run_for(MINUTE);
+        assert!(!two.ben_store.bundle_ids().contains(&id), "the clock was {offset} ms off");
+    }
 }
 
 #[test]

@@ -334,10 +334,18 @@ fn sim_first_seeds_of_the_fault_mix_break_no_rule() {
     live_all(first..first + 6);
 }
 
+/// Two hundred seeds, in two halves that run at the same time where there are two cores.
 #[test]
 #[ignore = "takes minutes"]
-fn sim_a_hundred_seeds_of_the_fault_mix_break_no_rule() {
+fn sim_two_hundred_seeds_of_the_fault_mix_break_no_rule_first_half() {
     let first = common::seed();
+    live_all(first..first + 100);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn sim_two_hundred_seeds_of_the_fault_mix_break_no_rule_second_half() {
+    let first = common::seed() + 100;
     live_all(first..first + 100);
 }
 

@@ -18,6 +18,7 @@ impl Engine {
             self.holdings.prune_gone(self.store.as_mut(), hour, false)?;
         } else {
             self.holdings.stamp_stored(self.store.as_mut(), hour)?;
+            self.holdings.stamp_gone(self.store.as_mut(), hour)?;
         }
         if let Some(hour) = self.clock.settled(now) {
             self.expire_bundles(now, hour)?;

@@ -287,7 +287,7 @@ impl Engine {
     fn forget_cursors(&mut self) -> Result<(), StoreError> {
         self.rng.fill_bytes(&mut self.profile.epoch);
         self.store.save_setting(Setting::Epoch, &self.profile.epoch)?;
-        self.contacts.keys().try_for_each(|contact| self.store.save_cursor(*contact, Cursor { epoch: [0; 8], sequence: 0 }))
+        self.contacts.keys().try_for_each(|contact| self.store.save_cursor(*contact, Cursor::default()))
     }
 
     /// Whether MARK counts on a link: not where contacts are shown less only because it costs money, as they are shown the rest on another;

@@ -64,7 +64,7 @@ impl Engine {
         match record {
             Record::Hello(hello) => self.handle_hello(now, link, hello),
             Record::Offer { batch, ids } => self.handle_offer(now, link, batch, ids)?,
-            Record::Pick { batch, wanted } => self.handle_pick(link, batch, &wanted)?,
+            Record::Pick { batch, wanted } => self.handle_pick(now, link, batch, &wanted)?,
             Record::Want(ids) => self.handle_want(link, &ids)?,
             Record::Bundle { age, copies, bytes } => {
                 self.handle_bundle(now, link, age, copies, bytes)?;

@@ -23,14 +23,15 @@ pub(super) struct Gone {
     pub(super) slot: Slot,
     /// Counts what was let go, or learnt to be read, since the program started; 0 for what was gone before.
     pub(super) number: u64,
-    /// The running hour since which it is told of; counts while there is no mesh hour.
+    /// The running hour since which it is told of; counts while there is no mesh hour, or was none when it went.
     pub(super) since: u32,
 }
 
 impl Gone {
-    /// Whether strangers are still told of it; without a mesh hour, running time counts.
+    /// Whether strangers are still told of it; without a mesh hour, now or when it went, running time counts.
     const fn is_told_to_strangers(&self, hour: Hour, running: u32) -> bool {
-        let (now, since) = if hour.0 == Hour::UNKNOWN.0 { (running, self.since) } else { (hour.0, self.row.at.0) };
+        let is_timed = hour.0 != Hour::UNKNOWN.0 && self.row.at.0 != Hour::UNKNOWN.0;
+        let (now, since) = if is_timed { (hour.0, self.row.at.0) } else { (running, self.since) };
         let told = match self.row.reason {
             GoneReason::Acknowledged => ACKS_TOLD_TO_STRANGERS,
             GoneReason::Dropped => TOLD_TO_STRANGERS,
@@ -112,6 +113,19 @@ impl Holdings {
     pub(in super::super) fn forget_dropped_under(&mut self, store: &mut dyn Store, tag: &Tag) -> Result<(), StoreError> {
         let ids: Vec<BundleId> = self.under(&self.dropped_by_tag, *tag).collect();
         ids.iter().try_for_each(|id| self.forget_gone(store, id))
+    }
+
+    /// Dates what went while there was no hour back from `hour` by running time: else it would count as gone for ages.
+    pub(in super::super) fn stamp_gone(&mut self, store: &mut dyn Store, hour: Hour) -> Result<(), StoreError> {
+        while let Some(id) = self.gone_by_age.first().filter(|(at, _)| *at == Hour::UNKNOWN).map(|(_, id)| *id)
+            && let Some(Gone { row, slot, number, since }) = self.unindex_gone(&id)
+        {
+            let at = Hour(hour.0.saturating_sub(self.running.saturating_sub(since)).max(Hour::UNKNOWN.0 + 1));
+            let row = GoneRow { at, ..row };
+            store.insert_gone(&row)?;
+            self.index_gone(Gone { row, slot, number, since }, hour);
+        }
+        Ok(())
     }
 
     /// Forgets ids that need not be remembered at `hour`: expired ones, and where strangers' pool has room again those that were dropped

@@ -80,6 +80,42 @@ fn without_a_clock_a_mark_fades_after_a_day_of_running() {
 }
 
 #[test]
+fn what_was_read_without_a_clock_is_told_for_a_week_of_running_and_dated_once_there_is_one() {
+    let (mut holdings, mut store) = with(1..3);
+    let [read, dropped] = [bundle(1).id(), bundle(2).id()];
+    holdings.note_running(500);
+    holdings.remove(&mut store, &read, Some((GoneReason::Acknowledged, [9; 16], Hour::UNKNOWN))).unwrap();
+    holdings.note_running(506);
+    holdings.remove(&mut store, &dropped, Some((GoneReason::Dropped, [0; 16], Hour::UNKNOWN))).unwrap();
+    holdings.note_running(510);
+    let now = Hour(498_810);
+    let told = |holdings: &Holdings, hour| [read, dropped].map(|id| holdings.is_told_to_strangers(&id, hour));
+    assert_eq!(told(&holdings, now), [true; 2], "also before they are dated");
+    holdings.stamp_gone(&mut store, now).unwrap();
+    for (hour, is_told) in [(498_829, [true; 2]), (498_830, [true, false]), (498_967, [true, false]), (498_968, [false; 2])] {
+        assert_eq!(told(&holdings, Hour(hour)), is_told, "at {hour}");
+    }
+    assert_eq!(holdings.acks_since(Hour(498_800), None).collect::<Vec<_>>(), [[9; 16]], "a contact that was met before is told");
+    assert_eq!(holdings.acks_since(Hour(498_801), None).count(), 0);
+    // A second time changes nothing, and a restart neither.
+    holdings.stamp_gone(&mut store, now.plus(24)).unwrap();
+    store.commit().unwrap();
+    let config = EngineConfig { gone_ids: 9, ..EngineConfig::default() };
+    let again = Holdings::load(&store, &config, now, 510).unwrap();
+    let dates = |holdings: &Holdings| [read, dropped].map(|id| holdings.gone[&id].row.at);
+    assert_eq!((dates(&holdings), dates(&again)), ([Hour(498_800), Hour(498_806)], [Hour(498_800), Hour(498_806)]));
+    forget_the_oldest(holdings, &mut store, &read);
+}
+
+/// They are forgotten in the order of their dates.
+fn forget_the_oldest(mut holdings: Holdings, store: &mut MemoryStore, oldest: &BundleId) {
+    store.begin().unwrap();
+    holdings.gone_limit = 1;
+    holdings.limit_gone(store).unwrap();
+    assert!(holdings.known(oldest).is_none() && holdings.gone.len() == 1);
+}
+
+#[test]
 fn a_slot_is_used_again_and_names_what_it_holds_now() {
     let (mut holdings, mut store) = with(0..3);
     let slot = holdings.slot_of(&bundle(1).id()).unwrap();

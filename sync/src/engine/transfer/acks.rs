@@ -4,12 +4,12 @@
 
 use hedgerow_transports::LinkId;
 
-use super::super::{Engine, config::MAX_ACKED_AT_ONCE, holdings::is_between, routing::Scope};
+use super::super::{Engine, config::MAX_ACKED_AT_ONCE, holdings::is_between, pair::Contact, routing::Scope};
 use crate::{
     crypto::bundle_seal::commitment,
     id::{BundleId, ShortId},
-    store::{GoneReason, Origin, StoreError},
-    time::Now,
+    store::{Cursor, GoneReason, Origin, StoreError},
+    time::{Hour, Now},
     wire::record::{MAX_RECORD_IDS, Record},
 };
 
@@ -45,6 +45,7 @@ impl Engine {
         if !learnt {
             return Ok(None);
         }
+        self.doubt_cursors(hour)?;
         if let Some(row) = &removed {
             for link in self.links.values_mut().filter(|link| matches!(link.scope, Scope::Between(_))) {
                 link.set.remove(row.created, id);
@@ -60,6 +61,18 @@ impl Engine {
             self.close_delivered(now, contact, number)?;
         }
         Ok(Some(origin))
+    }
+
+    /// A clock that was set back, or is unknown, dates what was read before meetings that came earlier, and whoever was met there would not be told
+    /// by its date. Their cursors are forgotten, so that the next session compares, and finds it.
+    fn doubt_cursors(&mut self, hour: Hour) -> Result<(), StoreError> {
+        let met_later = |contact: &Contact| contact.row.last_seen.is_some_and(|seen| seen.hour() > hour);
+        for contact in self.contacts.iter().filter(|(_, contact)| met_later(contact)).map(|(id, _)| *id) {
+            if self.store.load_cursor(contact)? != Cursor::default() {
+                self.store.save_cursor(contact, Cursor::default())?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells a secret once to everybody who may learn that bundles of these origins were read.

@@ -147,12 +147,19 @@ impl Engine {
         }
     }
 
-    pub(in super::super) fn handle_pick(&mut self, link: LinkId, batch: u16, wanted: &[u8]) -> Result<(), Fault> {
+    pub(in super::super) fn handle_pick(&mut self, now: Now, link: LinkId, batch: u16, wanted: &[u8]) -> Result<(), Fault> {
+        let hour = self.hour(now);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let Some((expected, ids)) = state.offers.pop_front() else { return Err(Breach.into()) };
         if batch != expected || wanted.len() != ids.len().div_ceil(8) {
             return Err(Breach.into());
         }
+        // Read since it was offered, and known to the peer: the ack that went out then may have come before the bundle, which was on its way
+        // from somebody else, and fitted nothing there.
+        let known = ids.iter().enumerate().filter(|(index, _)| !bitmap_bit(wanted, *index));
+        let acks: Vec<[u8; 16]> = known.filter_map(|(_, id)| self.ack_for(link, hour, id)).collect();
+        let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
+        state.acks.extend(acks);
         for (index, id) in ids.into_iter().enumerate() {
             state.offered.remove(&id);
             let short = state.shorts.short(&id);
@@ -166,6 +173,7 @@ impl Engine {
                 None => state.note_known(id),
             }
         }
+        self.flush_acks(link);
         self.busy_links.insert(link);
         Ok(())
     }
