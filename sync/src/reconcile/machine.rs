@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use rand_core::CryptoRng;
 
 use super::{
+    order::Range,
     ranges::{self, Content, DecodeError, Listed, Writer},
-    set::{ItemSet, Range, SessionView, Visible},
+    set::{ItemSet, SessionView},
+    visible::Visible,
 };
 use crate::{
     id::{BundleId, ShortId},

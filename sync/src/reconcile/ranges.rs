@@ -1,6 +1,9 @@
 //! The body of a RANGES record (docs/protocol.md, section 6.2).
 
-use super::set::{Bound, FINGERPRINT_LEN, Fingerprint, Key, Range};
+use super::{
+    order::{Bound, Key, Range},
+    visible::{FINGERPRINT_LEN, Fingerprint},
+};
 use crate::{
     id::ShortId,
     time::Hour,

@@ -4,6 +4,7 @@ mod budget;
 mod changes;
 mod difference;
 mod hostile;
+mod tree;
 mod vectors;
 mod work;
 
@@ -183,14 +184,14 @@ fn farthest_hours_are_kept_apart() {
     }
     let shown = |cut| {
         let visible = set.visible(SessionView { cut, empty: false });
-        let shown: Vec<u8> = visible.shown(set::Range::ALL).map(|item| item.key.id[0]).collect();
-        assert_eq!(visible.count(set::Range::ALL), shown.len());
+        let shown: Vec<u8> = visible.shown(order::Range::ALL).map(|item| item.key.id[0]).collect();
+        assert_eq!(visible.count(order::Range::ALL), shown.len());
         shown
     };
     assert_eq!(shown(Hour::UNKNOWN), [4, 3, 2, 1, 0], "nothing is left out");
     assert_eq!(shown(Hour(1)), [4, 3, 0]);
     assert_eq!(shown(Hour(u32::MAX)), [0], "what expires by age is not left out");
-    let held = set.visible(OPEN).shown(set::Range::ALL).map(chunk::Item::is_held).collect::<Vec<_>>();
+    let held = set.visible(OPEN).shown(order::Range::ALL).map(item::Item::is_held).collect::<Vec<_>>();
     assert_eq!(held, [true, false, true, false, true]);
 }
 
