@@ -82,6 +82,10 @@ pub(super) struct Holdings {
     gone_of_strangers: BTreeSet<(Hour, BundleId)>,
     /// How many ids are remembered without their bundles; strangers' may be half of them.
     gone_limit: usize,
+    /// No id remembered expires, or fades for strangers, before this hour.
+    no_gone_due_before: Hour,
+    /// Strangers had room when the ids remembered were looked through last: none was kept for want of it.
+    strangers_had_room: bool,
     shown: Shown,
     /// No bundle held expires before this hour.
     no_expiry_before: Hour,

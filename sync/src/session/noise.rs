@@ -1,8 +1,13 @@
-//! The handshake, with randomness and Diffie–Hellman of our own under `snow`.
+//! The handshake, with randomness, Diffie–Hellman and cipher of our own under `snow`.
 //!
 //! `snow` never sees a random source: its resolver hands it the one ephemeral key that was drawn when the session was made. The
-//! Diffie–Hellman function is ours too, so that the key is wiped and points of low order are refused (docs/protocol.md, section 1).
+//! Diffie–Hellman function is ours too, so that the key is wiped and points of low order are refused (docs/protocol.md, section 1). The
+//! cipher is that of bundles: its keys are wiped, and it seals and opens from one buffer into the other.
 
+use chacha20poly1305::{
+    ChaCha20Poly1305, KeyInit,
+    aead::{AeadInOut, Nonce, inout::InOutBuf},
+};
 use snow::{
     Builder, Error, HandshakeState,
     params::{CipherChoice, DHChoice, HashChoice},
@@ -14,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::Role;
 use crate::crypto::{
-    kdf::{dh, label},
+    kdf::{AUTHENTICATOR_LEN, dh, label},
     secret::Secret,
 };
 
@@ -59,7 +64,7 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        DefaultResolver.resolve_cipher(choice)
+        matches!(choice, CipherChoice::ChaChaPoly).then(|| Box::new(ChaChaPoly::unset()) as Box<dyn Cipher>)
     }
 }
 
@@ -134,5 +139,50 @@ impl Dh for KeyPair {
         let public = pubkey.first_chunk().ok_or(Error::Dh)?;
         let shared = dh(&self.private, public).ok_or(Error::Dh)?;
         out.first_chunk_mut().ok_or(Error::Dh).map(|out: &mut [u8; 32]| *out = *shared.expose())
+    }
+}
+
+/// ChaCha20-Poly1305 in the form that `snow` wants.
+struct ChaChaPoly(ChaCha20Poly1305);
+
+impl ChaChaPoly {
+    /// What is there until a key is set; `snow` refuses to seal or open before.
+    fn unset() -> Self {
+        Self(ChaCha20Poly1305::new(&[0; 32].into()))
+    }
+
+    /// Four zero bytes, then the counter, little endian (Noise, section 12.3).
+    fn nonce(counter: u64) -> Nonce<ChaCha20Poly1305> {
+        let mut nonce = Nonce::<ChaCha20Poly1305>::default();
+        nonce[4..].copy_from_slice(&counter.to_le_bytes());
+        nonce
+    }
+}
+
+impl Cipher for ChaChaPoly {
+    fn name(&self) -> &'static str {
+        "ChaChaPoly"
+    }
+
+    fn set(&mut self, key: &[u8; 32]) {
+        self.0 = ChaCha20Poly1305::new(key.into());
+    }
+
+    /// `snow` has seen to it that `out` has room for the message and its authenticator.
+    #[expect(clippy::expect_used, reason = "a message of a session is at most 65,535 bytes")]
+    fn encrypt(&self, counter: u64, associated: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
+        let (sealed, rest) = out.split_at_mut(plaintext.len());
+        let buffer = InOutBuf::new(plaintext, sealed).expect("as long as each other");
+        let tag = self.0.encrypt_inout_detached(&Self::nonce(counter), associated, buffer).expect("shorter than 256 GiB");
+        rest[..AUTHENTICATOR_LEN].copy_from_slice(&tag);
+        plaintext.len() + AUTHENTICATOR_LEN
+    }
+
+    fn decrypt(&self, counter: u64, associated: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
+        let (sealed, tag) = ciphertext.split_last_chunk::<AUTHENTICATOR_LEN>().ok_or(Error::Decrypt)?;
+        let opened = out.get_mut(..sealed.len()).ok_or(Error::Decrypt)?;
+        let buffer = InOutBuf::new(sealed, opened).map_err(|_| Error::Decrypt)?;
+        self.0.decrypt_inout_detached(&Self::nonce(counter), associated, buffer, tag.into()).map_err(|_| Error::Decrypt)?;
+        Ok(sealed.len())
     }
 }

@@ -32,11 +32,20 @@ impl Gone {
     const fn is_told_to_strangers(&self, hour: Hour, running: u32) -> bool {
         let is_timed = hour.0 != Hour::UNKNOWN.0 && self.row.at.0 != Hour::UNKNOWN.0;
         let (now, since) = if is_timed { (hour.0, self.row.at.0) } else { (running, self.since) };
-        let told = match self.row.reason {
+        now < since.saturating_add(self.told_to_strangers())
+    }
+
+    /// For how long strangers are told of it, hours.
+    const fn told_to_strangers(&self) -> u32 {
+        match self.row.reason {
             GoneReason::Acknowledged => ACKS_TOLD_TO_STRANGERS,
             GoneReason::Dropped => TOLD_TO_STRANGERS,
-        };
-        now < since.saturating_add(told)
+        }
+    }
+
+    /// The mesh hour at which it expires, or strangers are told of it no longer.
+    fn due(&self) -> Hour {
+        self.row.expiry.min(self.row.at.plus(self.told_to_strangers()))
     }
 }
 
@@ -52,6 +61,7 @@ impl Holdings {
             self.dropped_by_tag.insert((row.tag, gone.slot));
             self.shown.insert(row.created, row.id, Some(row.expiry), false, gone.is_told_to_strangers(hour, self.running));
         }
+        self.no_gone_due_before = self.no_gone_due_before.min(gone.due());
         self.gone.insert(row.id, gone);
     }
 
@@ -131,15 +141,24 @@ impl Holdings {
     /// Forgets ids that need not be remembered at `hour`: expired ones, and where strangers' pool has room again those that were dropped
     /// from it a day ago. What is a day old is no longer shown to strangers.
     pub(in super::super) fn prune_gone(&mut self, store: &mut dyn Store, hour: Hour, strangers_have_room: bool) -> Result<(), StoreError> {
-        let mut doomed = Vec::new();
-        let mut faded = Vec::new();
+        let is_known = hour != Hour::UNKNOWN;
+        if is_known && hour < self.no_gone_due_before && (self.strangers_had_room || !strangers_have_room) {
+            return Ok(());
+        }
+        let (mut doomed, mut faded, mut next) = (Vec::new(), Vec::new(), Hour(u32::MAX));
         for gone in self.gone.values() {
             let (row, is_old) = (&gone.row, !gone.is_told_to_strangers(hour, self.running));
             if row.expiry <= hour || (is_old && strangers_have_room && is_strangers(row.origin) && row.reason == GoneReason::Dropped) {
                 doomed.push(row.id);
-            } else if is_old {
+                continue;
+            }
+            if is_old {
                 faded.push((row.created, row.id));
             }
+            next = next.min(if is_old { row.expiry } else { gone.due() });
+        }
+        if is_known {
+            (self.no_gone_due_before, self.strangers_had_room) = (next, strangers_have_room);
         }
         for (created, id) in faded {
             self.shown.fade(created, &id);

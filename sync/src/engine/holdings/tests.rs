@@ -59,6 +59,27 @@ fn a_dropped_bundle_fades_for_strangers_after_a_day_and_stays_for_contacts() {
 }
 
 #[test]
+fn what_is_remembered_is_forgotten_when_strangers_have_room_and_when_it_expires_whenever_it_came() {
+    let (mut holdings, mut store) = with(1..3);
+    let (dropped, first, last) = (bundle(5), bundle(1), bundle(2));
+    holdings.insert(&mut store, &dropped, Origin::StrangerInbound, 0, Hour(498_800)).unwrap();
+    holdings.remove(&mut store, &dropped.id(), Some((GoneReason::Dropped, [0; 16], Hour(498_800)))).unwrap();
+    for (hour, has_room, known) in [(498_823, true, true), (498_824, false, true), (498_825, false, true), (498_825, true, false)] {
+        holdings.prune_gone(&mut store, Hour(hour), has_room).unwrap();
+        assert_eq!(holdings.known(&dropped.id()).is_some(), known, "at {hour}, with room: {has_room}");
+    }
+    let expiry = expiry_of(holdings.row(&first.id()).unwrap()).unwrap();
+    for bundle in [&first, &last] {
+        holdings.prune_gone(&mut store, Hour(expiry.0 - 1), true).unwrap();
+        holdings.remove(&mut store, &bundle.id(), Some((GoneReason::Acknowledged, [1; 16], Hour(expiry.0 - 1)))).unwrap();
+    }
+    let known = |holdings: &Holdings| [&first, &last].map(|bundle| holdings.known(&bundle.id()).is_some());
+    assert_eq!(known(&holdings), [true; 2]);
+    holdings.prune_gone(&mut store, expiry, true).unwrap();
+    assert_eq!(known(&holdings), [false; 2]);
+}
+
+#[test]
 fn without_a_clock_a_mark_fades_after_a_day_of_running() {
     let (mut holdings, mut store) = with(1..3);
     let dropped = bundle(1);
