@@ -13,7 +13,8 @@
 //! after our list, and records after our confirmation. Anything more ends the session. After an error a session is dead: it yields nothing
 //! more and refuses every call.
 //!
-//! It draws one ephemeral key when it is made and uses no other randomness. What `snow` holds is not wiped when a session ends.
+//! It draws one ephemeral key when it is made and uses no other randomness. Of what `snow` holds, the hash and the
+//! chaining key are not wiped when a session ends.
 
 mod noise;
 pub mod recognition;
