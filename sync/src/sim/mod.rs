@@ -8,6 +8,7 @@ pub mod abuse;
 pub mod attack;
 mod check;
 mod control;
+mod dial;
 mod draw;
 pub mod faults;
 mod hostile;
@@ -181,6 +182,8 @@ pub struct Sim {
     observer: Option<Box<dyn Observer>>,
     checker: Option<Box<Checker>>,
     breakable: bool,
+    /// Who was turned away is dialled again as a transport would.
+    dials_as_wanted: bool,
     /// The bundles that stores of this simulation hold, each once.
     bundles: BundlePool,
 }
@@ -205,6 +208,7 @@ impl Sim {
             observer: None,
             checker: None,
             breakable: false,
+            dials_as_wanted: false,
             bundles: BundlePool::default(),
         }
     }
@@ -307,7 +311,8 @@ impl Sim {
 
     /// Lets a cut wire come up again.
     pub fn mend(&mut self, wire: WireId) {
-        self.wires[wire.0].wanted = true;
+        let state = &mut self.wires[wire.0];
+        (state.wanted, state.turned_away) = (true, 0);
         self.bring_up(wire);
     }
 
@@ -477,7 +482,7 @@ impl Sim {
                     self.tear_down(wire);
                 }
             }
-            Happening::Redial { wire } => self.bring_up(wire),
+            Happening::Redial { wire } => self.redial(wire),
             Happening::GiveUp { wire, connection } => {
                 let state = &self.wires[wire.0];
                 let done = |(end, link): (&usize, &LinkId)| self.nodes[*end].infos.contains_key(link);
@@ -750,7 +755,7 @@ impl Sim {
         let wire = &mut self.wires[wire_id.0];
         let Some(links) = wire.links.take() else { return };
         wire.cut_before = None;
-        let (ends, wanted, redial) = (wire.ends, wire.wanted, wire.faults.redial);
+        let (ends, wanted) = (wire.ends, wire.wanted);
         self.note_torn(wire_id);
         let late = self.late_end(wire_id);
         let ended = ends.into_iter().zip(links).enumerate().map(|(end, (node, link))| (NodeId(node), link, late == Some(end)));
@@ -763,7 +768,8 @@ impl Sim {
             }
         }
         if wanted {
-            self.schedule(self.now + redial, Happening::Redial { wire: wire_id });
+            let after = self.rest(wire_id);
+            self.schedule(self.now + after, Happening::Redial { wire: wire_id });
         }
         for (node, link, _) in ended.filter(|(_, _, is_late)| !is_late) {
             self.feed(node, vec![Input::LinkDown(link)]);

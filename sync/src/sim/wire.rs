@@ -88,6 +88,8 @@ pub(super) struct Wire {
     /// Counts connections, so that nothing of an older one arrives.
     pub(super) connection: u64,
     pub(super) wanted: bool,
+    /// How often in a row its link was ended for want of a place.
+    pub(super) turned_away: u32,
     pub(super) last_arrival: Duration,
     /// When it came up.
     pub(super) since: Duration,
@@ -107,6 +109,7 @@ impl Wire {
             links: None,
             connection: 0,
             wanted: true,
+            turned_away: 0,
             last_arrival: Duration::ZERO,
             since: Duration::ZERO,
             cut_before: None,

@@ -162,7 +162,7 @@ impl<'a> Replay<'a> {
         let faults = FaultPlan::draw(&plan.faults, plan.trace.nodes as usize, span, plan.seed);
         let attackers = plan.assault.map(|_| abuse::attackers(&plan.trace)).unwrap_or_default();
         let workload = abuse::between_others(&between_honest(&plan.workload, &faults), &attackers);
-        let mut sim = Sim::new(plan.seed);
+        let mut sim = Sim::new(plan.seed).dialled_as_wanted();
         if plan.checked {
             sim = sim.checked();
         }
