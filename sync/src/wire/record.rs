@@ -19,9 +19,6 @@ pub const WINDOW_RANGE: std::ops::RangeInclusive<u32> = 4096..=1_048_576;
 /// What `copies` says of a bundle without a copy limit.
 pub const COPIES_UNLIMITED: u8 = 255;
 
-/// Room for the type byte and all fields of fixed length, bytes: of UPGRADE, or a name.
-const FIXED_ROOM: usize = 64;
-
 /// Flag of HELLO: this node carries for the peer on this link.
 const FLAG_CARRIES: u8 = 0x01;
 
@@ -178,8 +175,7 @@ impl Record {
 
     /// Encodes the record. The caller keeps to the limits; what goes over them is refused by the other side.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FIXED_ROOM + self.list_len());
-        out.push(self.kind());
+        let mut out = vec![self.kind()];
         match self {
             Self::Hello(hello) => {
                 out.extend_from_slice(&hello.beacon.0);
@@ -225,17 +221,6 @@ impl Record {
             Self::Nearby(step) => step.encode(&mut out),
         }
         out
-    }
-
-    /// How long the part of a record is that has no fixed length, bytes.
-    const fn list_len(&self) -> usize {
-        match self {
-            Self::Offer { ids, .. } | Self::Want(ids) | Self::Stored(ids) => size_of::<ShortId>() * ids.len(),
-            Self::Pick { wanted: bytes, .. } | Self::Bundle { bytes, .. } | Self::Ranges(bytes) => bytes.len(),
-            Self::Refused(refusals) => (size_of::<ShortId>() + 1) * refusals.len(),
-            Self::Ack(secrets) => size_of::<[u8; 16]>() * secrets.len(),
-            _ => 0,
-        }
     }
 
     /// Decodes one record as it came out of a session.
