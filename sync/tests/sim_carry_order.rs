@@ -7,10 +7,9 @@ use std::{cell::Cell, collections::BTreeSet, rc::Rc};
 
 use common::{
     DAY, HOUR, MINUTE, SECOND, Two, seed, texts,
-    three::{Eve, Heard, START_HOUR, Three, garbage, held, id_of},
+    three::{Eve, Heard, START_HOUR, Three, acked_by, garbage, held, id_of},
 };
 use hedgerow_sync::{
-    crypto::bundle_seal::commitment,
     engine::EngineConfig,
     id::BundleId,
     sim::{Faults, Sim},
@@ -258,13 +257,6 @@ fn sim_a_large_store_is_copied_to_a_contact() {
     two.sim.run_for(10 * MINUTE);
     assert!(two.ben_store.bundle_ids().len() as u64 >= COUNT, "in one meeting: {}", two.ben_store.bundle_ids().len());
     assert!((8_192..=16_384).contains(&most.get()), "as many are asked for at a time as keep a link busy, and no more: {}", most.get());
-}
-
-/// A bundle that shows the commitment of a secret.
-fn acked_by(secret: &[u8; 16], number: u64, hour: u32) -> Vec<u8> {
-    let mut bytes = garbage(number, hour, Lifetime::Fortnight, 512);
-    bytes[24..40].copy_from_slice(&commitment(secret).0);
-    bytes
 }
 
 /// The secrets that Eve was told since she last looked.

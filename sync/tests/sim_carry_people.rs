@@ -7,15 +7,14 @@ use std::collections::BTreeSet;
 
 use common::{
     DAY, HOUR, MINUTE, SECOND, Two, add, contact_states, contacts, in_reach, invite, notices, seed,
-    three::{Eve, Heard, START_HOUR, Three, garbage, id_of},
+    three::{Eve, Heard, START_HOUR, Three, acked_by, id_of},
 };
 use hedgerow_sync::{
-    crypto::bundle_seal::commitment,
     id::BundleId,
     sim::{Faults, NodeId, START_MILLIS, Sim, WireId},
     store::{GoneRow, Origin, Setting, Store, memory::MemoryStore},
     view::{Command, ContactState, Event, MessageState},
-    wire::{bundle::Lifetime, record::Record},
+    wire::record::Record,
 };
 
 /// Milliseconds from the start of a simulation to 2100.
@@ -106,13 +105,6 @@ fn sim_a_carrier_without_a_clock_carries() {
     });
 }
 
-/// A bundle that shows the commitment of a secret.
-fn acked_by(secret: &[u8; 16], hour: u32) -> Vec<u8> {
-    let mut bytes = garbage(1, hour, Lifetime::Fortnight, 512);
-    bytes[24..40].copy_from_slice(&commitment(secret).0);
-    bytes
-}
-
 /// Else the first stranger that still has it would bring it again.
 #[test]
 fn sim_what_was_read_while_a_carrier_had_no_clock_is_not_taken_again_once_it_has_one() {
@@ -120,7 +112,7 @@ fn sim_what_was_read_while_a_carrier_had_no_clock_is_not_taken_again_once_it_has
     let elapsed = three.sim.elapsed().as_millis() as i64;
     three.sim.set_clock(three.bob, -(START_MILLIS as i64) - elapsed);
     let secret = [7; 16];
-    let bytes = acked_by(&secret, three.hour());
+    let bytes = acked_by(&secret, 1, three.hour());
     let eve = Eve::dial(&mut three.sim, three.bob);
     assert_eq!(eve.hand(&mut three.sim, std::slice::from_ref(&bytes), 0), [Heard::Stored]);
     eve.say(&mut three.sim, &Record::Ack(vec![secret]));
@@ -143,7 +135,7 @@ fn sim_a_contact_hears_of_what_was_read_while_the_clock_was_set_back() {
     for offset in elsewhen {
         let mut two = Two::contacts(seed());
         let secret = [7; 16];
-        let bytes = acked_by(&secret, START_HOUR);
+        let bytes = acked_by(&secret, 1, START_HOUR);
         let id = id_of(&bytes);
         let eve = Eve::dial(&mut two.sim, two.ann);
         assert_eq!(eve.hand(&mut two.sim, std::slice::from_ref(&bytes), 0), [Heard::Stored]);

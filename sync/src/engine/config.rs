@@ -66,9 +66,6 @@ pub(crate) const MAX_ASKED_IDS: usize = 16_384;
 pub(crate) const MAX_WAITING_RANGES: usize = 32;
 /// How often within an hour another stranger is chosen as the first to be offered own bundles, because the last one's link ended (guess).
 pub(crate) const MAX_STEM_CHANGES: u8 = 3;
-/// A link that owes at most so many bundles may bring what another one offers, and the other's offers wait (guess: more is no news, but a
-/// store being copied).
-pub(crate) const MAX_HELD_OFFERS_BEHIND: usize = 64;
 /// Ids that a peer may ask for in vain in one session, beside as many as are known here: what it was listed may have been let go since, what
 /// it had twice is not sent again; more is no honest peer's (guess).
 pub(crate) const MAX_VAIN_WANTS: usize = 65_536;
@@ -150,7 +147,7 @@ pub struct EngineConfig {
     pub own_delay: (Duration, Duration),
     /// How long one link is kept that is offered own bundles at once. Default 1 h (design brief, 4.4).
     pub stem_for: Duration,
-    /// How long an offer waits for what other links bring. Default 2 s (guess).
+    /// How long an offer waits for what other links bring. Default 2 s (docs/design/011-relay-policy.md).
     pub offers_wait: Duration,
     /// How bundles spread. Default [`RelayPolicy::Standard`]; the others are for comparison.
     pub relay: RelayPolicy,

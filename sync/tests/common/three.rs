@@ -2,6 +2,7 @@
 //! wants, and honestly where it does not care.
 
 use hedgerow_sync::{
+    crypto::bundle_seal::commitment,
     engine::EngineConfig,
     id::{BeaconId, BundleId, ShortId},
     reconcile::{Finding, ItemSet, Reconciler, SessionView},
@@ -188,6 +189,13 @@ pub(crate) fn garbage(number: u64, created: u32, lifetime: Lifetime, size: usize
         commitment: hedgerow_sync::id::Commitment(commitment),
     };
     bytes[..48].copy_from_slice(&header.encode());
+    bytes
+}
+
+/// A bundle that nobody can read, let go by the ack that shows this secret.
+pub(crate) fn acked_by(secret: &[u8; 16], number: u64, created: u32) -> Vec<u8> {
+    let mut bytes = garbage(number, created, Lifetime::Fortnight, 512);
+    bytes[24..40].copy_from_slice(&commitment(secret).0);
     bytes
 }
 

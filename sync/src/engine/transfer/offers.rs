@@ -7,7 +7,7 @@ use hedgerow_transports::LinkId;
 
 use super::super::{
     Engine, Timer,
-    config::{MAX_HELD_OFFERS_BEHIND, MAX_UNANSWERED_OFFERS, MAX_VAIN_WANTS},
+    config::{MAX_UNANSWERED_OFFERS, MAX_VAIN_WANTS},
     holdings::Known,
     link::{LinkState, WaitingOffer},
     records::{Breach, Fault},
@@ -40,17 +40,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether another link owes a few bundles: what is offered here may be among them. One that let others wait in vain is not waited for.
+    /// Whether another link owes bundles: what is offered here may be among them. One that let others wait in vain is not waited for.
     fn others_bring(&self, link: LinkId) -> bool {
-        let owes = |state: &LinkState| state.is_open() && !state.stalls && (1..=MAX_HELD_OFFERS_BEHIND).contains(&state.asked.len());
+        let owes = |state: &LinkState| state.is_open() && !state.stalls && !state.asked.is_empty();
         self.links.iter().any(|(id, state)| *id != link && owes(state))
     }
 
     /// Notes which links have let others wait for too long.
     fn note_stalls(&mut self, now: Now) {
         for state in self.links.values_mut() {
-            let waited = state.asked_since.is_some_and(|since| now.mono.since(since) >= self.config.offers_wait);
-            state.stalls |= waited && state.asked.len() <= MAX_HELD_OFFERS_BEHIND;
+            state.stalls |= state.asked_since.is_some_and(|since| now.mono.since(since) >= self.config.offers_wait);
         }
     }
 
