@@ -7,10 +7,11 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use common::{
     MINUTE, SECOND, bundles, listen, seed,
-    three::{Eve, START_HOUR, garbage, give_space, node_as},
+    three::{Eve, START_HOUR, garbage, give_space, id_of, node_as},
 };
 use hedgerow_sync::{
     engine::{EngineConfig, RelayPolicy},
+    id::BundleId,
     sim::{Faults, NodeId, Observer, Sim, What},
     wire::{
         bundle::Lifetime,
@@ -128,6 +129,42 @@ fn sim_what_two_links_bring_at_once_hardly_comes_twice() {
         let twice = come_twice(count, size, have_met);
         println!("{twice} of {count} of {size} bytes came twice, from {}", if have_met { "contacts" } else { "strangers" });
         assert!(twice <= most, "{twice} of {count} came twice");
+    }
+}
+
+/// How long a node takes to answer an offer of one bundle that it does not know.
+fn until_picked(sim: &mut Sim, eve: &Eve, batch: u16, id: &BundleId) -> Duration {
+    eve.hear(sim);
+    eve.say(sim, &Record::Offer { batch, ids: vec![eve.short(id)] });
+    let begun = sim.elapsed();
+    while sim.elapsed() < begun + MINUTE {
+        sim.run_for(SECOND / 20);
+        if eve.hear(sim).iter().any(|record| matches!(record, Record::Pick { batch: of, .. } if *of == batch)) {
+            return sim.elapsed() - begun;
+        }
+    }
+    panic!("the offer was not answered");
+}
+
+/// However much she names: what others offer waits for her once, and no more until she brings something.
+#[test]
+fn sim_who_names_much_and_brings_nothing_is_waited_for_once() {
+    let mut sim = Sim::new(seed());
+    let (node, _) = sim.node("bob");
+    let id = |number| id_of(&garbage(number, START_HOUR, Lifetime::Week, 512));
+    let (eve, other) = (Eve::dial(&mut sim, node), Eve::dial(&mut sim, node));
+    assert!(until_picked(&mut sim, &other, 0, &id(1_000)) < SECOND / 10, "nobody owes anything");
+    // What the other owes now is no reason to let Eve wait, once it has brought nothing for a while.
+    sim.run_for(3 * SECOND);
+    eve.say(&mut sim, &Record::Offer { batch: 0, ids: (0..200).map(|number| eve.short(&id(number))).collect() });
+    sim.run_for(3 * SECOND);
+    let picked = eve.hear(&mut sim).into_iter().find_map(|record| if let Record::Pick { wanted, .. } = record { Some(wanted) } else { None });
+    assert_eq!(picked, Some(vec![0xff; 25]), "all of it is wanted");
+    let waited = until_picked(&mut sim, &other, 1, &id(1_001));
+    assert!((SECOND..=2 * SECOND + SECOND / 10).contains(&waited), "waited {waited:?}");
+    for batch in 2..5 {
+        let waited = until_picked(&mut sim, &other, batch, &id(1_000 + u64::from(batch)));
+        assert!(waited < SECOND / 10, "waited {waited:?}");
     }
 }
 
