@@ -221,10 +221,8 @@ pub(super) struct LinkState {
     pub(super) acks: Vec<[u8; 16]>,
     /// Short ids of what the peer was asked for, so that nothing is asked twice.
     pub(super) asked: BTreeSet<ShortId>,
-    /// Since when something that was asked for is owed; absent where nothing is.
+    /// Since when it owes what it was asked for without having brought anything new; absent once it has brought all.
     pub(super) asked_since: Option<Instant>,
-    /// Others' offers have waited for it in vain, and it has brought nothing since.
-    pub(super) stalls: bool,
     /// What a stranger has named and may not bring now: asked for as room comes.
     pub(super) put_off: VecDeque<ShortId>,
     /// To be told once the batch is durable.
@@ -309,7 +307,6 @@ impl LinkState {
             acks: Vec::new(),
             asked: BTreeSet::new(),
             asked_since: None,
-            stalls: false,
             put_off: VecDeque::new(),
             stored: Vec::new(),
             refused: Vec::new(),

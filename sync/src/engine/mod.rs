@@ -374,6 +374,7 @@ impl Engine {
         for contact in std::mem::take(&mut self.busy_contacts) {
             self.seal_due(now, contact)?;
         }
+        self.answer_waiting_offers(now);
         for link in std::mem::take(&mut self.busy_links) {
             self.pump(now, link)?;
         }
@@ -432,7 +433,8 @@ impl Engine {
                 }
                 Timer::Acks => self.tell_due_acks(now)?,
                 Timer::Release => self.release_due(now),
-                Timer::Offers(_) => self.answer_waiting_offers(now),
+                // The batch ends with it.
+                Timer::Offers(_) => {}
                 Timer::Open => self.open_waiting(now)?,
                 Timer::Repair(contact) => self.check_repair(now, contact),
                 Timer::Refresh => self.refresh_view(now),

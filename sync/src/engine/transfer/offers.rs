@@ -30,7 +30,7 @@ impl Engine {
         if state.waiting_offers.len() >= MAX_UNANSWERED_OFFERS {
             return Err(Breach.into());
         }
-        if !state.waiting_offers.is_empty() || !state.may_ask(ids.len()) || self.others_bring(link) {
+        if !state.waiting_offers.is_empty() || !state.may_ask(ids.len()) || self.others_bring(now, link) {
             let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
             state.waiting_offers.push_back(WaitingOffer { since: now.mono, batch, ids });
             self.timers.insert((now.mono + self.config.offers_wait, Timer::Offers(link)));
@@ -40,29 +40,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether another link owes bundles: what is offered here may be among them. One that let others wait in vain is not waited for.
-    fn others_bring(&self, link: LinkId) -> bool {
-        let owes = |state: &LinkState| state.is_open() && !state.stalls && !state.asked.is_empty();
-        self.links.iter().any(|(id, state)| *id != link && owes(state))
-    }
-
-    /// Notes which links have let others wait for too long.
-    fn note_stalls(&mut self, now: Now) {
-        for state in self.links.values_mut() {
-            state.stalls |= state.asked_since.is_some_and(|since| now.mono.since(since) >= self.config.offers_wait);
-        }
+    /// Whether another link owes bundles: what is offered here may be among them. One that has brought nothing new for as long as an offer
+    /// waits is not waited for until it does.
+    fn others_bring(&self, now: Now, link: LinkId) -> bool {
+        let is_at_it = |state: &LinkState| state.asked_since.is_some_and(|since| now.mono.since(since) < self.config.offers_wait);
+        self.links.iter().any(|(id, state)| *id != link && state.is_open() && !state.asked.is_empty() && is_at_it(state))
     }
 
     /// Answers offers that waited: all that are due, and those for which no other link is in the way any more; none of whose ids a contact
     /// may not be asked for yet.
     pub(in super::super) fn answer_waiting_offers(&mut self, now: Now) {
-        self.note_stalls(now);
         let links: Vec<LinkId> = self.links.iter().filter(|(_, state)| !state.waiting_offers.is_empty()).map(|(id, _)| *id).collect();
         for link in links {
             while let Some(state) = self.links.get(&link)
                 && let Some(offer) = state.waiting_offers.front()
                 && state.may_ask(offer.ids.len())
-                && (now.mono.since(offer.since) >= self.config.offers_wait || !self.others_bring(link))
+                && (now.mono.since(offer.since) >= self.config.offers_wait || !self.others_bring(now, link))
             {
                 let Some(offer) = self.links.get_mut(&link).and_then(|state| state.waiting_offers.pop_front()) else { break };
                 self.answer_offer(now, link, offer.batch, &offer.ids);

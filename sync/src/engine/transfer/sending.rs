@@ -206,16 +206,11 @@ impl Engine {
                     }
                 }
                 Some(_) => {}
-                None if state.asked.remove(short) => {
-                    if state.asked.is_empty() {
-                        state.asked_since = None;
-                    }
-                }
+                None if state.asked.remove(short) => {}
                 None => return Err(Breach.into()),
             }
         }
         self.busy_links.insert(link);
-        self.answer_waiting_offers(now);
         Ok(())
     }
 

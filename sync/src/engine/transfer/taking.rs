@@ -37,10 +37,7 @@ impl Engine {
         let id = BundleId::of(&bytes);
         let Some(state) = self.links.get_mut(&link) else { return Ok(()) };
         let short = state.shorts.short(&id);
-        if state.asked.remove(&short) {
-            state.stalls = false;
-            state.asked_since = (!state.asked.is_empty()).then_some(now.mono);
-        }
+        state.asked.remove(&short);
         let (peer, scope) = (state.peer, state.scope);
         if peer == Peer::Stranger && scope == Scope::Nothing {
             // HELLO has said that nothing is carried for strangers.
@@ -60,13 +57,15 @@ impl Engine {
             Ok(bundle) => bundle,
             Err(refusal) => {
                 state.refused.push((short, refusal));
-                self.answer_waiting_offers(now);
                 return Ok(());
             }
         };
         let (kind, direction) = (state.properties.kind, state.properties.direction);
         state.stored.push(short);
         state.note_known(id);
+        if state.asked.is_empty() {
+            state.asked_since = None;
+        }
         let expected = self.tags.get(&bundle.header().tag);
         if let (Peer::Invited(contact), Some(expected)) = (peer, expected)
             && expected.is_exchange_of(contact)
@@ -102,6 +101,8 @@ impl Engine {
         }
         if let Some(state) = self.links.get_mut(&link) {
             state.last_useful = now.mono;
+            // Only what is new here is worth another wait.
+            state.asked_since = state.asked_since.map(|_| now.mono);
         }
         self.route_new(now, &id, Some(link));
         match peer {
@@ -109,7 +110,6 @@ impl Engine {
             // In the next batch, so that the answer to a stranger takes no longer where the bundle can be opened.
             Peer::Invited(_) | Peer::Stranger => self.open_later(now, id),
         }
-        self.answer_waiting_offers(now);
         Ok(())
     }
 
