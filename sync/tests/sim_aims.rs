@@ -85,10 +85,10 @@ fn sim_a_camp_gets_what_it_could() {
         "camp:nodes=10,hours=1",
         1..=5,
         &[
-            aim(Profile::BlePoor, "none", 0.95, 8.5, 9.0),
-            aim(Profile::BlePoor, "cut", 0.93, 4.5, 19.5),
-            aim(Profile::BleGood, "none", 0.97, 4.5, 9.0),
-            aim(Profile::BleGood, "cut", 0.97, 2.5, 19.5),
+            aim(Profile::BlePoor, "none", 0.97, 8.5, 8.5),
+            aim(Profile::BlePoor, "cut", 0.95, 4.5, 18.0),
+            aim(Profile::BleGood, "none", 0.98, 4.5, 8.5),
+            aim(Profile::BleGood, "cut", 0.97, 3.0, 18.0),
         ],
     );
 }
